@@ -1,0 +1,117 @@
+"""What every system offers to training, evaluation and export."""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from facerelief.data.sample import Sample
+from facerelief.nn import losses
+
+# One module a system; imported only when asked for.
+_MODULES = {"casfne": "facerelief.systems.casfne:CasFNE"}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A network's answer for a batch, channels first."""
+
+    normals: Tensor  # (B, 3, H, W) unit
+    concentration: Tensor | None = None  # (B, 1, H, W) kappa of the angular distribution
+    mask_logits: Tensor | None = None  # (B, 1, H, W) face against everything else
+    earlier: tuple[Prediction, ...] = ()  # the stages before this one, first to last
+
+    @property
+    def stages(self) -> tuple[Prediction, ...]:
+        """Every stage, first to last, this one included."""
+        return (*self.earlier, self)
+
+
+class System(nn.Module, ABC):
+    """A network with its losses and metrics. The training loop knows nothing else of it."""
+
+    presets: ClassVar[dict[str, dict[str, Any]]]
+
+    @classmethod
+    def from_preset(cls, preset: str, **options: Any) -> System:
+        """A preset, with options that override its own.
+
+        Raises:
+            ValueError: unknown preset; the message lists the valid ones.
+        """
+        if preset not in cls.presets:
+            raise ValueError(f"unknown preset {preset!r}; one of {', '.join(cls.presets)}")
+        return cls(**{**cls.presets[preset], **options})
+
+    @abstractmethod
+    def forward(self, image: Tensor) -> Prediction:
+        """(B, 3, H, W) RGB in [0, 1] to a :class:`Prediction`; H and W are multiples of 32."""
+
+    @property
+    def players(self) -> tuple[str, ...]:
+        """Who is optimised in turn at every step: the estimator, then its adversary if any."""
+        return ("estimator",)
+
+    def parameters_of(self, player: str) -> Iterator[nn.Parameter]:
+        """The parameters that a player's step moves."""
+        return self.parameters()
+
+    @abstractmethod
+    def loss(self, player: str, sample: Sample, prediction: Prediction) -> dict[str, Tensor]:
+        """Weighted terms, to be summed. ``prediction`` still carries the estimator's graph."""
+
+    @torch.no_grad()
+    def metrics(self, sample: Sample, prediction: Prediction) -> dict[str, Tensor]:
+        """Per-sample (B,) figures for validation; NaN where a sample has no truth for one."""
+        figures = {
+            f"error_stage{index}": _mean_error(stage.normals, sample)
+            for index, stage in enumerate(prediction.earlier)
+        }
+        figures["error"] = _mean_error(prediction.normals, sample)
+        if prediction.concentration is not None:
+            expected = torch.rad2deg(losses.expected_angle(prediction.concentration))
+            figures["expected_error"] = _per_sample_mean(expected, sample.normals_mask)
+        if prediction.mask_logits is not None:
+            figures["mask_iou"] = _mask_iou(prediction.mask_logits > 0, sample)
+        return figures
+
+
+def names() -> list[str]:
+    """The systems that :func:`build` knows."""
+    return sorted(_MODULES)
+
+
+def build(name: str, preset: str, **options: Any) -> System:
+    """A system by name and preset.
+
+    Raises:
+        ValueError: unknown name, preset or option; the message lists the valid names.
+    """
+    if name not in _MODULES:
+        raise ValueError(f"unknown system {name!r}; one of {', '.join(names())}")
+    module, _, attribute = _MODULES[name].partition(":")
+    system: type[System] = getattr(importlib.import_module(module), attribute)
+    return system.from_preset(preset, **options)
+
+
+def _mean_error(normals: Tensor, sample: Sample) -> Tensor:
+    error = torch.rad2deg(losses.angle(normals.float(), sample.normals))
+    return _per_sample_mean(error, sample.normals_mask)
+
+
+def _per_sample_mean(values: Tensor, weight: Tensor) -> Tensor:
+    total = weight.sum((1, 2, 3))
+    return (values * weight).sum((1, 2, 3)) / torch.where(total > 0, total, torch.nan)
+
+
+def _mask_iou(found: Tensor, sample: Sample) -> Tensor:
+    truth, known = sample.face_mask > 0.5, sample.face_known > 0.5
+    both = (found & truth & known).sum((1, 2, 3))
+    either = ((found | truth) & known).sum((1, 2, 3))
+    return both / torch.where(either > 0, either, torch.nan)
