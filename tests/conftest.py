@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-import tiny_system
 
+import tiny_system
 from facerelief import catalogue
 
 

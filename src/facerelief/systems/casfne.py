@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from facerelief.data.sample import Sample
 from facerelief.nn import losses
 from facerelief.nn.discriminator import PatchGAN
+from facerelief.nn.losses import normalize
 from facerelief.nn.efficientnet_lite import EfficientNetLite0
 from facerelief.nn.modulation import AdaIN, ModulatedConv2d
 from facerelief.nn.resnet import ResNet18
@@ -187,7 +188,7 @@ class CasFNE(System):
         subpixels = self.packing**2
         normals = torch.tanh(raw[:, : 3 * subpixels].float())
         normals = normals.view(batch, 3, subpixels, height, width)
-        return F.normalize(normals, dim=1, eps=1e-6).view(batch, 3 * subpixels, height, width)
+        return normalize(normals).view(batch, 3 * subpixels, height, width)
 
     def _interpret(self, raw: Tensor) -> Prediction:
         """Split and unpack a head's channels: normal, concentration, mask."""
@@ -252,7 +253,7 @@ class PaperCascade(nn.Module):
 class CompactDecoder(nn.Module):
     """D_n for CPUs: lateral 1x1 convolutions, resize, 3x3 convolutions; output packed at stride 2.
 
-    At stride 2 the picture itself joins (space to depth), so that detail need not pass the encoder.
+    At stride 2 the picture itself joins, so that detail need not pass the encoder.
     Widths are multiples of 16, the block that vectorised convolutions work in.
     """
 
@@ -260,18 +261,19 @@ class CompactDecoder(nn.Module):
         self, channels: tuple[int, ...], deepest: int, outputs: int, widths: tuple[int, ...]
     ) -> None:
         super().__init__()
-        skips = (*channels[-2:0:-1], channels[0] + 12)
+        self.shallow = nn.Conv2d(3, 16, 4, 2, 1)
+        skips = (*channels[-2:0:-1], channels[0] + 16)
         inputs = (deepest, *widths[:-1])
         self.down = nn.ModuleList(_pointwise(i, o) for i, o in zip(inputs, widths, strict=True))
         self.lateral = nn.ModuleList(
             nn.Conv2d(i, o, 1, bias=False) for i, o in zip(skips, widths, strict=True)
         )
         self.blocks = nn.ModuleList(_convolution(o, o) for o in widths)
-        self.head = nn.Conv2d(widths[-1], outputs * 4, 3, padding=1)
+        self.head = nn.Conv2d(widths[-1], outputs * 4, 1)
 
     def laterals(self, image: Tensor, features: list[Tensor]) -> list[Tensor]:
         """What the image contributes at strides 16, 8, 4, 2; the same for every cascade."""
-        shallow = torch.cat([features[0], F.pixel_unshuffle(image, 2) - 0.5], 1)
+        shallow = torch.cat([features[0], self.shallow(image - 0.5)], 1)
         skips = [*features[-2:0:-1], shallow]
         return [conv(skip) for conv, skip in zip(self.lateral, skips, strict=True)]
 
@@ -304,7 +306,7 @@ class CompactCascade(nn.Module):
             *(_strided(a, b) for a, b in zip(self.code[:-1], self.code[1:], strict=True))
         )
         self.fusion = Fusion(fusion, channels[-1], self.code[-1])
-        self.decoder = CompactDecoder(channels, self.fusion.out, outputs, (64, 48, 32, 32))
+        self.decoder = CompactDecoder(channels, self.fusion.out, outputs, (64, 48, 32, 16))
 
     def prepare(self, image: Tensor, features: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         return features[-1], self.decoder.laterals(image, features)

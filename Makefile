@@ -1,0 +1,64 @@
+# make demo    run on the astronaut's photo in a fresh runtime-only environment (no PyTorch)
+# make test    install what the tests need and run them
+# make lint    ruff and mypy
+# make smoke   train every configuration for seconds
+# make docs    build the documentation, strictly
+# make bench   measure speed and accuracy into benchmarks/results
+# make clean   remove the environments and everything that the targets made
+#
+# PYTHON, VENV (runtime), VENV_TEST (everything) and OUT may be set from outside.
+
+works = $(shell for python in python3.11 python3.12 python3.13 python3.10 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
+	&& echo $$python && break; done)
+PYTHON ?= $(works)
+VENV ?= .venv
+VENV_TEST ?= .venv-test
+OUT ?= out
+PIP_QUIET = -m pip install -qq --disable-pip-version-check
+
+# Tests and benchmarks that need photographs skip where there are none.
+ifneq ($(wildcard ../shared/data),)
+export FACERELIEF_DATA ?= $(abspath ../shared/data)
+endif
+
+.PHONY: demo test lint smoke docs bench clean
+
+demo: $(VENV)/.installed
+	$(VENV)/bin/facerelief normals examples/astronaut.jpg -o $(OUT)
+
+test: $(VENV_TEST)/.installed
+	$(VENV_TEST)/bin/python -m pytest
+
+lint: $(VENV_TEST)/.installed
+	$(VENV_TEST)/bin/ruff check .
+	$(VENV_TEST)/bin/mypy
+
+docs: $(VENV_TEST)/.installed
+	$(VENV_TEST)/bin/mkdocs build --quiet --strict
+
+bench: $(VENV_TEST)/.installed
+	$(VENV_TEST)/bin/python benchmarks/speed.py
+	$(VENV_TEST)/bin/python benchmarks/accuracy.py
+
+clean:
+	rm -rf $(VENV) $(VENV_TEST) $(OUT) site build dist
+
+define make_environment
+@test -n "$(PYTHON)" || { echo "No Python 3.10 or newer found: install one, or make PYTHON=..."; exit 1; }
+@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	echo "$(PYTHON) cannot make virtual environments: install its venv module" \
+	"(on Debian and Ubuntu: apt install $$(basename $(PYTHON))-venv)"; exit 1; }
+$(PYTHON) -m venv $(1)
+endef
+
+# The stamp files make a repeated call quick.
+$(VENV)/.installed: pyproject.toml
+	$(call make_environment,$(VENV))
+	$(VENV)/bin/python $(PIP_QUIET) -e .
+	@touch $@
+
+$(VENV_TEST)/.installed: pyproject.toml constraints.txt
+	$(call make_environment,$(VENV_TEST))
+	$(VENV_TEST)/bin/python $(PIP_QUIET) -c constraints.txt -e '.[train,docs,dev]'
+	@touch $@

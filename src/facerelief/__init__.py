@@ -1,0 +1,57 @@
+"""Surface normals of faces, measured, from one photo.
+
+    import facerelief as fr
+    faces = fr.load("default")(photo)
+
+Names are imported when first used (PEP 562), so `import facerelief` itself costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from facerelief.catalogue import UnknownSystemError as UnknownSystemError
+    from facerelief.catalogue import WeightsError as WeightsError
+    from facerelief.catalogue import systems as systems
+    from facerelief.images import PhotoError as PhotoError
+    from facerelief.images import load_photo as load_photo
+    from facerelief.runtime import Estimator as Estimator
+    from facerelief.runtime import load as load
+    from facerelief.types import Crop as Crop
+    from facerelief.types import Estimate as Estimate
+    from facerelief.types import Face as Face
+    from facerelief.types import Light as Light
+    from facerelief.types import Mesh as Mesh
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "load": "runtime",
+    "Estimator": "runtime",
+    "systems": "catalogue",
+    "UnknownSystemError": "catalogue",
+    "WeightsError": "catalogue",
+    "load_photo": "images",
+    "PhotoError": "images",
+    "Crop": "types",
+    "Estimate": "types",
+    "Face": "types",
+    "Light": "types",
+    "Mesh": "types",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

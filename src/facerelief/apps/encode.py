@@ -1,0 +1,54 @@
+"""Pictures to the bytes of a file.
+
+Pillow's PNG writer tries every filter on every row while it holds Python's lock, and has no 16-bit
+colour. One filter ("up": the difference to the row above) is as small on our pictures, three times
+faster, and zlib lets other threads work meanwhile.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+_COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # channels -> grey, RGB, RGBA (PNG specification, 11.2.1)
+_UP = 2
+
+
+def to_png(
+    pixels: NDArray[np.uint8] | NDArray[np.uint16], text: Mapping[str, str] | None = None
+) -> bytes:
+    """The PNG of `pixels` (H, W) or (H, W, 1 | 3 | 4), with `text` (Latin-1) in its chunks."""
+    import png
+
+    height, width, *channels = pixels.shape
+    depth = 8 * pixels.itemsize
+    header = struct.pack(
+        ">IIBBBBB", width, height, depth, _COLOUR_TYPES[channels[0] if channels else 1], 0, 0, 0
+    )
+    rows = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder(">")).view(np.uint8)
+    rows = rows.reshape(height, -1)
+    filtered = np.empty((height, rows.shape[1] + 1), np.uint8)
+    filtered[:, 0] = _UP
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    texts = [
+        (b"tEXt", f"{key}\0{value}".encode("latin-1", "replace"))
+        for key, value in (text or {}).items()
+    ]
+    buffer = io.BytesIO()
+    data = zlib.compress(filtered.data, level=1)
+    png.write_chunks(buffer, [(b"IHDR", header), *texts, (b"IDAT", data), (b"IEND", b"")])
+    return buffer.getvalue()
+
+
+def to_jpeg(pixels: NDArray[np.uint8]) -> bytes:
+    """The JPEG of RGB `pixels` (H, W, 3)."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=92)
+    return buffer.getvalue()

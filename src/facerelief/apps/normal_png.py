@@ -1,0 +1,70 @@
+"""Normal maps as PNG: 8 or 16 bits, alpha is the mask, and the text says in which frame they are.
+
+A value is round((n + 1) / 2 * 255), or 65535 for 16 bits. Pixels without a normal are transparent
+and hold the colour of a surface that faces the viewer, so that programs which ignore alpha or
+filter across the edge see nothing odd.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from facerelief import __version__
+from facerelief.apps.encode import to_png
+from facerelief.geometry.normals import decode, encode
+from facerelief.images import PhotoError
+from facerelief.types import BoolArray, FloatArray
+
+#: The key of the PNG text that names the frame.
+FRAME_KEY = "Normal frame"
+
+
+@dataclass(frozen=True, eq=False)
+class NormalMap:
+    """What a normal-map PNG holds."""
+
+    normals: NDArray[np.float32]  # (H, W, 3) unit
+    mask: BoolArray  # (H, W), True where there is a normal
+    frame: str | None  # as its text says; None where it does not
+    bits: int  # 8 or 16
+
+
+def encode_png(normals: FloatArray, mask: BoolArray, frame: str, bits: int = 8) -> bytes:
+    """The PNG of `normals` (H, W, 3) already in `frame`, with `mask` (H, W) as alpha."""
+    facing = np.array([0, 0, 1], np.float32)
+    values = encode(np.where(mask[..., None], normals, facing), bits)
+    alpha = np.where(mask, np.iinfo(values.dtype).max, 0).astype(values.dtype)
+    pixels = np.dstack([values, alpha])
+    return to_png(pixels, {FRAME_KEY: frame, "Software": f"facerelief {__version__}"})
+
+
+def decode_png(path: Path) -> NormalMap:
+    """Read a normal map from a PNG of 8 or 16 bits, with or without alpha.
+
+    Raises PhotoError for a file that is no RGB or RGBA PNG.
+    """
+    import png
+
+    try:
+        width, height, rows, info = png.Reader(bytes=path.read_bytes()).asDirect()
+        pixels = np.vstack([np.asarray(row) for row in rows]).reshape(height, width, -1)
+    except OSError as error:
+        raise PhotoError(f"{path}: cannot be read ({error.strerror})") from None
+    except (png.Error, EOFError, ValueError) as error:
+        raise PhotoError(f"{path}: not a PNG that can be read ({error})") from None
+    if info["greyscale"]:
+        raise PhotoError(f"{path}: a grey picture, not a normal map")
+    bits = 16 if info["bitdepth"] > 8 else 8
+    values = pixels[..., :3].astype(np.uint16 if bits == 16 else np.uint8)
+    mask = pixels[..., 3] > 0 if pixels.shape[2] == 4 else np.ones((height, width), np.bool_)
+    return NormalMap(decode(values), mask, _text(path).get(FRAME_KEY), bits)
+
+
+def _text(path: Path) -> dict[str, str]:
+    with Image.open(path) as image:
+        return {str(key): str(value) for key, value in image.info.items()}

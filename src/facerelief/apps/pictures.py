@@ -1,0 +1,113 @@
+"""Pictures of an estimate for people to look at: shading, expected error, overlay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from facerelief.geometry.light import seven_lights, shade
+from facerelief.geometry.normals import encode
+from facerelief.types import BoolArray, Crop, Face, FloatArray
+
+#: The expected-error picture's scale ends here, degrees; fixed, so that pictures compare.
+ERROR_SCALE = 40.0
+
+#: Longer side of an overlay, pixels: it is for looking, and a photo may have 100 megapixels.
+OVERLAY_SIDE = 1600
+
+# Ten equal steps of matplotlib's viridis (CC0), dark to bright.
+_VIRIDIS = np.array(
+    [
+        (68, 1, 84), (72, 40, 120), (62, 74, 137), (49, 104, 142), (38, 130, 142),
+        (31, 158, 137), (53, 183, 121), (109, 205, 89), (180, 222, 44), (253, 231, 37),
+    ]
+)  # fmt: skip
+
+
+def shading_row(normals: FloatArray, mask: BoolArray) -> NDArray[np.uint8]:
+    """`normals` (H, W, 3) as a white matt surface under the seven lights, side by side.
+
+    Returns (H, 7 W): frontal, azimuth -60, -30, 30, 60, elevation -45, 45; black outside `mask`.
+    """
+    shadings = [np.where(mask, shade(normals, light), 0) for light in seven_lights()]
+    return np.rint(255 * np.hstack(shadings).clip(0, 1)).astype(np.uint8)
+
+
+def colour_error(error: FloatArray) -> NDArray[np.uint8]:
+    """Degrees (...) as colours (..., 3), dark for 0 to yellow for ERROR_SCALE and beyond."""
+    table = _viridis()
+    index = np.rint(np.clip(error / ERROR_SCALE, 0, 1) * (len(table) - 1)).astype(np.intp)
+    return table[index]
+
+
+def error_picture(error: FloatArray, mask: BoolArray) -> NDArray[np.uint8]:
+    """The expected error (H, W), degrees, in colours beside its scale; (H, W + scale, 3)."""
+    colours = np.where(mask[..., None], colour_error(error), np.uint8(255))
+    return np.hstack([colours, _scale(len(error))])
+
+
+def overlay(photo: NDArray[np.uint8], faces: Sequence[Face]) -> NDArray[np.uint8]:
+    """`photo` with the normals of `faces` painted in, in the photo's frame, and numbered boxes.
+
+    Shrunk to OVERLAY_SIDE where the photo is larger.
+    """
+    height, width = photo.shape[:2]
+    factor = min(1.0, OVERLAY_SIDE / max(height, width))
+    size = (max(round(width * factor), 1), max(round(height * factor), 1))
+    image = Image.fromarray(photo)
+    if factor < 1:
+        image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    pixels = np.array(image)
+    for face in faces:
+        small = replace(face, crop=_scaled(face.crop, factor), photo_size=pixels.shape[:2])
+        window = small.crop.window(small.photo_size)
+        normals, mask = (part[window] for part in small.normals_in_photo())
+        pixels[window][mask] = encode(normals[mask])
+    image = Image.fromarray(pixels)
+    draw = ImageDraw.Draw(image)
+    for index, face in enumerate(faces):
+        box = tuple(factor * edge for edge in face.box)
+        draw.rectangle(box, outline="white")
+        if len(faces) > 1:
+            draw.text((box[0] + 3, box[1] + 1), str(index), "white", _font(12))
+    return np.asarray(image)
+
+
+def _scaled(crop: Crop, factor: float) -> Crop:
+    x, y = crop.centre
+    return replace(crop, centre=(factor * x, factor * y), side=factor * crop.side)
+
+
+@lru_cache(maxsize=1)
+def _viridis() -> NDArray[np.uint8]:
+    steps = np.linspace(0, 1, len(_VIRIDIS))
+    channels = [np.interp(np.linspace(0, 1, 256), steps, channel) for channel in _VIRIDIS.T]
+    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
+
+
+@lru_cache(maxsize=4)
+def _scale(height: int) -> NDArray[np.uint8]:
+    """The colour scale (height, 96, 3), with degrees beside it."""
+    top, bottom = 28, height - 12
+    pixels = np.full((height, 96, 3), 255, np.uint8)
+    bar = colour_error(np.linspace(ERROR_SCALE, 0, bottom - top))
+    pixels[top:bottom, 12:28] = bar[:, None]
+    image = Image.fromarray(pixels)
+    draw = ImageDraw.Draw(image)
+    draw.text((8, 6), "expected error", "black", _font(11))
+    for degrees in range(0, int(ERROR_SCALE) + 1, 10):
+        y = bottom - (bottom - top - 1) * degrees / ERROR_SCALE
+        label = f"{degrees}°" + (" or more" if degrees == ERROR_SCALE else "")
+        draw.line((28, y, 31, y), "black")
+        draw.text((34, y), label, "black", _font(11), anchor="lm")
+    return np.asarray(image)
+
+
+@lru_cache(maxsize=4)
+def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    return ImageFont.load_default(size)

@@ -1,0 +1,119 @@
+"""What can be loaded: each system's file, where it came from and how well it does.
+
+The entries are data, `weights/catalogue.json`, beside the files that they describe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+#: Holds catalogue.json and the files that it names.
+FOLDER = Path(__file__).parent / "weights"
+
+Tier = Literal["open", "research"]
+
+
+class UnknownSystemError(ValueError):
+    """A name that is not in the catalogue; the message lists the names that are."""
+
+
+class WeightsError(RuntimeError):
+    """A weights file that is missing, altered or not one of ours."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One trained network."""
+
+    name: str
+    system: str  # the paper's system: casfne, ...
+    preset: str  # paper, compact
+    path: Path  # the ONNX file
+    sha256: str  # of the file, hexadecimal
+    tier: Tier | None  # open: any use; research: bound by its training data; None: not stated
+    training_data: tuple[str, ...]
+    licence: str  # the terms, in words
+    accuracy: dict[str, float]  # protocol -> mean angular error, degrees
+
+    def read(self) -> bytes:
+        """The file's bytes, once they are known to be the ones that were published.
+
+        Raises WeightsError when the file is missing or its sha256 differs.
+        """
+        content = read_weights(self.path)
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            raise WeightsError(
+                f"{self.path}: altered or damaged (its sha256 is not the catalogue's); "
+                "install facerelief again"
+            )
+        return content
+
+
+def read_weights(path: Path) -> bytes:
+    """The bytes of an ONNX file; WeightsError with one clear line when it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot read the weights: {error.strerror}") from error
+
+
+def systems() -> list[str]:
+    """The names that `load` knows, besides "default"."""
+    return sorted(_catalogue()["systems"])
+
+
+def entries() -> list[Entry]:
+    """Every entry, by name."""
+    return [find(name) for name in systems()]
+
+
+def default() -> str:
+    """The name that "default" stands for."""
+    return str(_catalogue()["default"])
+
+
+def find(name: str) -> Entry:
+    """The entry called `name`; "default" is an alias. Raises UnknownSystemError."""
+    if name == "default":
+        name = default()
+    known = _catalogue()["systems"]
+    if name not in known:
+        names = ", ".join(["default", *sorted(known)])
+        raise UnknownSystemError(f"no system is called {name!r}; there are: {names}")
+    fields = known[name]
+    return Entry(
+        name=name,
+        system=fields["system"],
+        preset=fields["preset"],
+        path=FOLDER / fields["file"],
+        sha256=fields["sha256"],
+        tier=fields["tier"],
+        training_data=tuple(fields["training_data"]),
+        licence=fields["licence"],
+        accuracy=dict(fields.get("accuracy", {})),
+    )
+
+
+def describe(path: Path, content: bytes, metadata: dict[str, str]) -> Entry:
+    """An entry for a file outside the catalogue, from the ONNX `metadata` that export wrote."""
+    tier = metadata.get("tier")
+    return Entry(
+        name=path.stem,
+        system=metadata.get("system", "unknown"),
+        preset=metadata.get("preset", "unknown"),
+        path=path,
+        sha256=hashlib.sha256(content).hexdigest(),
+        tier="open" if tier == "open" else "research" if tier == "research" else None,
+        training_data=tuple(filter(None, metadata.get("training_data", "").split("; "))),
+        licence=metadata.get("licence", "not stated"),
+        accuracy={},
+    )
+
+
+def _catalogue() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((FOLDER / "catalogue.json").read_text("utf-8"))
+    return content

@@ -1,0 +1,257 @@
+"""The command line: parses, calls `apps` and `runtime`, prints.
+
+Commands import what they need when they run, so that each starts as fast as it can. Exit codes: 0
+all done, 1 some inputs failed (each is named on stderr, the others are finished), 2 usage.
+"""
+
+from __future__ import annotations
+
+import json as json_module
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from facerelief import __version__
+
+if TYPE_CHECKING:
+    from facerelief.apps.normals import Outcome
+    from facerelief.catalogue import Entry
+    from facerelief.runtime import Estimator
+
+app = typer.Typer(
+    help="Surface normals of faces, measured, from one photo.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+System = Annotated[
+    str, typer.Option(help="A name that `facerelief systems` lists, or an .onnx file.")
+]
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="Threads to use in all.", show_default="all cores")
+]
+Provider = Annotated[
+    str | None, typer.Option(help="ONNX Runtime provider, such as cuda.", show_default="cpu")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+def main() -> None:
+    """The entry point `facerelief`."""
+    app()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"facerelief {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def normals(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="IMAGE|FOLDER|GLOB...", help="Photos, or where they are.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to; made if missing.")],
+    system: System = "default",
+    bits: Annotated[int, typer.Option(help="Bits a channel of _normal.png: 8 or 16.")] = 8,
+    max_faces: Annotated[
+        int | None,
+        typer.Option(min=1, help="Largest faces of a photo to keep.", show_default="all"),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            help="Comma-separated: normal, npy, shading, error, overlay, json.", show_default="all"
+        ),
+    ] = None,
+    threads: Threads = None,
+    provider: Provider = None,
+    json: Json = False,
+) -> None:
+    """Estimate the surface normals of the faces in photos.
+
+    Example: facerelief normals portrait.jpg holiday/ 'more/*.png' -o out
+
+    For each face of portrait.jpg: portrait_normal.png, portrait_normal.npy, portrait_shading.png,
+    portrait_expected_error.png and portrait.json; portrait_overlay.jpg shows them in the photo.
+    Several faces are numbered from the largest on: portrait_0_normal.png, portrait_1_normal.png.
+    """
+    from facerelief.apps import normals as normals_app
+    from facerelief.apps.files import make_folder
+    from facerelief.images import expand_inputs
+
+    if bits not in (8, 16):
+        _fail(f"--bits is 8 or 16, not {bits}", code=2)
+    outputs = tuple(normals_app.OUTPUTS) if only is None else tuple(only.split(","))
+    unknown = sorted(set(outputs) - set(normals_app.OUTPUTS))
+    if unknown:
+        _fail(f"--only knows {', '.join(normals_app.OUTPUTS)}; not {', '.join(unknown)}", code=2)
+    try:
+        make_folder(out)
+    except OSError as error:
+        _fail(f"{out}: cannot write there: {error.strerror}", code=2)
+
+    paths = expand_inputs(inputs)
+    threads = threads or _cores()
+    # Several photos: one a thread. A single one: all threads together.
+    workers = min(threads, len(paths))
+    estimator = _load(system, threads // workers, provider)
+    options = normals_app.Options(outputs, bits, max_faces)
+    outcomes = normals_app.stream(paths, out, estimator, options, workers)
+    faces, failed = 0, 0
+    for outcome in _progress(outcomes, len(paths)):
+        faces += len(outcome.faces)
+        failed += outcome.error is not None
+        if outcome.error is not None:
+            typer.echo(outcome.error, err=True)
+        if json:
+            typer.echo(json_module.dumps(_outcome_to_json(outcome), ensure_ascii=False))
+    if not json:
+        done = len(paths) - failed
+        typer.echo(f"{_count(faces, 'face')} in {_count(done, 'photo')}, written to {out}")
+        stem = paths[0].stem if len(paths) == faces == 1 else "*"
+        for key in outputs if faces else ():
+            ending, meaning = normals_app.OUTPUTS[key]
+            typer.echo(f"  {stem + ending:<30} {meaning}")
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def systems(json: Json = False) -> None:
+    """List the trained networks, what they were trained on, and on what terms.
+
+    Example: facerelief systems --json
+    """
+    from facerelief import catalogue
+
+    entries = catalogue.entries()
+    if json:
+        typer.echo(json_module.dumps([_entry_to_json(entry) for entry in entries], indent=2))
+        return
+    for entry in entries:
+        alias = " (default)" if entry.name == catalogue.default() else ""
+        typer.echo(f"{entry.name}{alias}")
+        typer.echo(f"  system    {entry.system}, preset {entry.preset}")
+        typer.echo(f"  tier      {entry.tier}: {entry.licence}")
+        typer.echo(f"  trained   {'; '.join(entry.training_data)}")
+        for protocol, degrees in entry.accuracy.items():
+            typer.echo(f"  accuracy  {degrees:g} degrees mean angular error, {protocol}")
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="MAP.png", help="A normal map, 8 or 16 bits.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="PNG to write.")],
+    to: Annotated[str, typer.Option(help="opengl, directx, opencv or tangent.")],
+    from_: Annotated[
+        str | None, typer.Option("--from", help="Frame of MAP.png.", show_default="its own text")
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(help="Smooth normal map that tangent space is relative to.", metavar="PNG"),
+    ] = None,
+    bits: Annotated[int | None, typer.Option(help="8 or 16.", show_default="as MAP.png")] = None,
+) -> None:
+    """Convert a normal map between OpenGL, DirectX, OpenCV and tangent space.
+
+    Example: facerelief convert out/me_normal.png --to directx -o me_directx.png
+    """
+    from facerelief.apps.convert import convert_file
+    from facerelief.images import PhotoError
+
+    try:
+        convert_file(source, out, to, from_, reference, bits)
+    except PhotoError as error:
+        _fail(str(error), code=1)
+    except OSError as error:
+        _fail(f"{out}: cannot write: {error.strerror}", code=1)
+    except ValueError as error:
+        _fail(str(error), code=2)
+
+
+@app.command()
+def doctor(system: System = "default", provider: Provider = None, json: Json = False) -> None:
+    """Check the installation: versions, weights, provider, and a sphere whose answer is known.
+
+    Example: facerelief doctor
+    """
+    from facerelief.apps.doctor import examine
+
+    checks = examine(system, provider)
+    if json:
+        typer.echo(json_module.dumps([vars(check) for check in checks], indent=2))
+    else:
+        for check in checks:
+            typer.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<16} {check.detail}")
+    raise typer.Exit(0 if all(check.ok for check in checks) else 1)
+
+
+def _entry_to_json(entry: Entry) -> dict[str, Any]:
+    return {**asdict(entry), "path": str(entry.path)}
+
+
+def _outcome_to_json(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "input": str(outcome.path),
+        "error": outcome.error,
+        "files": [str(file) for file in outcome.files],
+        "faces": outcome.faces,
+    }
+
+
+def _progress(outcomes: Iterable[Outcome], total: int) -> Iterator[Outcome]:
+    """Pass `outcomes` through; on a terminal, several of them move a bar."""
+    if total == 1 or not sys.stderr.isatty():
+        yield from outcomes
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(outcomes, "Photos", total, console=Console(stderr=True))
+
+
+def _load(system: str, threads: int | None, provider: str | None) -> Estimator:
+    from facerelief.catalogue import UnknownSystemError, WeightsError
+    from facerelief.runtime import find_providers, load
+
+    try:
+        providers = None if provider is None else find_providers(provider)
+        return load(system, threads=threads, providers=providers)
+    except (UnknownSystemError, ValueError) as error:
+        _fail(str(error), code=2)
+    except WeightsError as error:
+        _fail(str(error), code=1)
+
+
+def _cores() -> int:
+    """The processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    typer.echo(f"facerelief: {message}", err=True)
+    raise typer.Exit(code)

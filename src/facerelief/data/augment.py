@@ -1,0 +1,210 @@
+"""Batched augmentation in torch, on whatever device the batch is on.
+
+Everything random comes from the generator that is passed in. What moves pixels moves normals.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Generator, Tensor
+
+from facerelief.data.sample import Sample
+from facerelief.nn.losses import normalize
+
+
+@dataclass(frozen=True)
+class WarpRange:
+    """How far a crop may be moved. Fractions are of the crop's side, angles degrees."""
+
+    rotation: float = 12.0  # standard deviation, cut at two and a half of them
+    upside_down: float = 0.0  # probability of a further half turn
+    log_scale: float = 0.2  # standard deviation of log scale, cut at two of them
+    shift: float = 0.06
+    stretch: float = 0.08  # of one image axis against the other: faces are longer or broader
+    relief: float = 0.0  # of depth against the image plane
+    flip: float = 0.5
+
+
+@dataclass(frozen=True)
+class Warp:
+    """An affine map of image and surface. ``matrix`` takes output offsets to input offsets."""
+
+    matrix: Tensor  # (B, 2, 2) pixels from the centre, x right, y down
+    offset: Tensor  # (B, 2) input pixels from the centre
+    relief: Tensor  # (B,) factor on depth beside the one that a plain scaling brings
+
+    def grid(self, size: int, height: int, width: int, samples: int = 1) -> Tensor:
+        """(B, size * samples, size * samples, 2) for ``grid_sample`` on (height, width)."""
+        steps = size * samples
+        axis = (torch.arange(steps, device=self.matrix.device) + 0.5) / samples - size / 2
+        y, x = torch.meshgrid(axis, axis, indexing="ij")
+        points = torch.stack([x, y], -1).view(1, -1, 2)
+        moved = points @ self.matrix.mT + self.offset[:, None]
+        extent = torch.tensor([width, height], device=moved.device) / 2
+        return (moved / extent).view(-1, steps, steps, 2)
+
+    def normals(self, normals: Tensor) -> Tensor:
+        """Turn (B, 3, H, W) normals with the surface; the result is unit where the input is not 0.
+
+        With depth scaled like the image, a surface z(x) becomes s z(M x): its normal is
+        (M^T n_xy, n_z / s) with s = |det M|^(-1/2), in axes with y up.
+        """
+        flip = torch.tensor([1.0, -1.0], device=normals.device)
+        matrix = self.matrix * flip[:, None] * flip[None, :]
+        scale = torch.linalg.det(matrix).abs().rsqrt() * self.relief
+        xy = torch.einsum("bji,bjhw->bihw", matrix, normals[:, :2])
+        turned = torch.cat([xy, normals[:, 2:] / scale[:, None, None, None]], 1)
+        return normalize(turned)
+
+    def apply(self, channels: Tensor, size: int, samples: int = 1) -> Tensor:
+        """Resample (B, C, H, W) to (B, C, size, size); black outside; ``samples`` against alias."""
+        grid = self.grid(size, *channels.shape[-2:], samples)
+        out = F.grid_sample(channels, grid, align_corners=False)
+        return F.avg_pool2d(out, samples) if samples > 1 else out
+
+
+def random_warp(count: int, zoom: float, unit: float, ranges: WarpRange, g: Generator) -> Warp:
+    """Warps around a plain resampling.
+
+    Args:
+        zoom: input pixels per output pixel when nothing is varied.
+        unit: the crop's side in input pixels, which shifts are fractions of.
+    """
+    angle = torch.deg2rad(torch.randn(count, generator=g).clamp(-2.5, 2.5) * ranges.rotation)
+    angle = angle + math.pi * (torch.rand(count, generator=g) < ranges.upside_down)
+    log_scale = torch.randn(count, generator=g).clamp(-2, 2) * ranges.log_scale
+    stretch = torch.randn(count, generator=g).clamp(-2, 2) * ranges.stretch / 2
+    mirror = torch.where(torch.rand(count, generator=g) < ranges.flip, -1.0, 1.0)
+    cos, sin = angle.cos(), angle.sin()
+    rotation = torch.stack([cos, -sin, sin, cos], -1).view(-1, 2, 2)
+    axes = torch.stack([mirror * torch.exp(stretch), torch.exp(-stretch)], -1)
+    matrix = axes[:, :, None] * rotation * (zoom * torch.exp(-log_scale))[:, None, None]
+    offset = torch.randn(count, 2, generator=g).clamp(-2, 2) * ranges.shift * unit
+    relief = torch.exp(torch.randn(count, generator=g).clamp(-2, 2) * ranges.relief)
+    return Warp(matrix, offset, relief)
+
+
+@dataclass(frozen=True)
+class PhotometricRange:
+    """Probabilities and strengths of what cameras and files do to a picture."""
+
+    gain: float = 0.3  # standard deviation of log gain
+    gamma: float = 0.25  # of log gamma
+    tint: float = 0.12  # of log colour gains
+    contrast: float = 0.15
+    noise: float = 0.02  # largest standard deviation
+    grey: float = 0.3
+    blur: float = 0.25
+    low_resolution: float = 0.15
+    jpeg: float = 0.3
+
+
+def photometric(image: Tensor, ranges: PhotometricRange, g: Generator) -> Tensor:
+    """Vary exposure, colour and quality of (B, 3, H, W) pictures in [0, 1]."""
+    count = len(image)
+
+    def factor(scale: float, channels: int = 1) -> Tensor:
+        return torch.exp(torch.randn(count, channels, 1, 1, generator=g) * scale)
+
+    image = image * factor(ranges.gain) * factor(ranges.tint, 3)
+    image = image.clamp(0, 1).clamp_min(1e-4) ** factor(ranges.gamma)
+    mean = image.mean((1, 2, 3), keepdim=True)
+    image = (image - mean) * factor(ranges.contrast) + mean
+
+    grey = _chosen(count, ranges.grey, g)
+    image = torch.where(grey, luminance(image), image)
+    image = image.contiguous()
+    chosen = _chosen(count, ranges.blur, g).flatten()
+    image[chosen] = _blurred(image[chosen], g)
+    chosen = _chosen(count, ranges.low_resolution, g).flatten()
+    low = F.avg_pool2d(image[chosen], 2)
+    image[chosen] = F.interpolate(low, scale_factor=2.0, mode="bilinear")
+    strength = torch.rand(count, 1, 1, 1, generator=g) ** 2 * ranges.noise
+    noise = torch.randn(image.shape, generator=g)
+    # A grey file has one noise for its three channels.
+    noise = torch.where(grey, noise[:, :1], noise)
+    image = (image + noise * strength).clamp(0, 1)
+    return _jpeg(image, ranges.jpeg, g)
+
+
+def luminance(image: Tensor) -> Tensor:
+    """(B, 1, H, W) Rec. 601 luma of (B, 3, H, W)."""
+    weights = image.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+    return (image * weights).sum(1, keepdim=True)
+
+
+def occlude(sample: Sample, probability: float, textures: Tensor, g: Generator) -> Sample:
+    """Cover parts of the faces with blobs and bars of other pictures or of plain colour.
+
+    Args:
+        textures: (T, 3, H, W) pictures in [0, 1] to cut the occluders from.
+    """
+    count, _, height, width = sample.image.shape
+    y = torch.linspace(-1, 1, height).view(1, -1, 1)
+    x = torch.linspace(-1, 1, width).view(1, 1, -1)
+    centre = _uniform((count, 2), -1.0, 1.0, g)
+    angle = _uniform(count, 0, math.pi, g).view(-1, 1, 1)
+    radius = _uniform((count, 2), 0.1, 0.5, g)
+    dx, dy = x - centre[:, 0].view(-1, 1, 1), y - centre[:, 1].view(-1, 1, 1)
+    u = (dx * angle.cos() + dy * angle.sin()) / radius[:, 0].view(-1, 1, 1)
+    v = (dy * angle.cos() - dx * angle.sin()) / radius[:, 1].view(-1, 1, 1)
+    # The exponent runs from a diamond over an ellipse to nearly a rectangle.
+    power = _uniform(count, 1.0, 6.0, g).view(-1, 1, 1)
+    inside = (u.abs() ** power + v.abs() ** power < 1)[:, None]
+    inside = inside & _chosen(count, probability, g)
+
+    choice = torch.randint(len(textures), (count,), generator=g)
+    fill = textures[choice].flip(-1)
+    plain = torch.rand(count, 3, 1, 1, generator=g).expand_as(fill)
+    fill = torch.where(_chosen(count, 0.5, g), plain, fill)
+    visible = (~inside).float()
+    return replace(
+        sample,
+        image=torch.where(inside, fill, sample.image),
+        normals_mask=sample.normals_mask * visible,
+        normals=sample.normals * visible,
+        face_mask=sample.face_mask * visible,
+        # Where the face's outline is unknown an occluder is still known not to be face.
+        face_known=torch.where(inside, 1.0, sample.face_known),
+    )
+
+
+def _uniform(shape: int | tuple[int, ...], low: float, high: float, g: Generator) -> Tensor:
+    return torch.rand(shape, generator=g) * (high - low) + low
+
+
+def _chosen(count: int, probability: float, g: Generator) -> Tensor:
+    return torch.rand(count, 1, 1, 1, generator=g) < probability
+
+
+def _blurred(image: Tensor, g: Generator) -> Tensor:
+    """One Gaussian of random width for the batch, as two separable passes."""
+    sigma = float(_uniform(1, 0.5, 1.6, g)) * image.shape[-1] / 128
+    taps = torch.arange(-3, 4, dtype=torch.float32) * max(1.0, image.shape[-1] / 128)
+    kernel = torch.exp(-0.5 * (taps / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).view(1, 1, 1, -1).expand(3, 1, 1, -1)
+    image = F.conv2d(F.pad(image, (3, 3, 0, 0), mode="replicate"), kernel, groups=3)
+    return F.conv2d(F.pad(image, (0, 0, 3, 3), mode="replicate"), kernel.mT, groups=3)
+
+
+def _jpeg(image: Tensor, probability: float, g: Generator) -> Tensor:
+    """Pass some pictures through a real JPEG encoder (on the CPU, wherever they are)."""
+    chosen = torch.nonzero(_chosen(len(image), probability, g).flatten()).flatten().tolist()
+    if not chosen:
+        return image
+    out = image.clone()
+    qualities = torch.randint(25, 95, (len(chosen),), generator=g).tolist()
+    for index, quality in zip(chosen, qualities, strict=True):
+        pixels = (image[index].permute(1, 2, 0).cpu().numpy() * 255).astype(np.uint8)
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
+        decoded = np.asarray(Image.open(buffer))
+        out[index] = torch.from_numpy(decoded.copy()).permute(2, 0, 1).to(image) / 255
+    return out

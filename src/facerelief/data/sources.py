@@ -1,0 +1,114 @@
+"""Training sources and validation sets by name, and the loader that mixes them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch.utils.data import IterableDataset, get_worker_info
+
+from facerelief.data import augment
+from facerelief.data.sample import Sample, concatenate
+
+
+class Source(Protocol):
+    """Endless random samples."""
+
+    def batch(self, count: int, size: int, g: torch.Generator) -> Sample:
+        """``count`` samples of ``size`` x ``size`` pixels, drawn from ``g`` alone."""
+
+
+def data_root() -> Path:
+    """The folder that the environment variable ``FACERELIEF_DATA`` names.
+
+    Raises:
+        FileNotFoundError: the variable is unset or names no folder.
+    """
+    value = os.environ.get("FACERELIEF_DATA")
+    if not value:
+        raise FileNotFoundError("set FACERELIEF_DATA to the folder that holds the data sets")
+    if not Path(value).is_dir():
+        raise FileNotFoundError(f"FACERELIEF_DATA names {value}, which is no folder")
+    return Path(value)
+
+
+def cache_folder() -> Path:
+    """Where derived data is kept: ``FACERELIEF_CACHE``, or ``~/.cache/facerelief``."""
+    return Path(os.environ.get("FACERELIEF_CACHE") or Path.home() / ".cache" / "facerelief")
+
+
+def build_source(name: str, options: dict[str, Any]) -> Source:
+    """A training source by name.
+
+    Raises:
+        ValueError: unknown name; the message lists the valid ones.
+    """
+    options = dict(options)
+    for key, kind in (("warp", augment.WarpRange), ("photometric", augment.PhotometricRange)):
+        if key in options:
+            options[key] = kind(**options[key])
+    if name == "additive_light":
+        from facerelief.data import additive_light, yaleb
+
+        if "light" in options:
+            options["light"] = additive_light.LightRange(**options["light"])
+        root = data_root()
+        people = yaleb.load_splits(root)[options.pop("people", "train")]
+        people = people[: options.pop("limit", len(people))]
+        return additive_light.AdditiveLight(root, people, cache_folder() / "yaleb", **options)
+    if name == "photos":
+        from facerelief.data.photos import Photos
+
+        return Photos(data_root(), cache_folder() / "photos", **options)
+    raise ValueError(f"unknown source {name!r}; one of additive_light, photos")
+
+
+def build_validation(name: str, size: int, batch: int, options: dict[str, Any]) -> list[Sample]:
+    """A validation set by name, as batches.
+
+    Raises:
+        ValueError: unknown name; the message lists the valid ones.
+    """
+    if name == "yaleb":
+        from facerelief.data import yaleb_samples
+
+        return yaleb_samples.batches(data_root(), cache_folder() / "yaleb", size, batch, **options)
+    raise ValueError(f"unknown validation set {name!r}; one of yaleb")
+
+
+class Mixture(IterableDataset[Sample]):
+    """Endless batches with a fixed share of each source.
+
+    Batch ``i`` depends on the seed and on ``i`` alone, whatever the number of workers; a resumed
+    run goes on with the batch it stopped before.
+    """
+
+    def __init__(
+        self,
+        sources: list[tuple[Source, float]],
+        batch: int,
+        size: int,
+        seed: int,
+        start: int = 0,
+    ) -> None:
+        total = sum(share for _, share in sources)
+        counts = [round(batch * share / total) for _, share in sources]
+        counts[0] += batch - sum(counts)
+        self.parts = [(s, n) for (s, _), n in zip(sources, counts, strict=True) if n > 0]
+        self.size, self.seed, self.start = size, seed, start
+
+    def batch(self, index: int) -> Sample:
+        """The batch of an index."""
+        g = torch.Generator().manual_seed(self.seed * 1_000_003 + index)
+        return concatenate([source.batch(count, self.size, g) for source, count in self.parts])
+
+    def __iter__(self) -> Iterator[Sample]:
+        worker = get_worker_info()
+        index, step = (self.start, 1) if worker is None else (
+            self.start + worker.id, worker.num_workers)  # fmt: skip
+        while True:
+            yield self.batch(index)
+            index += step

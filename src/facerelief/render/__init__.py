@@ -1,0 +1,1 @@
+"""Rendering for training: the torch twins of `facerelief.geometry`, batched and differentiable."""

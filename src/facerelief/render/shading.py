@@ -1,0 +1,48 @@
+"""Torch twins of `facerelief.geometry.light` and of `mesh.vertex_normals`: equal to them by test.
+
+Everything is batched and differentiable; frames, orders and units are those of the NumPy side.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from facerelief.geometry.light import COSINE_LOBE, SH_CONSTANTS
+
+
+def shade(normals: Tensor, light: Tensor) -> Tensor:
+    """Shading (...) of unit `normals` (..., 3) under far light from `light` (..., 3): max(n . l, 0).
+
+    The batch shapes broadcast.
+    """
+    return (normals * light).sum(-1).clamp_min(0)
+
+
+def sh_basis(directions: Tensor) -> Tensor:
+    """The nine harmonics (..., 9) of unit `directions` (..., 3)."""
+    x, y, z = directions.unbind(-1)
+    polynomials = [torch.ones_like(x), y, z, x, x * y, y * z, 3 * z * z - 1, x * z, x * x - y * y]
+    return torch.stack(polynomials, -1) * directions.new_tensor(SH_CONSTANTS)
+
+
+def shade_sh(normals: Tensor, coefficients: Tensor) -> Tensor:
+    """Shading of unit `normals` (B, ..., 3) under one light an item.
+
+    `coefficients` are (B, 9) or (B, 9, C) of the light's radiance; returns (B, ...) or
+    (B, ..., C).
+    """
+    basis = sh_basis(normals) * normals.new_tensor(COSINE_LOBE)
+    grey = coefficients.ndim == 2
+    weights = coefficients[..., None] if grey else coefficients
+    shading = (basis.flatten(1, -2) @ weights).unflatten(1, normals.shape[1:-1])
+    return shading[..., 0] if grey else shading
+
+
+def vertex_normals(vertices: Tensor, triangles: Tensor) -> Tensor:
+    """Area-weighted unit normals (B, V, 3) of `vertices` (B, V, 3) and `triangles` (T, 3)."""
+    a, b, c = vertices[:, triangles].unbind(2)
+    cross = torch.linalg.cross(b - a, c - a)
+    total = torch.zeros_like(vertices)
+    for corner in triangles.unbind(1):
+        total = total.index_add(1, corner, cross)
+    return normalize(total, dim=-1, eps=torch.finfo(vertices.dtype).tiny)

@@ -1,0 +1,5 @@
+"""Training: one YAML an experiment, one loop for every system."""
+
+from facerelief.train.run import run
+
+__all__ = ["run"]

@@ -1,0 +1,130 @@
+"""An experiment as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import yaml
+
+
+class ConfigError(ValueError):
+    """A configuration file that cannot be used; the message is one clear line."""
+
+
+@dataclass(frozen=True)
+class SystemConfig:
+    """Which network: ``options`` override the preset's."""
+
+    name: str
+    preset: str = "compact"
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """One source of training samples and its share of every batch."""
+
+    name: str
+    share: float = 1.0
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What a batch is made of, and what validation reads."""
+
+    sources: list[SourceConfig]
+    size: int = 256  # pixels
+    batch: int = 16
+    workers: int = 1
+    validation: SourceConfig | None = None
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW, one-cycle cosine with warm-up."""
+
+    learning_rate: float = 1e-3
+    encoder_rate: float = 1.0  # factor on the rate of pretrained encoder weights
+    weight_decay: float = 1e-2
+    betas: tuple[float, float] = (0.9, 0.999)
+    warmup: float = 0.02  # share of the budget
+    final: float = 0.01  # last learning rate, relative
+    clip: float = 1.0  # largest gradient norm; 0 turns it off
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole experiment."""
+
+    system: SystemConfig
+    data: DataConfig
+    samples: int  # the budget
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    ema: float = 0.998  # decay a step; 0 turns it off
+    precision: str = "auto"  # a Lightning precision, or auto: bf16 on GPUs that have it
+    seed: int = 0
+    validate_every: int = 20_000  # samples
+    start_from: str | None = None  # a checkpoint whose weights to begin with
+
+
+def load_config(path: Path, overrides: list[str] | None = None) -> TrainConfig:
+    """Read a YAML file and apply ``key.key=value`` overrides (values are YAML).
+
+    Raises:
+        ConfigError: no such file, not YAML, an unknown key, or a missing one.
+    """
+    try:
+        tree = yaml.safe_load(Path(path).read_text())
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    for override in overrides or []:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise ConfigError(f"override {override!r} is not key=value")
+        _set(tree, key.split("."), yaml.safe_load(value), override)
+    return _build(TrainConfig, tree, str(path))
+
+
+def _set(tree: Any, keys: list[str], value: Any, override: str) -> None:
+    for key in keys[:-1]:
+        if isinstance(tree, list):
+            tree = tree[int(key)]
+        else:
+            tree = tree.setdefault(key, {})
+        if not isinstance(tree, dict | list):
+            raise ConfigError(f"override {override!r} goes below a plain value")
+    tree[int(keys[-1]) if isinstance(tree, list) else keys[-1]] = value
+
+
+def _build(kind: Any, tree: Any, where: str) -> Any:
+    """A dataclass out of nested dicts; unknown and missing keys are named."""
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{where}: expected a mapping, found {type(tree).__name__}")
+    hints = get_type_hints(kind)
+    unknown = set(tree) - set(hints)
+    if unknown:
+        valid = ", ".join(sorted(hints))
+        raise ConfigError(f"{where}: unknown key {sorted(unknown)[0]!r}; one of {valid}")
+    values = {}
+    for entry in fields(kind):
+        if entry.name not in tree:
+            continue
+        value = tree[entry.name]
+        inner = f"{where}: {entry.name}"
+        if is_dataclass(hints[entry.name]):
+            value = _build(hints[entry.name], value, inner)
+        elif entry.name == "sources":
+            value = [_build(SourceConfig, item, inner) for item in value]
+        elif entry.name == "validation" and value is not None:
+            value = _build(SourceConfig, value, inner)
+        values[entry.name] = value
+    try:
+        return kind(**values)
+    except TypeError as error:
+        missing = str(error).split(":")[-1].strip().strip("'")
+        raise ConfigError(f"{where}: missing {missing}") from error

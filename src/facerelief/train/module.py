@@ -1,0 +1,146 @@
+"""The Lightning module: any system, any number of players, one schedule."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+from torch.optim import AdamW
+from torch.optim.optimizer import Optimizer
+
+from facerelief.data.sample import Sample
+from facerelief.systems.base import System
+from facerelief.train.config import OptimizerConfig
+
+
+class Training(lightning.LightningModule):
+    """Steps every player of a system in turn and logs what the system reports.
+
+    Args:
+        system: what to train.
+        optimizer: its settings.
+        samples: the budget; the learning rate falls to its last value when it is spent, or when
+            ``max_seconds`` are, whichever comes first.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        optimizer: OptimizerConfig,
+        samples: int,
+        max_seconds: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.system = system
+        self.settings = optimizer
+        self.budget, self.max_seconds = samples, max_seconds
+        self.samples_seen = 0
+        self.seconds = 0.0  # spent in all runs of this training
+        self._tick = time.monotonic()
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget that is spent, 0 to 1."""
+        share = self.samples_seen / self.budget
+        if self.max_seconds:
+            share = max(share, self.seconds / self.max_seconds)
+        return min(share, 1.0)
+
+    def rate(self) -> float:
+        """Factor on the learning rate: linear warm-up, then half a cosine."""
+        warmup, final = self.settings.warmup, self.settings.final
+        if self.progress < warmup:
+            return max(self.progress / warmup, 1e-3)
+        after = (self.progress - warmup) / (1 - warmup)
+        return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * after))
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        return [self._optimizer(player) for player in self.system.players]
+
+    def _optimizer(self, player: str) -> Optimizer:
+        settings = self.settings
+        chosen = {id(p) for p in self.system.parameters_of(player)}
+        groups: dict[tuple[bool, bool], list[Tensor]] = {}
+        for name, parameter in self.system.named_parameters():
+            if id(parameter) in chosen:
+                # Norms and biases are not decayed; they have no scale to shrink towards.
+                key = (name.startswith("encoder."), parameter.ndim > 1)
+                groups.setdefault(key, []).append(parameter)
+        return AdamW(
+            [
+                {
+                    "params": parameters,
+                    "weight_decay": settings.weight_decay if decayed else 0.0,
+                    "base": settings.learning_rate * (settings.encoder_rate if encoder else 1.0),
+                }
+                for (encoder, decayed), parameters in groups.items()
+            ],
+            lr=settings.learning_rate,
+            betas=tuple(settings.betas),
+        )
+
+    def transfer_batch_to_device(
+        self, batch: Sample, device: torch.device, dataloader_idx: int
+    ) -> Sample:
+        return batch.to(device)
+
+    def training_step(self, sample: Sample, index: int) -> None:
+        optimizers = self.optimizers()
+        optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
+        rate = self.rate()
+        image = sample.image.contiguous(memory_format=torch.channels_last)
+        prediction = self.system(image)
+        for player, optimizer in zip(self.system.players, optimizers, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = group["base"] * rate
+            terms = self.system.loss(player, sample, prediction)
+            loss = torch.stack(list(terms.values())).sum()
+            optimizer.zero_grad()
+            self.manual_backward(loss, inputs=list(self.system.parameters_of(player)))
+            if self.settings.clip:
+                self.clip_gradients(optimizer, self.settings.clip, "norm")
+            optimizer.step()
+            values = {f"train/{name}": value.detach() for name, value in terms.items()}
+            if player == self.system.players[0]:
+                values["train/loss"] = loss.detach()
+            self.log_dict(values, batch_size=len(sample))
+        self.samples_seen += len(sample)
+        now = time.monotonic()
+        self.seconds += now - self._tick
+        self._tick = now
+        self.log("train/rate", rate, batch_size=len(sample))
+        self.log("train/samples", float(self.samples_seen), prog_bar=True, batch_size=1)
+        if self.progress >= 1:
+            self.trainer.should_stop = True
+
+    def validation_step(self, sample: Sample, index: int) -> None:
+        image = sample.image.contiguous(memory_format=torch.channels_last)
+        for name, values in self.system.metrics(sample, self.system(image)).items():
+            known = values[~values.isnan()]
+            if len(known):
+                self.log(
+                    f"val/{name}", known.mean(), batch_size=len(known), on_epoch=True,
+                    prog_bar=name == "error",
+                )  # fmt: skip
+
+    def on_validation_start(self) -> None:
+        self._validation_began = time.monotonic()
+
+    def on_validation_end(self) -> None:
+        # Validation does not count against the budget of time that shapes the schedule.
+        self._tick += time.monotonic() - self._validation_began
+
+    def on_train_start(self) -> None:
+        self._tick = time.monotonic()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["progress"] = {"samples_seen": self.samples_seen, "seconds": self.seconds}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.samples_seen = checkpoint["progress"]["samples_seen"]
+        self.seconds = checkpoint["progress"]["seconds"]

@@ -1,0 +1,175 @@
+"""Run an experiment: ``facerelief train CONFIG``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+import yaml
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from facerelief.data.sources import Mixture, build_source, build_validation
+from facerelief.systems import System, build
+from facerelief.train.callbacks import Averaging, NetworkShare, Pictures
+from facerelief.train.config import TrainConfig, load_config
+from facerelief.train.module import Training
+
+
+def run(
+    config: Path,
+    out: Path,
+    overrides: list[str] | None = None,
+    max_time: timedelta | None = None,
+    resume: bool = False,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Train, and leave ``last.ckpt``, ``config.yaml``, logs and pictures in ``out``.
+
+    Args:
+        config: a YAML file; overrides: ``key.key=value``.
+        max_time: stop cleanly after this long; the learning rate's schedule is fitted into it.
+            When resuming, time spent before counts.
+        resume: go on from ``out/last.ckpt`` where there is one.
+
+    Returns:
+        A summary, also written to ``out/summary.json``: samples, seconds, rate, network share,
+        last training loss and validation figures.
+
+    Raises:
+        ConfigError: the configuration cannot be used. FileExistsError: ``out`` holds a training
+        and ``resume`` is off.
+    """
+    experiment = load_config(config, overrides)
+    last = out / "last.ckpt"
+    if last.exists() and not resume:
+        raise FileExistsError(f"{out} already holds a training; resume it or choose another folder")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "config.yaml").write_text(yaml.safe_dump(asdict(experiment), sort_keys=False))
+    lightning.seed_everything(experiment.seed, workers=True, verbose=False)
+
+    seconds = max_time.total_seconds() if max_time else None
+    module = Training(_system(experiment), experiment.optimizer, experiment.samples, seconds)
+    module.to(memory_format=torch.channels_last)
+    share = NetworkShare()
+    checkpoint = last if resume and last.exists() else None
+    start = _batches_done(checkpoint)
+    trainer = lightning.Trainer(
+        max_steps=-1,
+        max_epochs=-1,
+        precision=_precision(experiment.precision),
+        accelerator="auto",
+        devices=1,
+        logger=[CSVLogger(out, name="", version="logs"), TensorBoardLogger(out, "", "logs")],
+        callbacks=_callbacks(experiment, out, share, progress),
+        val_check_interval=max(1, experiment.validate_every // experiment.data.batch),
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        log_every_n_steps=20,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+    )
+    trainer.fit(module, _training_loader(experiment, start), _validation_loader(experiment),
+                ckpt_path=checkpoint, weights_only=False)  # fmt: skip
+    trainer.save_checkpoint(last)
+    figures = {k: float(v) for k, v in trainer.callback_metrics.items()}
+    summary = {
+        "samples": module.samples_seen,
+        "seconds": round(module.seconds, 1),
+        "samples_per_second": round(share.rate, 2),
+        "network_share": round(share.share, 4),
+        "figures": figures,
+    }
+    (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    return summary
+
+
+def load_system(checkpoint: Path) -> System:
+    """The trained system (averaged weights) of a checkpoint of :func:`run`, in evaluation mode.
+
+    Raises:
+        ConfigError: there is no usable ``config.yaml`` beside the checkpoint.
+    """
+    experiment = load_config(Path(checkpoint).parent / "config.yaml")
+    system = _system(experiment, pretrained=False)
+    system.load_state_dict(_weights(Path(checkpoint)))
+    return system.eval()
+
+
+def _system(experiment: TrainConfig, pretrained: bool = True) -> System:
+    options = dict(experiment.system.options)
+    if not pretrained:
+        options["pretrained"] = False
+    system = build(experiment.system.name, experiment.system.preset, **options)
+    if pretrained and experiment.start_from:
+        system.load_state_dict(_weights(Path(experiment.start_from)))
+    return system
+
+
+def _weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    stored = torch.load(checkpoint, map_location="cpu", weights_only=False)["state_dict"]
+    return {k.removeprefix("system."): v for k, v in stored.items() if k.startswith("system.")}
+
+
+def _batches_done(checkpoint: Path | None) -> int:
+    if checkpoint is None:
+        return 0
+    stored = torch.load(checkpoint, map_location="cpu", weights_only=False)
+    return int(stored["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["completed"])
+
+
+def _training_loader(experiment: TrainConfig, start: int) -> DataLoader:
+    data = experiment.data
+    sources = [(build_source(s.name, s.options), s.share) for s in data.sources]
+    mixture = Mixture(sources, data.batch, data.size, experiment.seed, start)
+    return DataLoader(
+        mixture,
+        batch_size=None,
+        num_workers=data.workers,
+        prefetch_factor=4 if data.workers else None,
+        persistent_workers=data.workers > 0,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def _validation_loader(experiment: TrainConfig) -> DataLoader | None:
+    data = experiment.data
+    if data.validation is None:
+        return None
+    chosen = data.validation
+    batches = build_validation(chosen.name, data.size, data.batch, chosen.options)
+    return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]  # a list is a dataset
+
+
+def _callbacks(
+    experiment: TrainConfig, out: Path, share: NetworkShare, progress: bool
+) -> list[Callback]:
+    callbacks: list[Callback] = [
+        share,
+        Pictures(out / "pictures"),
+        # Written aside and renamed by Lightning; a run that is killed resumes from minutes ago.
+        ModelCheckpoint(
+            out, filename="last", train_time_interval=timedelta(minutes=3),
+            enable_version_counter=False,
+        ),
+    ]  # fmt: skip
+    if experiment.ema:
+        callbacks.append(Averaging(experiment.ema))
+    if progress:
+        callbacks.append(TQDMProgressBar(refresh_rate=10))
+    return callbacks
+
+
+def _precision(name: str) -> Any:
+    if name != "auto":
+        return name
+    # On CPUs float32 in channels-last is the fastest that was measured, bfloat16 units or not.
+    if torch.cuda.is_available() and torch.cuda.is_bf16_supported():
+        return "bf16-mixed"
+    return "32-true"

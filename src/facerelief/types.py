@@ -1,0 +1,236 @@
+"""The values that the package hands round: frozen dataclasses, shapes and units beside each field.
+
+Camera space is x right, y up, z towards the viewer; normals are unit float32. Pixel coordinates
+are x right, y down, and the centre of the first pixel is (0.5, 0.5). Angles are in degrees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, cos, floor, isfinite, radians, sin
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from facerelief.images import resample
+
+FloatArray = NDArray[np.floating[Any]]
+BoolArray = NDArray[np.bool_]
+
+#: Side of a landmark crop over the longer side of the tightest box round the landmarks.
+CROP_MARGIN = 1.2
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square cut out of a photo: a similarity between crop pixels and photo pixels.
+
+    `angle` turns the crop's axes counter-clockwise as seen in the photo: its x axis points along
+    (cos a, -sin a) in photo pixels. A face that is upright in the crop appears turned by `angle`
+    counter-clockwise in the photo.
+
+    Raises ValueError for a side or size that is not positive, or a field that is not finite.
+    """
+
+    centre: tuple[float, float]  # photo pixels
+    side: float  # photo pixels
+    angle: float = 0.0  # degrees
+    size: int = 256  # crop pixels
+
+    def __post_init__(self) -> None:
+        values = (*self.centre, self.side, self.angle)
+        if not all(isfinite(value) for value in values) or self.side <= 0 or self.size < 1:
+            raise ValueError(f"a crop needs finite fields and a positive side and size: {self}")
+
+    @classmethod
+    def from_landmarks(cls, points: ArrayLike, size: int = 256) -> Crop:
+        """The landmark crop of `points` (N, 2), photo pixels.
+
+        An upright square of side 1.2 l centred on the tightest box round the points, l being the
+        longer side of that box.
+        """
+        points = np.asarray(points, dtype=np.float64).reshape(-1, 2)
+        low, high = points.min(axis=0), points.max(axis=0)
+        x, y = (low + high) / 2
+        return cls((float(x), float(y)), CROP_MARGIN * float(max(high - low)), size=size)
+
+    @property
+    def scale(self) -> float:
+        """Photo pixels per crop pixel."""
+        return self.side / self.size
+
+    @property
+    def rotation(self) -> NDArray[np.float64]:
+        """(2, 2), turns pixel vectors (x right, y down) of the crop into those of the photo."""
+        c, s = _cos_sin(self.angle)
+        return np.array([[c, s], [-s, c]])
+
+    @property
+    def matrix(self) -> NDArray[np.float64]:
+        """(2, 3), takes (x, y, 1) in crop pixels to photo pixels."""
+        linear = self.scale * self.rotation
+        offset = np.asarray(self.centre) - linear @ np.full(2, self.size / 2)
+        return np.column_stack([linear, offset])
+
+    @property
+    def inverse_matrix(self) -> NDArray[np.float64]:
+        """(2, 3), takes (x, y, 1) in photo pixels to crop pixels."""
+        linear = self.rotation.T / self.scale
+        offset = np.full(2, self.size / 2) - linear @ np.asarray(self.centre)
+        return np.column_stack([linear, offset])
+
+    @property
+    def corners(self) -> NDArray[np.float64]:
+        """(4, 2) photo pixels: top left, top right, bottom right, bottom left of the crop."""
+        return self.to_photo(self.size * np.array([[0, 0], [1, 0], [1, 1], [0, 1]]))
+
+    def to_photo(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Crop pixels (..., 2) to photo pixels (..., 2)."""
+        offset = np.asarray(points, dtype=np.float64) - self.size / 2
+        return (offset * self.scale) @ self.rotation.T + np.asarray(self.centre)
+
+    def to_crop(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Photo pixels (..., 2) to crop pixels (..., 2)."""
+        offset = np.asarray(points, dtype=np.float64) - np.asarray(self.centre)
+        return (offset @ self.rotation) / self.scale + self.size / 2
+
+    def extract(self, photo: NDArray[Any]) -> NDArray[Any]:
+        """The crop's picture (size, size, ...) of `photo` (H, W) or (H, W, C), black outside it.
+
+        Antialiased. uint8 gives uint8, anything else float32.
+        """
+        return resample(photo, self.matrix, (self.size, self.size))
+
+    def paste(
+        self, values: FloatArray, mask: BoolArray, photo_size: tuple[int, int]
+    ) -> tuple[NDArray[np.float32], BoolArray]:
+        """Carry per-pixel `values` (size, size) or (size, size, C) to the photo's pixels.
+
+        Only pixels of `mask` (size, size) count. Returns values (H, W) or (H, W, C) float32, zero
+        outside the second return, the mask (H, W). Antialiased; works on the crop's bounding
+        rectangle only. Vectors are not turned: see `rotate_normals_to_photo`.
+        """
+        channels = values.reshape(*mask.shape, -1)
+        pasted = np.zeros((*photo_size, channels.shape[-1]), np.float32)
+        pasted_mask = np.zeros(photo_size, np.bool_)
+        rows, columns = window = self.window(photo_size)
+        shape = (rows.stop - rows.start, columns.stop - columns.start)
+        matrix = self.inverse_matrix
+        matrix[:, 2] += matrix[:, :2] @ (columns.start, rows.start)
+
+        # Weighting by the mask before resampling keeps what lies outside it from leaking in.
+        weight = resample(mask.astype(np.float32), matrix, shape)
+        inside = weight > 0.5
+        pasted_mask[window] = inside
+        gain = np.divide(1, weight, out=np.zeros_like(weight), where=inside)
+        for index in range(channels.shape[-1]):
+            layer = np.where(mask, channels[..., index], 0).astype(np.float32)
+            np.multiply(resample(layer, matrix, shape), gain, out=pasted[window][..., index])
+        return pasted.reshape(*photo_size, *values.shape[2:]), pasted_mask
+
+    def window(self, photo_size: tuple[int, int]) -> tuple[slice, slice]:
+        """Rows and columns of the photo (height, width) that the crop touches; may be empty."""
+        height, width = photo_size
+        low, high = self.corners.min(axis=0), self.corners.max(axis=0)
+        top, left = (max(floor(value), 0) for value in (low[1], low[0]))
+        bottom, right = max(min(ceil(high[1]), height), top), max(min(ceil(high[0]), width), left)
+        return slice(top, bottom), slice(left, right)
+
+    def rotate_normals_to_photo(self, normals: FloatArray) -> FloatArray:
+        """Turn normals (..., 3) of the crop's frame into the photo's frame."""
+        return _rotate_about_z(normals, self.angle)
+
+    def rotate_normals_to_crop(self, normals: FloatArray) -> FloatArray:
+        """Turn normals (..., 3) of the photo's frame into the crop's frame."""
+        return _rotate_about_z(normals, -self.angle)
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What a system says of N crops, each in its crop's frame."""
+
+    normals: NDArray[np.float32]  # (N, 256, 256, 3) unit
+    mask: BoolArray  # (N, 256, 256), True on the face
+    expected_error: NDArray[np.float32] | None = None  # (N, 256, 256) degrees
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """Triangles: right-handed, y up, counter-clockwise seen from outside, millimetres."""
+
+    vertices: FloatArray  # (V, 3) mm
+    triangles: NDArray[np.integer[Any]]  # (T, 3) vertex indices
+    normals: FloatArray | None = None  # (V, 3) unit
+    uv: FloatArray | None = None  # (V, 2), v upwards
+    colours: FloatArray | None = None  # (V, 3) RGB in [0, 1]
+    # Whether the millimetres mean anything: not at all, by an assumed eye distance, or measured.
+    scale: Literal["unknown", "assumed", "metric"] = "unknown"
+
+
+@dataclass(frozen=True, eq=False)
+class Light:
+    """Far light in camera space: one direction over an even ambient term, or harmonics.
+
+    With `harmonics`, the nine second-order spherical harmonics of the shading as
+    `facerelief.geometry.light` orders them, the other fields are not used.
+    """
+
+    direction: tuple[float, float, float] = (0.0, 0.0, 1.0)  # unit, towards the light
+    colour: tuple[float, float, float] = (1.0, 1.0, 1.0)  # linear RGB, strength included
+    ambient: tuple[float, float, float] = (0.0, 0.0, 0.0)  # linear RGB
+    harmonics: FloatArray | None = None  # (9, 3) linear RGB, or (9,) for grey
+
+    @classmethod
+    def from_angles(cls, azimuth: float, elevation: float, ambient: float = 0.0) -> Light:
+        """White light from `azimuth` (positive lights the picture's left) and `elevation` (up).
+
+        (-sin a cos e, sin e, cos a cos e): the signs of the Extended Yale Database B.
+        """
+        cos_a, sin_a = _cos_sin(azimuth)
+        cos_e, sin_e = _cos_sin(elevation)
+        return cls((-sin_a * cos_e, sin_e, cos_a * cos_e), ambient=(ambient,) * 3)
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One face of a photo and what a system says of it. Arrays are in the crop's frame."""
+
+    crop: Crop
+    box: tuple[float, float, float, float]  # x0, y0, x1, y1, photo pixels
+    score: float  # the detector's confidence in [0, 1]
+    points: FloatArray  # (5, 2) photo pixels: eyes, nose, mouth corners; picture's left first
+    normals: NDArray[np.float32]  # (256, 256, 3) unit
+    mask: BoolArray  # (256, 256), True on the face
+    expected_error: NDArray[np.float32] | None  # (256, 256) degrees
+    photo_size: tuple[int, int]  # height, width
+    model: str  # the name in the catalogue
+    mesh: Mesh | None = None
+    landmarks: FloatArray | None = None  # (68, 2 or 3) photo pixels
+    pose: FloatArray | None = None  # (3, 4) camera from model
+    coefficients: dict[str, FloatArray] | None = None
+
+    def normals_in_photo(self) -> tuple[NDArray[np.float32], BoolArray]:
+        """Normals (H, W, 3) in the photo's frame, and their mask (H, W); zero outside the mask."""
+        normals = self.crop.rotate_normals_to_photo(self.normals).astype(np.float32)
+        pasted, mask = self.crop.paste(normals, self.mask, self.photo_size)
+        # Averages of unit vectors are shorter than one.
+        inside = pasted[self.crop.window(self.photo_size)]
+        length = np.sqrt(np.einsum("...i,...i", inside, inside))[..., None]
+        np.divide(inside, length, out=inside, where=length > 0)
+        return pasted, mask
+
+
+def _cos_sin(angle: float) -> tuple[float, float]:
+    """Cosine and sine of degrees, exact for quarter turns."""
+    quarter, rest = divmod(angle, 90.0)
+    c, s = cos(radians(rest)), sin(radians(rest))
+    return ((c, s), (-s, c), (-c, -s), (s, -c))[int(quarter) % 4]
+
+
+def _rotate_about_z(normals: FloatArray, angle: float) -> FloatArray:
+    """Turn vectors (..., 3) counter-clockwise as seen by the viewer."""
+    normals = np.asarray(normals)
+    c, s = _cos_sin(angle)
+    matrix = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]], dtype=normals.dtype)
+    return normals @ matrix.T
