@@ -6,7 +6,7 @@
 # make bench   measure speed and accuracy into benchmarks/results
 # make clean   remove the environments and everything that the targets made
 #
-# PYTHON, VENV (runtime), VENV_TEST (everything) and OUT may be set from outside.
+# PYTHON, VENV (runtime), VENV_TEST (everything), OUT and RUNS (of smoke) may be set from outside.
 
 works = $(shell for python in python3.11 python3.12 python3.13 python3.10 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
@@ -15,6 +15,7 @@ PYTHON ?= $(works)
 VENV ?= .venv
 VENV_TEST ?= .venv-test
 OUT ?= out
+RUNS ?= runs/smoke
 PIP_QUIET = -m pip install -qq --disable-pip-version-check
 
 # Tests and benchmarks that need photographs skip where there are none.
@@ -34,8 +35,18 @@ lint: $(VENV_TEST)/.installed
 	$(VENV_TEST)/bin/ruff check .
 	$(VENV_TEST)/bin/mypy
 
+smoke: $(VENV_TEST)/.installed
+ifdef FACERELIEF_DATA
+	rm -rf $(RUNS)
+	for config in configs/*.yaml; do \
+		$(VENV_TEST)/bin/facerelief train $$config -o $(RUNS)/$$(basename $$config .yaml) \
+			--max-time 20s --json || exit 1; done
+else
+	@echo "FACERELIEF_DATA is not set: nothing to train on"
+endif
+
 docs: $(VENV_TEST)/.installed
-	$(VENV_TEST)/bin/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(VENV_TEST)/bin/mkdocs build --quiet --strict
 
 bench: $(VENV_TEST)/.installed
 	$(VENV_TEST)/bin/python benchmarks/speed.py

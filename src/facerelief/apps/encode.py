@@ -1,8 +1,8 @@
 """Pictures to the bytes of a file.
 
 Pillow's PNG writer tries every filter on every row while it holds Python's lock, and has no 16-bit
-colour. One filter ("up": the difference to the row above) is as small on our pictures, three times
-faster, and zlib lets other threads work meanwhile.
+colour. One filter ("up": the difference to the row above) and run lengths instead of a search for
+repeats are as small on our pictures, four times faster, and let other threads work meanwhile.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def to_png(
         for key, value in (text or {}).items()
     ]
     buffer = io.BytesIO()
-    data = zlib.compress(filtered.data, level=1)
+    compressor = zlib.compressobj(level=1, strategy=zlib.Z_RLE)
+    data = compressor.compress(filtered.data) + compressor.flush()
     png.write_chunks(buffer, [(b"IHDR", header), *texts, (b"IDAT", data), (b"IEND", b"")])
     return buffer.getvalue()
 

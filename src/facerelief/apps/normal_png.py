@@ -36,10 +36,11 @@ class NormalMap:
 
 def encode_png(normals: FloatArray, mask: BoolArray, frame: str, bits: int = 8) -> bytes:
     """The PNG of `normals` (H, W, 3) already in `frame`, with `mask` (H, W) as alpha."""
-    facing = np.array([0, 0, 1], np.float32)
-    values = encode(np.where(mask[..., None], normals, facing), bits)
-    alpha = np.where(mask, np.iinfo(values.dtype).max, 0).astype(values.dtype)
-    pixels = np.dstack([values, alpha])
+    values = encode(normals, bits)
+    full = np.iinfo(values.dtype).max
+    pixels = np.full((*mask.shape, 4), full, values.dtype)
+    pixels[..., :3] = values
+    pixels[~mask] = (*encode((0, 0, 1), bits), 0)
     return to_png(pixels, {FRAME_KEY: frame, "Software": f"facerelief {__version__}"})
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from facerelief.geometry.light import seven_lights, shade
+from facerelief.geometry.light import seven_lights
 from facerelief.geometry.normals import encode
 from facerelief.types import BoolArray, Crop, Face, FloatArray
 
@@ -34,8 +34,10 @@ def shading_row(normals: FloatArray, mask: BoolArray) -> NDArray[np.uint8]:
 
     Returns (H, 7 W): frontal, azimuth -60, -30, 30, 60, elevation -45, 45; black outside `mask`.
     """
-    shadings = [np.where(mask, shade(normals, light), 0) for light in seven_lights()]
-    return np.rint(255 * np.hstack(shadings).clip(0, 1)).astype(np.uint8)
+    lights = seven_lights().astype(normals.dtype)
+    shading = np.where(mask[..., None], np.maximum(normals @ lights.T, 0), 0)
+    row = np.moveaxis(shading, -1, 1).reshape(len(mask), -1)
+    return np.rint(255 * row.clip(0, 1)).astype(np.uint8)
 
 
 def colour_error(error: FloatArray) -> NDArray[np.uint8]:

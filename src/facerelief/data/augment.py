@@ -30,6 +30,7 @@ class WarpRange:
     stretch: float = 0.08  # of one image axis against the other: faces are longer or broader
     relief: float = 0.0  # of depth against the image plane
     flip: float = 0.5
+    zoom: float = 1.0  # half of the crops are enlarged, up to this factor: parts at finer scale
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,13 @@ def random_warp(count: int, zoom: float, unit: float, ranges: WarpRange, g: Gene
     cos, sin = angle.cos(), angle.sin()
     rotation = torch.stack([cos, -sin, sin, cos], -1).view(-1, 2, 2)
     axes = torch.stack([mirror * torch.exp(stretch), torch.exp(-stretch)], -1)
-    matrix = axes[:, :, None] * rotation * (zoom * torch.exp(-log_scale))[:, None, None]
+    enlarge = ranges.zoom ** torch.rand(count, generator=g)
+    enlarge = torch.where(torch.rand(count, generator=g) < 0.5, enlarge, 1.0)
+    matrix = axes[:, :, None] * rotation * (zoom * torch.exp(-log_scale) / enlarge)[:, None, None]
     offset = torch.randn(count, 2, generator=g).clamp(-2, 2) * ranges.shift * unit
+    # What enlarging pushes out of the picture is looked at too.
+    room = 0.35 * unit * (1 - 1 / enlarge)
+    offset = offset + (torch.rand(count, 2, generator=g) * 2 - 1) * room[:, None]
     relief = torch.exp(torch.randn(count, generator=g).clamp(-2, 2) * ranges.relief)
     return Warp(matrix, offset, relief)
 

@@ -39,7 +39,7 @@ def normals_to_depth(
     pixel_size: float = 1.0,
     *,
     discontinuities: bool = False,
-    stiffness: float = 10.0,
+    stiffness: float = 2.0,
     max_iterations: int = 40,
     tolerance: float = 1e-4,
 ) -> NDArray[np.float64]:
@@ -54,7 +54,8 @@ def normals_to_depth(
         pixel_size: width of a pixel in the unit of the depth.
         discontinuities: let the surface break (at a nose in front of a cheek, say): slower,
             iterated.
-        stiffness: how decisively it breaks (k of Cao et al.); larger is sharper.
+        stiffness: how readily it breaks (k of Cao et al., per squared pixel); 10 finds breaks
+            exactly on clean normals and cracks noisy ones.
         max_iterations: limit of the iterations with `discontinuities`.
         tolerance: they stop when the energy changes by less than this fraction.
 
@@ -236,8 +237,9 @@ def _refine(
     for _ in range(max_iterations):
         weight = edges.weight * np.maximum(edges.one_sided(z, stiffness), MIN_WEIGHT)
         matrix, right = edges.normal_equations(weight)
+        # A few steps are enough: the next weights ask for another solution anyway.
         z[free] = cg(
-            matrix[free][:, free], right[free], z[free], rtol=1e-4, maxiter=50, M=preconditioner
+            matrix[free][:, free], right[free], z[free], rtol=1e-3, maxiter=8, M=preconditioner
         )[0]
         before, energy = energy, float(weight @ edges.residual(z) ** 2)
         if np.isfinite(before) and abs(before - energy) <= tolerance * before:

@@ -156,8 +156,8 @@ def fit_directional(
 ) -> Light:
     """The one far light, over an even ambient term, that explains a photograph best.
 
-    Least squares of strength * max(n . l, 0) + ambient with Cauchy weights; arguments and the
-    caveat on albedo as in `fit_sh`, but `luminance` is (...) only.
+    Least squares of strength * max(n . l, 0) + ambient, neither negative, with Cauchy weights;
+    arguments and the caveat on albedo as in `fit_sh`, but `luminance` is (...) only.
 
     Returns:
         A grey Light.
@@ -176,9 +176,11 @@ def fit_directional(
         # The lit side of the last round counts as linear; its first round takes all as lit.
         nonlocal found
         lit = (unit @ found[:3] > 0) if found.any() else np.ones(len(unit), bool)
-        rows = np.column_stack([unit * lit[:, None], np.ones(len(unit))])
-        root = np.sqrt(weight)
-        found = np.linalg.lstsq(rows * root[:, None], target * root, rcond=None)[0]
+        root = np.sqrt(weight)[:, None]
+        rows = np.column_stack([unit * lit[:, None], np.ones(len(unit))]) * root
+        found = np.linalg.lstsq(rows, target * root[:, 0], rcond=None)[0]
+        if found[3] < 0:  # darkness does not add: without the ambient term then
+            found = np.append(np.linalg.lstsq(rows[:, :3], target * root[:, 0], rcond=None)[0], 0)
         return found
 
     def residual(solution: FloatArray) -> FloatArray:

@@ -125,7 +125,7 @@ def rasterise(
 
 def _usable(corners: FloatArray, perspective: bool, cull_back_faces: bool) -> BoolArray:
     """(T,) bool: triangles that can be drawn at all."""
-    usable = np.isfinite(corners).all(axis=(1, 2))
+    usable: BoolArray = np.all(np.isfinite(corners), axis=(1, 2))
     if perspective:
         usable = usable & (corners[..., 2] < 0).all(axis=1)
     if cull_back_faces:

@@ -6,7 +6,7 @@ computed again for the winners only, differentiably. Gradients of `Raster.interp
 `depth` hold while the winner stays; those of `Raster.coverage` move the outline.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -54,30 +54,29 @@ class Raster:
         Where the outline passes between two neighbouring pixel centres, the distance to it along
         the line between them is the coverage of the one that it cuts (Laine et al., "Modular
         primitives for high-performance differentiable rendering", 2020, section 3.6; here the
-        farthest of all triangles on that line counts, so that small ones do no harm). Exact for
-        outlines along an axis, else good to a few per cent of a pixel. A thing that covers no
-        pixel centre is not seen.
+        farthest of all triangles on that line counts, so that small ones do no harm). Lines along
+        x and along y share an oblique outline by the squares of its direction. Exact for outlines
+        along an axis; covered areas and their gradients are right along any. A thing that covers
+        no pixel centre is not seen.
         """
         height, width = self.mask.shape[1:]
         x, y, z = self.points.double().unbind(-1)
-        mask = self.mask
-        total = mask.to(torch.float64)
-        views: list[tuple[tuple[Tensor, ...], Callable[[Tensor], Tensor]]] = [
-            ((x, y, z), lambda picture: picture),
-            ((width - x, y, z), lambda picture: picture.flip(-1)),
-            ((y, x, z), lambda picture: picture.mT),
-            ((height - y, x, z), lambda picture: picture.mT.flip(-1)),
-        ]
-        undo: list[Callable[[Tensor], Tensor]] = [
-            views[0][1],
-            views[1][1],
-            views[2][1],
-            lambda picture: picture.flip(-1).mT,
-        ]
-        for (coordinates, turn), back in zip(views, undo, strict=True):
+        # The picture turned four times, so that each of its sides is once on the right.
+        turned = (
+            ((x, y, z), lambda picture: picture, lambda picture: picture),
+            ((width - x, y, z), lambda picture: picture.flip(-1), lambda picture: picture.flip(-1)),
+            ((y, x, z), lambda picture: picture.mT, lambda picture: picture.mT),
+            (
+                (height - y, x, z),
+                lambda picture: picture.mT.flip(-1),
+                lambda picture: picture.flip(-1).mT,
+            ),
+        )
+        total = self.mask.double()
+        for coordinates, turn, turn_back in turned:
             points = torch.stack(coordinates, -1)
-            change = _coverage_rightwards(points, self.triangles, self.drawn, turn(mask))
-            total = total + back(change)
+            change = _coverage_rightwards(points, self.triangles, self.drawn, turn(self.mask))
+            total = total + turn_back(change)
         return total.clamp(0, 1).to(self.points.dtype)
 
 
@@ -235,7 +234,7 @@ def _coverage_rightwards(points: Tensor, triangles: Tensor, drawn: Tensor, mask:
         )
         row, index = low[owner] + number, index[owner]
         # The rightmost edge of every triangle on every line of pixel centres through it.
-        crossing = _crossings(corners[index], row + 0.5)
+        crossing, _ = _crossings(corners[index], row + 0.5)
         end, edge = crossing.max(0)
         column = (end - 0.5).floor()
         keep = (column >= 0) & (column < width - 1)
@@ -257,20 +256,28 @@ def _coverage_rightwards(points: Tensor, triangles: Tensor, drawn: Tensor, mask:
         chosen = first[first < len(pixel)]
     item, row, column = item[chosen], row[chosen], column[chosen]
     winners = points[item[:, None], triangles[index[chosen] % count]]
-    end = _crossings(winners, row + 0.5).gather(0, edge[chosen][None])[0]
-    beyond = end - (column + 0.5) - 0.5  # past the border between the two pixels, [-1/2, 1/2]
+    crossing, slope = (
+        found.gather(0, edge[chosen][None])[0] for found in _crossings(winners, row + 0.5)
+    )
+    # How far past the border between the two pixels, from -1/2 to 1/2; the lines along the other
+    # axis see to the rest of an oblique edge.
+    beyond = (crossing - (column + 1)) / (1 + slope**2)
     change = points.new_zeros(mask.shape)
     change = change.index_put((item, row, column), beyond.clamp_max(0))
     return change.index_put((item, row, column + 1), beyond.clamp_min(0), accumulate=True)
 
 
-def _crossings(corners: Tensor, y: Tensor) -> Tensor:
-    """(3, P): x where the edges of corners (P, 3, 3) cross the lines y (P,), -inf where not."""
-    found = []
+def _crossings(corners: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the edges of corners (P, 3, 3) cross the lines y (P,): x (3, P), and their dx / dy.
+
+    x is -inf where an edge does not cross.
+    """
+    found, slopes = [], []
     for i, j in ((0, 1), (1, 2), (2, 0)):
         start, run = corners[:, i, :2], corners[:, j, :2] - corners[:, i, :2]
         crosses = (corners[:, i, 1] <= y) != (corners[:, j, 1] <= y)
         slope = run[:, 0] / torch.where(crosses, run[:, 1], 1)
         x = start[:, 0] + (y - start[:, 1]) * slope
         found.append(torch.where(crosses, x, -torch.inf))
-    return torch.stack(found)
+        slopes.append(slope)
+    return torch.stack(found), torch.stack(slopes)

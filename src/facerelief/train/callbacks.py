@@ -33,6 +33,28 @@ class Averaging(WeightAveraging):
         super().__init__(avg_fn=average)
 
 
+class Checkpoint(Callback):
+    """Writes the whole state every few minutes, aside and then renamed.
+
+    Lightning's own callback keeps no time with manual optimisation.
+    """
+
+    def __init__(self, path: Path, seconds: float = 180.0) -> None:
+        self.path, self.seconds = path, seconds
+        self._saved = time.monotonic()
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *rest: Any) -> None:
+        if time.monotonic() - self._saved >= self.seconds:
+            self.save(trainer)
+
+    def save(self, trainer: lightning.Trainer) -> None:
+        """Write now."""
+        partial = self.path.with_name(self.path.name + ".partial")
+        trainer.save_checkpoint(partial)
+        partial.replace(self.path)
+        self._saved = time.monotonic()
+
+
 class NetworkShare(Callback):
     """Measures which share of the time the network works, and which it waits for samples."""
 

@@ -11,13 +11,13 @@ from typing import Any
 import lightning
 import torch
 import yaml
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from facerelief.data.sources import Mixture, build_source, build_validation
 from facerelief.systems import System, build
-from facerelief.train.callbacks import Averaging, NetworkShare, Pictures
+from facerelief.train.callbacks import Averaging, Checkpoint, NetworkShare, Pictures
 from facerelief.train.config import TrainConfig, load_config
 from facerelief.train.module import Training
 
@@ -58,6 +58,7 @@ def run(
     module = Training(_system(experiment), experiment.optimizer, experiment.samples, seconds)
     module.to(memory_format=torch.channels_last)
     share = NetworkShare()
+    saver = Checkpoint(last)
     checkpoint = last if resume and last.exists() else None
     start = _batches_done(checkpoint)
     trainer = lightning.Trainer(
@@ -67,17 +68,18 @@ def run(
         accelerator="auto",
         devices=1,
         logger=[CSVLogger(out, name="", version="logs"), TensorBoardLogger(out, "", "logs")],
-        callbacks=_callbacks(experiment, out, share, progress),
+        callbacks=_callbacks(experiment, out, share, saver, progress),
         val_check_interval=max(1, experiment.validate_every // experiment.data.batch),
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         log_every_n_steps=20,
         enable_progress_bar=progress,
         enable_model_summary=False,
+        enable_checkpointing=False,
     )
     trainer.fit(module, _training_loader(experiment, start), _validation_loader(experiment),
                 ckpt_path=checkpoint, weights_only=False)  # fmt: skip
-    trainer.save_checkpoint(last)
+    saver.save(trainer)
     figures = {k: float(v) for k, v in trainer.callback_metrics.items()}
     summary = {
         "samples": module.samples_seen,
@@ -148,17 +150,17 @@ def _validation_loader(experiment: TrainConfig) -> DataLoader | None:
 
 
 def _callbacks(
-    experiment: TrainConfig, out: Path, share: NetworkShare, progress: bool
+    experiment: TrainConfig,
+    out: Path,
+    share: NetworkShare,
+    checkpoint: Checkpoint,
+    progress: bool,
 ) -> list[Callback]:
     callbacks: list[Callback] = [
         share,
         Pictures(out / "pictures"),
-        # Written aside and renamed by Lightning; a run that is killed resumes from minutes ago.
-        ModelCheckpoint(
-            out, filename="last", train_time_interval=timedelta(minutes=3),
-            enable_version_counter=False,
-        ),
-    ]  # fmt: skip
+        checkpoint,
+    ]
     if experiment.ema:
         callbacks.append(Averaging(experiment.ema))
     if progress:

@@ -1,73 +1,37 @@
-"""The command line: parses, calls `apps` and `runtime`, prints.
-
-Commands import what they need when they run, so that each starts as fast as it can. Exit codes: 0
-all done, 1 some inputs failed (each is named on stderr, the others are finished), 2 usage.
-"""
+"""The commands that a photo needs: no PyTorch."""
 
 from __future__ import annotations
 
 import json as json_module
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facerelief import __version__
+from facerelief.cli.common import (
+    Json,
+    Provider,
+    System,
+    Threads,
+    app,
+    cores,
+    count,
+    fail,
+    load_system,
+)
 
 if TYPE_CHECKING:
     from facerelief.apps.normals import Outcome
     from facerelief.catalogue import Entry
-    from facerelief.runtime import Estimator
-
-app = typer.Typer(
-    help="Surface normals of faces, measured, from one photo.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-System = Annotated[
-    str, typer.Option(help="A name that `facerelief systems` lists, or an .onnx file.")
-]
-Threads = Annotated[
-    int | None, typer.Option(min=1, help="Threads to use in all.", show_default="all cores")
-]
-Provider = Annotated[
-    str | None, typer.Option(help="ONNX Runtime provider, such as cuda.", show_default="cpu")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-
-
-def main() -> None:
-    """The entry point `facerelief`."""
-    app()
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"facerelief {__version__}")
-        raise typer.Exit()
-
-
-@app.callback()
-def _common(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
-    ] = False,
-) -> None:
-    pass
 
 
 @app.command()
 def normals(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="IMAGE|FOLDER|GLOB...", help="Photos, or where they are.")
+        list[str], typer.Argument(metavar="IMAGE|FOLDER|GLOB", help="Photos, or where they are.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to; made if missing.")],
     system: System = "default",
@@ -99,21 +63,21 @@ def normals(
     from facerelief.images import expand_inputs
 
     if bits not in (8, 16):
-        _fail(f"--bits is 8 or 16, not {bits}", code=2)
+        fail(f"--bits is 8 or 16, not {bits}", code=2)
     outputs = tuple(normals_app.OUTPUTS) if only is None else tuple(only.split(","))
     unknown = sorted(set(outputs) - set(normals_app.OUTPUTS))
     if unknown:
-        _fail(f"--only knows {', '.join(normals_app.OUTPUTS)}; not {', '.join(unknown)}", code=2)
+        fail(f"--only knows {', '.join(normals_app.OUTPUTS)}; not {', '.join(unknown)}", code=2)
     try:
         make_folder(out)
     except OSError as error:
-        _fail(f"{out}: cannot write there: {error.strerror}", code=2)
+        fail(f"{out}: cannot write there: {error.strerror}", code=2)
 
     paths = expand_inputs(inputs)
-    threads = threads or _cores()
+    threads = threads or cores()
     # Several photos: one a thread. A single one: all threads together.
     workers = min(threads, len(paths))
-    estimator = _load(system, threads // workers, provider)
+    estimator = load_system(system, threads // workers, provider)
     options = normals_app.Options(outputs, bits, max_faces)
     outcomes = normals_app.stream(paths, out, estimator, options, workers)
     faces, failed = 0, 0
@@ -126,7 +90,7 @@ def normals(
             typer.echo(json_module.dumps(_outcome_to_json(outcome), ensure_ascii=False))
     if not json:
         done = len(paths) - failed
-        typer.echo(f"{_count(faces, 'face')} in {_count(done, 'photo')}, written to {out}")
+        typer.echo(f"{count(faces, 'face')} in {count(done, 'photo')}, written to {out}")
         stem = paths[0].stem if len(paths) == faces == 1 else "*"
         for key in outputs if faces else ():
             ending, meaning = normals_app.OUTPUTS[key]
@@ -180,11 +144,11 @@ def convert(
     try:
         convert_file(source, out, to, from_, reference, bits)
     except PhotoError as error:
-        _fail(str(error), code=1)
+        fail(str(error), code=1)
     except OSError as error:
-        _fail(f"{out}: cannot write: {error.strerror}", code=1)
+        fail(f"{out}: cannot write: {error.strerror}", code=1)
     except ValueError as error:
-        _fail(str(error), code=2)
+        fail(str(error), code=2)
 
 
 @app.command()
@@ -226,32 +190,3 @@ def _progress(outcomes: Iterable[Outcome], total: int) -> Iterator[Outcome]:
     from rich.progress import track
 
     yield from track(outcomes, "Photos", total, console=Console(stderr=True))
-
-
-def _load(system: str, threads: int | None, provider: str | None) -> Estimator:
-    from facerelief.catalogue import UnknownSystemError, WeightsError
-    from facerelief.runtime import find_providers, load
-
-    try:
-        providers = None if provider is None else find_providers(provider)
-        return load(system, threads=threads, providers=providers)
-    except (UnknownSystemError, ValueError) as error:
-        _fail(str(error), code=2)
-    except WeightsError as error:
-        _fail(str(error), code=1)
-
-
-def _cores() -> int:
-    """The processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    typer.echo(f"facerelief: {message}", err=True)
-    raise typer.Exit(code)

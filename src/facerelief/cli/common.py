@@ -1,0 +1,80 @@
+"""What all commands share: the application, common options, and how a command fails."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from facerelief import __version__
+
+if TYPE_CHECKING:
+    from facerelief.runtime import Estimator
+
+app = typer.Typer(
+    help="Surface normals of faces, measured, from one photo.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+System = Annotated[
+    str, typer.Option(help="A name that `facerelief systems` lists, or an .onnx file.")
+]
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="Threads to use in all.", show_default="all cores")
+]
+Provider = Annotated[
+    str | None, typer.Option(help="ONNX Runtime provider, such as cuda.", show_default="cpu")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"facerelief {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+def load_system(system: str, threads: int | None, provider: str | None) -> Estimator:
+    from facerelief.catalogue import UnknownSystemError, WeightsError
+    from facerelief.runtime import find_providers, load
+
+    try:
+        providers = None if provider is None else find_providers(provider)
+        return load(system, threads=threads, providers=providers)
+    except (UnknownSystemError, ValueError) as error:
+        fail(str(error), code=2)
+    except WeightsError as error:
+        fail(str(error), code=1)
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def fail(message: str, code: int) -> NoReturn:
+    typer.echo(f"facerelief: {message}", err=True)
+    raise typer.Exit(code)

@@ -1,0 +1,57 @@
+"""Pictures of errors, for the output folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from facerelief.apps.pictures import ERROR_SCALE, colour_error
+from facerelief.geometry.normals import angular_error, encode
+
+COLUMNS = ("photo", "estimate", "truth", "error", "expected error")
+
+_LINE = 24  # pixels, of text
+_LEGEND = 40  # pixels, of the colour scale with its degrees
+
+
+def row(
+    crop: NDArray[np.uint8],
+    normals: NDArray[np.float32],
+    expected: NDArray[np.float32] | None,
+    truth: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+) -> NDArray[np.uint8]:
+    """(H, 5 W, 3): one photo under COLUMNS; white where there is nothing to show."""
+    known, answered = mask[..., None], normals.any(axis=-1, keepdims=True)
+    error = np.nan_to_num(angular_error(normals, truth))
+    blank = np.full_like(crop, 255)
+    cells = [
+        crop,
+        np.where(answered, encode(normals), 255),
+        np.where(known, encode(truth), 255),
+        np.where(known & answered, colour_error(error), 255),
+        blank if expected is None else np.where(known, colour_error(expected), 255),
+    ]
+    return np.hstack(cells).astype(np.uint8)
+
+
+def sheet(rows: Sequence[NDArray[np.uint8]]) -> Image.Image:
+    """Rows under their headings, over the colour scale of the errors."""
+    stack = np.vstack(rows)
+    height, width = stack.shape[:2]
+    canvas = Image.new("RGB", (width, _LINE + height + _LEGEND), "white")
+    canvas.paste(Image.fromarray(stack), (0, _LINE))
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(14)
+    for index, heading in enumerate(COLUMNS):
+        draw.text(((index + 0.5) * width / len(COLUMNS), _LINE / 2), heading, "black", font, "mm")
+
+    left, length, top = width * 3 // len(COLUMNS), width * 2 // len(COLUMNS) - _LINE, _LINE + height
+    scale = colour_error(np.linspace(0, ERROR_SCALE, length))
+    canvas.paste(Image.fromarray(np.repeat(scale[None], 12, 0)), (left, top + 6))
+    for degrees in range(0, int(ERROR_SCALE) + 1, 10):
+        x = left + degrees / ERROR_SCALE * (length - 1)
+        draw.text((x, top + 30), f"{degrees}°", "black", font, "mm" if degrees else "lm")
+    return canvas

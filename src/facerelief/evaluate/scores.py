@@ -1,0 +1,87 @@
+"""From predicted and true normals of images to the figures of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facerelief.evaluate.metrics import ranking_error, sparsification, summarise
+from facerelief.geometry.normals import angular_error
+
+
+@dataclass(frozen=True, eq=False)
+class ImageScore:
+    """The errors of one image."""
+
+    known: int  # pixels whose true normal is known
+    errors: NDArray[np.float32]  # (n,) degrees, at those of them that have an answer
+    expected: NDArray[np.float32] | None  # (n,) degrees, at the same pixels
+
+    @property
+    def coverage(self) -> float:
+        """% of the known pixels that have an answer."""
+        return 100 * len(self.errors) / max(self.known, 1)
+
+
+def score_image(
+    normals: NDArray[np.float32],
+    expected: NDArray[np.float32] | None,
+    truth: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+) -> ImageScore:
+    """Compare `normals` (H, W, 3) with `truth` inside `mask`; zero normals are no answer."""
+    errors = angular_error(normals[mask], truth[mask]).astype(np.float32)
+    answered = np.isfinite(errors)
+    known = None if expected is None else expected[mask][answered]
+    return ImageScore(len(errors), errors[answered], known)
+
+
+def figures(images: Sequence[ImageScore]) -> dict[str, Any]:
+    """What a table says of some images, ready for JSON (no NaN, four decimals).
+
+    ``images``, ``missed`` (those without any answer), ``coverage`` (% of known pixels that have
+    one), then `metrics.AngularSummary`, and ``expected_error`` (see `expected_figures`) or None.
+    """
+    summary = asdict(summarise([image.errors for image in images]))
+    return _for_json(
+        {
+            **summary,
+            "images": len(images),
+            "missed": len(images) - summary["images"],
+            "coverage": 100 * summary["pixels"] / max(sum(image.known for image in images), 1),
+            "within": {f"{limit:g}": share for limit, share in summary["within"].items()},
+            "expected_error": expected_figures(images),
+        }
+    )
+
+
+def expected_figures(images: Sequence[ImageScore]) -> dict[str, float] | None:
+    """How the expected error of some images compares with the true one; None where there is none.
+
+    ``mean`` and ``true_mean`` over all pixels; ``ranking`` is `metrics.ranking_error` over the
+    pixels of all images together and ``ranking_within`` its mean over images taken alone;
+    ``trusted_half`` is the mean true error of the half of the pixels with the lowest expected one.
+    """
+    pairs = [(i.errors, i.expected) for i in images if i.expected is not None and i.errors.size]
+    if not pairs:
+        return None
+    errors, expected = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
+    return {
+        "mean": float(expected.mean(dtype=np.float64)),
+        "true_mean": float(errors.mean(dtype=np.float64)),
+        "ranking": ranking_error(errors, expected),
+        "ranking_within": float(np.mean([ranking_error(*pair) for pair in pairs])),
+        "trusted_half": float(sparsification(errors, expected)[(len(errors) - 1) // 2]),
+    }
+
+
+def _for_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _for_json(item) for key, item in value.items()}
+    if isinstance(value, float):
+        return round(value, 4) if np.isfinite(value) else None
+    return value

@@ -1,0 +1,106 @@
+"""A trained system as the one ONNX file that the runtime loads."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from facerelief.nn.losses import expected_angle
+from facerelief.systems.base import System
+
+SIZE = 256
+_OPSET = 18
+_SMALL = 64  # initialisers of fewer values stay float32: shapes, scales, constants
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the file says of itself."""
+
+    system: str
+    preset: str
+    tier: str  # open or research
+    training_data: str  # comma-separated names
+    version: str
+
+
+class Deployed(nn.Module):
+    """A system with uint8 crops in and finished maps out, channels last, as users hold them."""
+
+    def __init__(self, system: System) -> None:
+        super().__init__()
+        self.system = system
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
+        """(N, 256, 256, 3) uint8 RGB to normals, mask and, if there is one, expected error."""
+        prediction = self.system(crops.permute(0, 3, 1, 2).float() / 255)
+        normals = prediction.normals.permute(0, 2, 3, 1)
+        if prediction.mask_logits is None:
+            mask = torch.ones_like(normals[..., 0])
+        else:
+            mask = prediction.mask_logits[:, 0].sigmoid()
+        if prediction.concentration is None:
+            return normals, mask
+        return normals, mask, torch.rad2deg(expected_angle(prediction.concentration[:, 0]))
+
+
+def export(system: System, path: Path, provenance: Provenance, half: bool = True) -> str:
+    """Write ``system`` to ``path`` and return the file's sha256.
+
+    Args:
+        half: store weights as float16, cast to float32 when a session loads them.
+    """
+    deployed = Deployed(system).eval()
+    names = ["normals", "mask", "expected_error"]
+    crops = torch.zeros(2, SIZE, SIZE, 3, dtype=torch.uint8)
+    with torch.no_grad():
+        outputs = names[: len(deployed(crops))]
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    program = torch.onnx.export(
+        deployed,
+        (crops,),
+        input_names=["crops"],
+        output_names=outputs,
+        dynamic_shapes={"crops": {0: torch.export.Dim("faces", min=1)}},
+        opset_version=_OPSET,
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None
+    model = program.model_proto
+    if half:
+        _store_half(model)
+    helper.set_model_props(model, {k: str(v) for k, v in vars(provenance).items()})
+    onnx.checker.check_model(model)
+    content = model.SerializeToString()
+    partial.write_bytes(content)
+    partial.replace(path)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _store_half(model: onnx.ModelProto) -> None:
+    """Keep large float32 initialisers as float16 and cast them back where the graph begins."""
+    graph = model.graph
+    casts = []
+    for initializer in graph.initializer:
+        values = numpy_helper.to_array(initializer)
+        if values.dtype != np.float32 or values.size < _SMALL:
+            continue
+        name = initializer.name
+        initializer.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+    for index, cast in enumerate(casts):
+        graph.node.insert(index, cast)
+    # Value infos of the old names would otherwise clash with the casts' outputs.
+    stale = [info for info in graph.value_info if info.name in {c.output[0] for c in casts}]
+    for info in stale:
+        graph.value_info.remove(info)

@@ -1,0 +1,95 @@
+"""The commands of the extra `train`: what they pass on, and how they fail."""
+
+import importlib.util
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from facerelief.cli import app, research
+
+SUMMARY = {"samples": 64, "seconds": 3.0, "figures": {"val/error": 12.5}}
+
+
+def facerelief(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Records what `train` asks of the training instead of doing it."""
+    import facerelief.train
+
+    recorded: list[dict[str, Any]] = []
+
+    def run(config, out, overrides, max_time, resume, progress) -> dict[str, Any]:
+        recorded.append(dict(locals(), recorded=None))
+        return SUMMARY
+
+    monkeypatch.setattr(facerelief.train, "run", run)
+    return recorded
+
+
+def test_train_passes_everything_on(calls: list[dict[str, Any]], tmp_path: Path) -> None:
+    call = ("train", "a/b.yaml", "data.batch=4", "seed=7", "-o", tmp_path, "--max-time", "1h30m")
+    result = facerelief(*call, "--resume")
+    assert result.exit_code == 0 and "64 samples" in result.stdout and "12.5" in result.stdout
+    (call,) = calls
+    assert call["config"] == Path("a/b.yaml") and call["out"] == tmp_path
+    assert call["overrides"] == ["data.batch=4", "seed=7"]
+    assert call["max_time"] == timedelta(minutes=90) and call["resume"] and call["progress"]
+
+
+def test_train_without_options(calls: list[dict[str, Any]]) -> None:
+    assert json.loads(facerelief("train", "a/b.yaml", "--json").stdout) == SUMMARY
+    (call,) = calls
+    assert call["out"] == Path("runs/b") and call["overrides"] == []
+    assert call["max_time"] is None and not call["resume"] and not call["progress"]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("15m", 900), ("2h", 7200), ("1h1m1s", 3661)]
+)
+def test_durations(text: str, seconds: int) -> None:
+    assert research.parse_duration(text).total_seconds() == seconds
+
+
+@pytest.mark.parametrize("text", ["", "90", "h", "1.5h", "2m1h", "soon"])
+def test_what_is_no_duration_is_a_usage_error(text: str) -> None:
+    result = facerelief("train", "a.yaml", f"--max-time={text}")
+    assert result.exit_code == 2 and "max-time" in result.stderr
+
+
+def test_bad_configurations_are_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text("system: {name: casfne}\nsampels: 3\n")
+    result = facerelief("train", path, "-o", tmp_path / "run")
+    assert result.exit_code == 2 and result.stderr.count("\n") == 1
+    assert "sampels" in result.stderr
+    result = facerelief("train", tmp_path / "none.yaml", "-o", tmp_path / "run")
+    assert result.exit_code in (1, 2) and result.stderr.count("\n") == 1
+    assert "none.yaml" in result.stderr
+
+
+def test_export_of_what_is_no_checkpoint(tmp_path: Path) -> None:
+    call = ("export", tmp_path / "last.ckpt", "-o", tmp_path / "a.onnx", "--training-data", "none")
+    result = facerelief(*call, "--tier", "open")
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1
+    result = facerelief(*call, "--tier", "free")
+    assert result.exit_code == 2 and "open or research" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_torch_one_line_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        research, "find_spec", lambda name: None if name == "torch" else find_spec(name)
+    )
+    result = facerelief("train", "a.yaml")
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1 and "pip install 'facerelief[train]'" in result.stderr
