@@ -25,8 +25,8 @@ from scipy.special import expit
 
 from facerelief.geometry.normals import normalise
 
-# Slopes above 1 / 0.02 = 50 pixels of depth a pixel are not believed: such normals (and those that
-# point away from the viewer) are bent up to this n_z and so keep a weight of 0.02^2.
+# Slopes above 1 / 0.02 = 50 pixels of depth a pixel are not believed: steeper chords are bent to
+# that and so keep a weight of 0.02^2. Normals that point away from the viewer count as edge-on.
 MIN_NORMAL_Z = 0.02
 # A pixel of no confidence still ties its neighbours together, so that holes are bridged.
 MIN_WEIGHT = 1e-6
@@ -81,7 +81,7 @@ def normals_to_depth(
     if not inside.any():
         return depth
     unit = unit[inside]
-    unit[:, 2] = np.maximum(unit[:, 2], MIN_NORMAL_Z)
+    unit[:, 2] = np.maximum(unit[:, 2], 0)
     confidence = np.ones(len(unit))
     if weights is not None:
         given = _checked("weights", weights, shape)[inside].astype(np.float64)
@@ -169,7 +169,7 @@ class _Edges:
         self.first, self.second = np.concatenate([across, down], axis=1)
         mean = (unit[self.first] + unit[self.second]) / 2
         is_down = np.arange(len(mean)) >= across.shape[1]
-        self.slope = mean[:, 2]
+        self.slope = np.maximum(mean[:, 2], MIN_NORMAL_Z)
         self.target = np.where(is_down, mean[:, 1], -mean[:, 0])
         self.weight = np.sqrt(confidence[self.first] * confidence[self.second])
         # The edges on the two sides of every pixel, per axis: (before, after), -1 for none.
