@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from facerelief import __version__
-from facerelief.cli.common import Json, app, fail
+from facerelief.cli.common import Json, Threads, app, fail
 
 Data = Annotated[
     Path | None,
@@ -107,6 +107,51 @@ def export(
     except (ConfigError, OSError) as error:
         fail(str(error), code=1)
     typer.echo(f"{out}  sha256 {sha256}")
+
+
+evaluate = typer.Typer(help="Score systems by a protocol.", no_args_is_help=True)
+app.add_typer(evaluate, name="evaluate")
+
+
+@evaluate.command()
+def yaleb(
+    system: Annotated[
+        list[str],
+        typer.Option(help="A name, an .onnx file, mediapipe, or a folder of predictions; repeat."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to; made if missing.")],
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    peer_python: Annotated[
+        Path | None,
+        typer.Option(help="Interpreter that has MediaPipe, to score it too.", metavar="PYTHON"),
+    ] = None,
+    threads: Threads = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Score normals on the Extended Yale Database B, beside the mean-map floor.
+
+    Example: facerelief evaluate yaleb --system default --system mine.onnx -o out
+
+    Writes predictions first, then scores the files: results.json, results.md, photographs.csv and
+    pictures of the errors.
+    """
+    _need_training(data)
+    from facerelief.catalogue import UnknownSystemError, WeightsError
+    from facerelief.evaluate import EvaluationError, run_yaleb
+
+    options = {"peer_python": peer_python, "threads": threads, "progress": not json}
+    try:
+        results = run_yaleb(system, out, split, **options)
+    except (EvaluationError, UnknownSystemError, FileNotFoundError) as error:
+        fail(str(error), code=2)
+    except (WeightsError, OSError) as error:
+        fail(str(error), code=1)
+    if json:
+        typer.echo(json_module.dumps(results))
+        return
+    typer.echo((out / "results.md").read_text("utf-8"))
+    typer.echo(f"Predictions, results and pictures are in {out}")
 
 
 def _need_training(data: Path | None) -> None:
