@@ -140,13 +140,16 @@ def yaleb(
     from facerelief.catalogue import UnknownSystemError, WeightsError
     from facerelief.evaluate import EvaluationError, run_yaleb
 
-    options = {"peer_python": peer_python, "threads": threads, "progress": not json}
     try:
-        results = run_yaleb(system, out, split, **options)
+        results = run_yaleb(
+            system, out, split, peer_python=peer_python, threads=threads, progress=not json
+        )
     except (EvaluationError, UnknownSystemError, FileNotFoundError) as error:
         fail(str(error), code=2)
-    except (WeightsError, OSError) as error:
+    except WeightsError as error:
         fail(str(error), code=1)
+    except OSError as error:
+        fail(f"{error.filename or out}: {error.strerror}", code=1)
     if json:
         typer.echo(json_module.dumps(results))
         return

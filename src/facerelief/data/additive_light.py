@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from facerelief.data import augment, yaleb
+from facerelief.data import augment, face_bank, yaleb
 from facerelief.data.sample import Sample
+from facerelief.nn import losses
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,16 @@ class LightRange:
     encoded: float = 0.4  # probability that the sum is sRGB-encoded, as files of cameras are
 
 
+@dataclass(frozen=True)
+class MixRange:
+    """How people are mixed (see :mod:`facerelief.data.face_bank`)."""
+
+    probability: float = 0.6
+    three: float = 0.3  # of the mixed ones: three people instead of two
+    beyond: float = 0.3  # how far outside [0, 1] the share of one of two people may be
+    local: float = 0.6  # of the mixed ones: shares that vary over the face
+
+
 class AdditiveLight:
     """A source of Yale B samples.
 
@@ -35,7 +47,7 @@ class AdditiveLight:
         root: the data folder.
         people: their names.
         cache: folder for the measured normals.
-        warp, photometric, light: what is varied.
+        warp, photometric, light, mix: what is varied.
         occluded: probability of an occluder.
     """
 
@@ -47,31 +59,25 @@ class AdditiveLight:
         warp: augment.WarpRange | None = None,
         photometric: augment.PhotometricRange | None = None,
         light: LightRange | None = None,
+        mix: MixRange | None = None,
         occluded: float = 0.15,
     ) -> None:
         self.warp = warp or augment.WarpRange()
         self.photometric = photometric or augment.PhotometricRange()
         self.light = light or LightRange()
+        self.mix = mix or MixRange()
         self.occluded = occluded
-        self.people = [yaleb.load_person(root, name) for name in people]
-        self.images = [torch.from_numpy(p.images).flatten(1) for p in self.people]
-        self.subsets = [torch.from_numpy(p.subsets) for p in self.people]
-        self.environments = [environment_weights(p, root) for p in self.people]
-        truths = [yaleb.load_ground_truth(p, cache) for p in self.people]
-        masks = np.stack([t.mask for t in truths])[:, None]
-        normals = np.stack([t.normals for t in truths]).transpose(0, 3, 1, 2) * masks
-        self.surfaces = torch.from_numpy(
-            np.concatenate([normals, masks, np.ones_like(masks)], 1).astype(np.float32)
-        )
+        self.bank = face_bank.load(root, people, cache)
+        self.aligned = face_bank.align(self.bank) if self.mix.probability > 0 else self.bank
+        self.environments = environment_weights(self.bank.directions.numpy(), root)
 
     def batch(self, count: int, size: int, g: Generator) -> Sample:
         """``count`` samples of ``size`` x ``size`` pixels."""
-        chosen = torch.randint(len(self.people), (count,), generator=g)
-        lit = torch.stack([self._lit(int(p), g) for p in chosen])
-        lit = lit.view(count, 3, yaleb.HEIGHT, yaleb.WIDTH)
+        drawn = [self._draw(g) for _ in range(count)]
+        lit = torch.stack([image for image, _ in drawn])
         warp = augment.random_warp(count, yaleb.PADDED / size, yaleb.PADDED, self.warp, g)
         image = warp.apply(lit, size, samples=2 if size <= 128 else 1)
-        surface = warp.apply(self.surfaces[chosen], size)
+        surface = warp.apply(torch.stack([surface for _, surface in drawn]), size)
         mask = (surface[:, 3:4] > 0.5).float()
         inside = (surface[:, 4:5] > 0.5).float()
         sample = Sample(
@@ -87,32 +93,71 @@ class AdditiveLight:
         varied = augment.photometric(sample.image, self.photometric, g)
         return Sample(**{**vars(sample), "image": varied})
 
-    def _lit(self, person: int, g: Generator) -> Tensor:
-        """(3, H W) one person under one drawn mixture, in [0, about 1]."""
-        weights, environment = self._weights(person, g)
+    def _draw(self, g: Generator) -> tuple[Tensor, Tensor]:
+        """One person, or one mixture of people, under one mixture of lights.
+
+        Returns:
+            (3, H, W) linear or sRGB-encoded picture in [0, about 1]; (5, H, W) unit normal,
+            trusted, inside.
+        """
+        mixed = _happens(self.mix.probability, g) and len(self.bank) >= 3
+        bank = self.aligned if mixed else self.bank
+        number = 1 if not mixed else 3 if _happens(self.mix.three, g) else 2
+        people = torch.randperm(len(bank), generator=g)[:number]
+        shares = self._shares(number, g)
+        weights, adjust = self._weights(bank.present[people].all(0), g)
         used = torch.nonzero(weights.sum(1) > 0).flatten()
-        image = weights[used].T @ (self.images[person][used].float() / 255)
+        every = len(used) > weights.shape[0] // 2  # most of them: reading all spares a copy
+        image = torch.zeros(3, yaleb.HEIGHT * yaleb.WIDTH)
+        for person, share in zip(people.tolist(), shares, strict=True):
+            lights = bank.images[person] if every else bank.images[person][used]
+            image += (weights if every else weights[used]).T @ lights * share.view(1, -1)
+        surface = bank.surface[people]
+        scaled = (surface[:, :3] * shares[:, None]).sum(0)
+        counts = shares.abs() > 0.05
+        flags = torch.where(counts[:, None], surface[:, 3:], 1.0).amin(0)
+        # An extrapolated surface may turn away; such pixels are no longer trusted.
+        trusted = flags[:1] * (scaled[2:3] > 0)
+        surface = torch.cat([losses.normalize(scaled[None])[0], trusted, flags[1:]])
+        image = self._expose(image.clamp_min(0), adjust, g)
+        return image.view(3, yaleb.HEIGHT, yaleb.WIDTH), surface
+
+    def _shares(self, number: int, g: Generator) -> Tensor:
+        """(number, H, W) share of each person; they sum to one."""
+        shape = (yaleb.HEIGHT, yaleb.WIDTH)
+        if number == 1:
+            return torch.ones(1, *shape)
+        if _happens(self.mix.local, g):
+            coarse = torch.randn(1, number, 5, 4, generator=g) * 3
+            fine = F.interpolate(coarse, shape, mode="bicubic", align_corners=True)
+            return fine[0].softmax(0)
+        if number == 2:
+            first = torch.rand((), generator=g) * (1 + 2 * self.mix.beyond) - self.mix.beyond
+            shares = torch.stack([first, 1 - first])
+        else:
+            shares = (torch.randn(number, generator=g)).softmax(0)
+        return shares.view(-1, 1, 1).expand(-1, *shape)
+
+    def _expose(self, image: Tensor, adjust: bool, g: Generator) -> Tensor:
+        """Exposure and encoding of a (3, H W) picture."""
         # Every 16th pixel is enough for the bright end of the picture.
         level = image[:, ::16].mean(0).quantile(0.98).clamp_min(0.02)
+        exposure = torch.rand((), generator=g) * 0.7 + 0.35
         # Single flashes keep the camera's exposure (the evaluation's is not adjusted either);
         # sums are exposed like a photograph.
-        exposure = torch.rand((), generator=g) * 0.7 + 0.35
-        if environment or len(used) > 1:
+        if adjust:
             image = image * exposure / level
-        if torch.rand((), generator=g) < self.light.encoded:
-            image = image.clamp_min(0) ** (1 / 2.2)
-        return image
+        return image ** (1 / 2.2) if _happens(self.light.encoded, g) else image
 
-    def _weights(self, person: int, g: Generator) -> tuple[Tensor, bool]:
-        """(K, 3) weight of every captured light in each colour; whether an environment."""
-        light, subsets = self.light, self.subsets[person]
+    def _weights(self, present: Tensor, g: Generator) -> tuple[Tensor, bool]:
+        """(K, 3) weight of every light in each colour; whether to adjust the exposure."""
+        light, subsets = self.light, self.bank.subsets
         kind = float(torch.rand((), generator=g))
         if kind >= light.single + light.few:
-            table = self.environments[person]
-            weights = table[int(torch.randint(len(table), (), generator=g))]
-            return weights, True
-        outer = float(torch.rand((), generator=g)) < light.single_outer
-        pool = torch.nonzero(subsets == 5 if outer else subsets <= 4).flatten()
+            index = int(torch.randint(len(self.environments), (), generator=g))
+            return self.environments[index] * present[:, None], True
+        outer = _happens(light.single_outer, g)
+        pool = torch.nonzero(present & (subsets == 5 if outer else subsets <= 4)).flatten()
         flashes = 1 if kind < light.single else int(torch.randint(2, 5, (), generator=g))
         picked = pool[torch.randint(len(pool), (flashes,), generator=g)]
         weights = torch.zeros(len(subsets), 3)
@@ -122,15 +167,20 @@ class AdditiveLight:
         strength = torch.rand(flashes, 1, generator=g) ** 2 + 0.05
         tint = torch.exp(torch.randn(flashes, 3, generator=g) * 0.15)
         weights[picked] = strength * tint
-        if float(torch.rand((), generator=g)) < light.ambient:
-            inner = (subsets <= 4).float()[:, None]
+        if _happens(light.ambient, g):
+            inner = (present & (subsets <= 4)).float()[:, None]
             weights += inner / inner.sum() * torch.rand((), generator=g)
-        return weights, False
+        return weights, True
 
 
-def environment_weights(person: yaleb.Person, root: Path, turns: int = 16) -> Tensor:
-    """(E, K, 3) weights of the lights that stand for environment maps, turned about the vertical.
+def _happens(probability: float, g: Generator) -> bool:
+    return float(torch.rand((), generator=g)) < probability
 
+
+def environment_weights(lights: np.ndarray, root: Path, turns: int = 16) -> Tensor:
+    """(E, K, 3) weights of the (K, 3) lights that stand for environment maps.
+
+    Each map is turned about the vertical to ``turns`` positions.
     Every direction of the map goes to the nearest captured light; what comes from behind the head
     is lost, as it is to the eye. Without maps under ``root/hdri`` two-colour skies are used.
     """
@@ -147,9 +197,9 @@ def environment_weights(person: yaleb.Person, root: Path, turns: int = 16) -> Te
         ],
         -1,
     ).reshape(-1, 3)
-    similarity = directions @ person.directions.T
+    similarity = directions @ lights.T
     front = similarity.max(1) > np.cos(np.radians(25))
-    cells = np.zeros((len(person.directions), height * width))
+    cells = np.zeros((len(lights), height * width))
     cells[similarity.argmax(1), np.arange(height * width)] = np.cos(elevation).ravel() * front
     weights = []
     for environment in maps:
@@ -168,10 +218,12 @@ def _load_maps(root: Path) -> list[np.ndarray]:
             maps += [stored[name].astype(np.float32) for name in stored.files]
     if maps:
         return maps
-    ramp = np.linspace(1, 0, 16, dtype=np.float32)[:, None, None]
-    skies = [((0.4, 0.6, 1.0), (0.3, 0.25, 0.2)), ((1.0, 0.9, 0.8), (0.5, 0.5, 0.5))]
-    return [ramp * np.float32(a) + (1 - ramp) * np.float32(b) + np.zeros((16, 32, 3), np.float32)
-            for a, b in skies]  # fmt: skip
+    ramp = np.broadcast_to(np.linspace(1, 0, 16, dtype=np.float32)[:, None, None], (16, 32, 3))
+    skies = (((0.4, 0.6, 1.0), (0.3, 0.25, 0.2)), ((1.0, 0.9, 0.8), (0.5, 0.5, 0.5)))
+    return [
+        ramp * np.array(above, np.float32) + (1 - ramp) * np.array(below, np.float32)
+        for above, below in skies
+    ]
 
 
 def _shrink(environment: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -66,7 +66,8 @@ class Warp:
 
     def apply(self, channels: Tensor, size: int, samples: int = 1) -> Tensor:
         """Resample (B, C, H, W) to (B, C, size, size); black outside; ``samples`` against alias."""
-        grid = self.grid(size, *channels.shape[-2:], samples)
+        height, width = channels.shape[-2:]
+        grid = self.grid(size, height, width, samples)
         out = F.grid_sample(channels, grid, align_corners=False)
         return F.avg_pool2d(out, samples) if samples > 1 else out
 

@@ -10,8 +10,18 @@ from typing import Any, Protocol
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from facerelief.data import augment
+from facerelief.data import augment, yaleb, yaleb_samples
+from facerelief.data.additive_light import AdditiveLight, LightRange, MixRange
+from facerelief.data.photos import Photos
 from facerelief.data.sample import Sample, concatenate
+
+# Options of sources that are themselves groups of settings.
+_RANGES: dict[str, Any] = {
+    "warp": augment.WarpRange,
+    "photometric": augment.PhotometricRange,
+    "light": LightRange,
+    "mix": MixRange,
+}
 
 
 class Source(Protocol):
@@ -47,21 +57,14 @@ def build_source(name: str, options: dict[str, Any]) -> Source:
         ValueError: unknown name; the message lists the valid ones.
     """
     options = dict(options)
-    for key, kind in (("warp", augment.WarpRange), ("photometric", augment.PhotometricRange)):
-        if key in options:
-            options[key] = kind(**options[key])
+    for key in options.keys() & _RANGES.keys():
+        options[key] = _RANGES[key](**options[key])
     if name == "additive_light":
-        from facerelief.data import additive_light, yaleb
-
-        if "light" in options:
-            options["light"] = additive_light.LightRange(**options["light"])
         root = data_root()
         people = yaleb.load_splits(root)[options.pop("people", "train")]
         people = people[: options.pop("limit", len(people))]
-        return additive_light.AdditiveLight(root, people, cache_folder() / "yaleb", **options)
+        return AdditiveLight(root, people, cache_folder() / "yaleb", **options)
     if name == "photos":
-        from facerelief.data.photos import Photos
-
         return Photos(data_root(), cache_folder() / "photos", **options)
     raise ValueError(f"unknown source {name!r}; one of additive_light, photos")
 
@@ -73,8 +76,6 @@ def build_validation(name: str, size: int, batch: int, options: dict[str, Any]) 
         ValueError: unknown name; the message lists the valid ones.
     """
     if name == "yaleb":
-        from facerelief.data import yaleb_samples
-
         return yaleb_samples.batches(data_root(), cache_folder() / "yaleb", size, batch, **options)
     raise ValueError(f"unknown validation set {name!r}; one of yaleb")
 

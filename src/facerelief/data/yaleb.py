@@ -1,4 +1,4 @@
-"""Extended Yale Database B (cropped): people under 64 calibrated lights, normals measured from them.
+"""Extended Yale Database B (cropped): people under 64 calibrated lights, and their normals.
 
 Georghiades et al. 2001, Lee et al. 2005. Research use only: weights that saw it are research tier.
 One file ``yaleBxx/yaleBxx_P00A{azimuth}E{elevation}.png`` a photograph, 168 x 192 grey, linear.

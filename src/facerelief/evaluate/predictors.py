@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -81,12 +80,10 @@ def mediapipe(root: Path, python: Path | None = None) -> Predictor:
     """The smooth normals of MediaPipe's FaceMesh, its points joined as they are for training.
 
     `python` is an interpreter that has MediaPipe; None is this one. `root` is the data folder,
-    whose FaceMesh points give the triangles. Raises EvaluationError where MediaPipe is missing.
+    whose FaceMesh points give the triangles. Raises EvaluationError where MediaPipe does not work.
     """
-    if python is None:
-        if find_spec("mediapipe") is None:
-            raise EvaluationError("mediapipe is not installed; name an interpreter that has it")
-        python = Path(sys.executable)
+    python = python or Path(sys.executable)
+    _run(python, "-c", "import mediapipe")
     with np.load(root / "photos" / "facemesh478.npz") as stored:
         teacher = stored["points"][::12].astype(np.float32)  # some hundred give the mean face
     triangles = facemesh.triangulate(facemesh.mean_face(teacher))
@@ -107,17 +104,20 @@ def _facemesh_points(crops: NDArray[np.uint8], python: Path) -> NDArray[np.float
     with TemporaryDirectory() as folder:
         source, target = Path(folder) / "crops.npy", Path(folder) / "points.npy"
         np.save(source, crops)
-        # Isolated: nothing of this environment may leak into the other.
-        command = [python, "-I", mediapipe_facemesh.__file__, source, target]
-        try:
-            done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
-        except OSError as error:
-            raise EvaluationError(f"{python}: cannot be run: {error.strerror}") from error
-        if done.returncode:
-            lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-            raise EvaluationError(f"{python}: MediaPipe failed: {lines[-1]}")
+        _run(python, mediapipe_facemesh.__file__, str(source), str(target))
         points: NDArray[np.float32] = np.load(target)
     return points
+
+
+def _run(python: Path, *arguments: str) -> None:
+    """Run an interpreter, isolated so that nothing of this environment leaks into it."""
+    try:
+        done = subprocess.run([str(python), "-I", *arguments], capture_output=True, text=True)
+    except OSError as error:
+        raise EvaluationError(f"{python}: cannot be run: {error.strerror}") from error
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise EvaluationError(f"{python}: MediaPipe cannot be used: {lines[-1]}")
 
 
 def _estimate(normals: NDArray[np.float32]) -> Estimate:

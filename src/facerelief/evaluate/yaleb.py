@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facerelief import __version__
+from facerelief.apps.files import make_folder
 from facerelief.data import yaleb
 from facerelief.evaluate import pictures, predictions, predictors, report
 from facerelief.evaluate.predictions import EvaluationError
@@ -98,18 +99,21 @@ def run_yaleb(
     from facerelief.data.sources import cache_folder, data_root
 
     root, cache = data_root(), cache_folder() / "yaleb"
+    if not (root / "yaleb").is_dir():
+        raise FileNotFoundError(f"{root} does not hold the Extended Yale Database B (yaleb)")
     splits = yaleb.load_splits(root)
     if split not in splits:
         raise EvaluationError(f"no split is called {split!r}; there are: {', '.join(splits)}")
     track = _bar if progress else _silent
     names = [*systems, *([MEDIAPIPE] if peer_python else [])]
     entrants = [_entrant(name, root, peer_python, threads) for name in _unique(names)]
-    train = [load_subject(root, name, cache) for name in track(splits["train"], MEAN_MAP)]
-    entrants.insert(0, predictors.mean_map((one.normals, one.mask) for one in train))
-    labels = [entrant.label for entrant in entrants]
+    labels = [MEAN_MAP, *(entrant.label for entrant in entrants)]
     if len(set(labels)) < len(labels):
         raise EvaluationError(f"two systems have the same name: {', '.join(sorted(labels))}")
+    make_folder(out)
 
+    train = [load_subject(root, name, cache) for name in track(splits["train"], MEAN_MAP)]
+    entrants.insert(0, predictors.mean_map((one.normals, one.mask) for one in train))
     subjects = [load_subject(root, name, cache) for name in track(splits[split], "truth")]
     folders = {e.label: e.folder or out / "predictions" / e.label for e in entrants}
     for entrant in entrants:

@@ -76,7 +76,7 @@ def photometric_stereo(
     normals = np.where(
         solvable[..., None],
         scaled_normals / np.maximum(albedo, 1e-6)[..., None],
-        np.float32([0, 0, 1]),
+        np.array([0, 0, 1], np.float32),
     )
     return PhotometricStereo(
         normals.astype(np.float32),
@@ -150,5 +150,3 @@ def _weighted_normal_equations(
     # A pixel seen by too few lights is singular; the ridge returns zeros there.
     ridge = 1e-6 * np.eye(3, dtype=matrix.dtype)
     return np.linalg.solve(matrix + ridge, right[..., None])[..., 0]
-
-

@@ -39,9 +39,7 @@ def cosine(normals: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return masked_mean(1 - (normals * target).sum(1, keepdim=True), weight)
 
 
-def angular_vmf(
-    normals: Tensor, concentration: Tensor, target: Tensor, weight: Tensor
-) -> Tensor:
+def angular_vmf(normals: Tensor, concentration: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Negative log-likelihood of the angular von Mises-Fisher distribution.
 
     Bae et al. 2021, equation 5: density proportional to exp(-kappa * angle) on the sphere.
@@ -90,6 +88,4 @@ def low_frequency(normals: Tensor, target: Tensor, weight: Tensor, factor: int =
 
 def binary(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Binary cross-entropy under a mask."""
-    return masked_mean(
-        F.binary_cross_entropy_with_logits(logits, target, reduction="none"), weight
-    )
+    return masked_mean(F.binary_cross_entropy_with_logits(logits, target, reduction="none"), weight)

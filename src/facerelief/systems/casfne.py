@@ -9,6 +9,7 @@ with the same weights. Added to the paper: the concentration of an angular distr
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -20,8 +21,8 @@ from torch import Tensor, nn
 from facerelief.data.sample import Sample
 from facerelief.nn import losses
 from facerelief.nn.discriminator import PatchGAN
-from facerelief.nn.losses import normalize
 from facerelief.nn.efficientnet_lite import EfficientNetLite0
+from facerelief.nn.losses import normalize
 from facerelief.nn.modulation import AdaIN, ModulatedConv2d
 from facerelief.nn.resnet import ResNet18
 from facerelief.systems.base import Prediction, System
@@ -100,7 +101,9 @@ class CasFNE(System):
             self.packing = 1
             self.encoder: nn.Module = ResNet18(checkpoint)
             self.initial: nn.Module = PaperInitialDecoder(self.encoder.channels, width, outputs)
-            self.cascade: nn.Module = PaperCascade(self.encoder.channels, width, outputs, fusion)
+            self.cascade: PaperCascade | CompactCascade = PaperCascade(
+                self.encoder.channels, width, outputs, fusion
+            )
         elif backbone == "efficientnet-lite0":
             self.packing = 2
             self.encoder = EfficientNetLite0(pretrained)
@@ -240,9 +243,7 @@ class PaperCascade(nn.Module):
         super().__init__()
         d = width
         widths = (3, d, 2 * d, 4 * d, 8 * d, 8 * d)
-        self.encoder = nn.Sequential(
-            *(_strided(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True))
-        )
+        self.encoder = nn.Sequential(*(_strided(a, b) for a, b in itertools.pairwise(widths)))
         skips = channels[::-1]
         self.fusion = Fusion(fusion, skips[0], 8 * d)
         outs = (8 * d, 4 * d, 2 * d, 2 * d)

@@ -92,10 +92,7 @@ def load_config(path: Path, overrides: list[str] | None = None) -> TrainConfig:
 
 def _set(tree: Any, keys: list[str], value: Any, override: str) -> None:
     for key in keys[:-1]:
-        if isinstance(tree, list):
-            tree = tree[int(key)]
-        else:
-            tree = tree.setdefault(key, {})
+        tree = tree[int(key)] if isinstance(tree, list) else tree.setdefault(key, {})
         if not isinstance(tree, dict | list):
             raise ConfigError(f"override {override!r} goes below a plain value")
     tree[int(keys[-1]) if isinstance(tree, list) else keys[-1]] = value

@@ -81,7 +81,7 @@ class Training(lightning.LightningModule):
                 for (encoder, decayed), parameters in groups.items()
             ],
             lr=settings.learning_rate,
-            betas=tuple(settings.betas),
+            betas=(settings.betas[0], settings.betas[1]),
         )
 
     def transfer_batch_to_device(
@@ -90,7 +90,7 @@ class Training(lightning.LightningModule):
         return batch.to(device)
 
     def training_step(self, sample: Sample, index: int) -> None:
-        optimizers = self.optimizers()
+        optimizers: Any = self.optimizers()
         optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
         rate = self.rate()
         image = sample.image.contiguous(memory_format=torch.channels_last)

