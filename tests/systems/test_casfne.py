@@ -83,7 +83,7 @@ def test_every_fusion_gives_unit_normals_and_a_falling_loss(preset: str, fusion:
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
-        totals.append(float(total))
+        totals.append(total.item())
     assert torch.allclose(prediction.normals.norm(dim=1), torch.ones(2, 64, 64), atol=1e-4)
     assert len(prediction.stages) == 2
     assert totals[-1] < totals[0]

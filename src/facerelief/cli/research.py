@@ -103,7 +103,7 @@ def export(
         trained = load_config(checkpoint.parent / "config.yaml").system
         system = load_system(checkpoint)
         provenance = Provenance(trained.name, trained.preset, tier, training_data, __version__)
-        sha256 = export(system, out, provenance, half=not full)
+        sha256 = export(system, out, provenance, compact=not full)
     except (ConfigError, OSError) as error:
         fail(str(error), code=1)
     typer.echo(f"{out}  sha256 {sha256}")

@@ -68,7 +68,6 @@ class AdditiveLight:
         self.mix = mix or MixRange()
         self.occluded = occluded
         self.bank = face_bank.load(root, people, cache)
-        self.aligned = face_bank.align(self.bank) if self.mix.probability > 0 else self.bank
         self.environments = environment_weights(self.bank.directions.numpy(), root)
 
     def batch(self, count: int, size: int, g: Generator) -> Sample:
@@ -101,7 +100,7 @@ class AdditiveLight:
             trusted, inside.
         """
         mixed = _happens(self.mix.probability, g) and len(self.bank) >= 3
-        bank = self.aligned if mixed else self.bank
+        bank = self.bank
         number = 1 if not mixed else 3 if _happens(self.mix.three, g) else 2
         people = torch.randperm(len(bank), generator=g)[:number]
         shares = self._shares(number, g)

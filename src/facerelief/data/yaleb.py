@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from facerelief.geometry.light import direction
 from facerelief.geometry.photometric_stereo import near_light_photometric_stereo
 
 HEIGHT, WIDTH = 192, 168
@@ -39,15 +40,7 @@ class Person:
     @cached_property
     def directions(self) -> np.ndarray:
         """(K, 3) unit vectors towards the lights, camera space."""
-        azimuth, elevation = np.radians(self.azimuth), np.radians(self.elevation)
-        return np.stack(
-            [
-                -np.sin(azimuth) * np.cos(elevation),
-                np.sin(elevation),
-                np.cos(azimuth) * np.cos(elevation),
-            ],
-            -1,
-        )
+        return direction(self.azimuth, self.elevation)
 
     @cached_property
     def subsets(self) -> np.ndarray:

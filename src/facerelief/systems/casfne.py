@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -120,7 +120,8 @@ class CasFNE(System):
         prepared = self.cascade.prepare(image, features)
         predictions = [self._interpret(raw)]
         for _ in range(self.stages):
-            raw = self.cascade(prepared, self._packed_normals(raw))
+            decoded = self.cascade(prepared, self._packed_normals(raw))
+            raw = raw + decoded if self.cascade.corrects else decoded
             predictions.append(self._interpret(raw))
         last = predictions[-1]
         return Prediction(
@@ -239,6 +240,8 @@ class PaperInitialDecoder(nn.Module):
 class PaperCascade(nn.Module):
     """E_cn and D_cn (equation 3): the normal map's code z joins the image's features."""
 
+    corrects: ClassVar[bool] = False  # it decodes the next map afresh
+
     def __init__(self, channels: tuple[int, ...], width: int, outputs: int, fusion: str) -> None:
         super().__init__()
         d = width
@@ -309,8 +312,13 @@ class CompactInitialDecoder(nn.Module):
 
 
 class CompactCascade(nn.Module):
-    """E_cn and D_cn for CPUs; takes and gives maps packed at stride 2."""
+    """E_cn and D_cn for CPUs; takes maps packed at stride 2 and gives corrections of them.
 
+    Decoding afresh through a narrow decoder made maps worse than the initial block's. As a
+    correction that starts at zero, a stage never has to learn again what the one before it knew.
+    """
+
+    corrects: ClassVar[bool] = True
     code: ClassVar[tuple[int, ...]] = (12, 32, 32, 48, 64)
 
     def __init__(self, channels: tuple[int, ...], outputs: int, fusion: str) -> None:
@@ -320,6 +328,8 @@ class CompactCascade(nn.Module):
         )
         self.fusion = Fusion(fusion, channels[-1], self.code[-1])
         self.decoder = CompactDecoder(channels, self.fusion.out, outputs, (64, 48, 32, 16))
+        nn.init.zeros_(self.decoder.head.weight)
+        nn.init.zeros_(cast(Tensor, self.decoder.head.bias))
 
     def prepare(self, image: Tensor, features: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         return features[-1], self.decoder.laterals(image, features)

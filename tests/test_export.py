@@ -1,0 +1,73 @@
+"""The exported file is the trained network."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
+
+import facerelief  # noqa: E402
+from facerelief.export import Deployed, Provenance, export  # noqa: E402
+from facerelief.systems import build  # noqa: E402
+
+PROVENANCE = Provenance("casfne", "compact", "research", "spheres,cubes", "0.0")
+
+
+@pytest.fixture(scope="module")
+def network() -> torch.nn.Module:
+    """ImageNet's encoder under decoders that are not at their start."""
+    torch.manual_seed(1)
+    system = build("casfne", "compact", stages=1).eval()
+    torch.nn.init.normal_(system.cascade.decoder.head.weight, std=0.1)
+    return system
+
+
+@pytest.fixture(scope="module")
+def crops() -> np.ndarray:
+    """(3, 256, 256, 3) smooth pictures, not noise, so that the error is a photo's."""
+    coarse = torch.rand(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    fine = torch.nn.functional.interpolate(coarse, (256, 256), mode="bicubic").clamp(0, 1)
+    return (fine.permute(0, 2, 3, 1) * 255).byte().numpy()
+
+
+@pytest.fixture(scope="module")
+def files(network: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The network stored either way; exporting takes seconds."""
+    folder = tmp_path_factory.mktemp("export")
+    paths = {name: folder / f"{name}.onnx" for name in ("compact", "full")}
+    for name, path in paths.items():
+        sha256 = export(network, path, PROVENANCE, compact=name == "compact")
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+    return paths
+
+
+@pytest.mark.parametrize("stored", ["compact", "full"])
+def test_the_file_agrees_with_torch(
+    network: torch.nn.Module, files: dict[str, Path], crops: np.ndarray, stored: str
+) -> None:
+    estimator = facerelief.load(files[stored])
+    estimate = estimator.estimate_crops(crops)
+    with torch.no_grad():
+        normals, mask, expected = Deployed(network)(torch.from_numpy(crops))
+    chord = np.linalg.norm(estimate.normals - normals.numpy(), axis=-1)
+    degrees = np.degrees(2 * np.arcsin(chord / 2))
+    assert np.mean(degrees < 0.05) >= 0.999
+    assert np.mean(estimate.mask == (mask.numpy() > 0.5)) >= 0.999
+    assert np.allclose(estimate.expected_error, expected.numpy(), atol=0.1)
+    # One crop or three: the batch is free.
+    alone = estimator.estimate_crops(crops[1:2])
+    assert np.allclose(alone.normals[0], estimate.normals[1], atol=1e-4)
+
+
+def test_compact_files_are_half_as_large(files: dict[str, Path]) -> None:
+    assert files["compact"].stat().st_size < 0.56 * files["full"].stat().st_size
+
+
+def test_the_file_says_where_it_comes_from(files: dict[str, Path]) -> None:
+    entry = facerelief.load(files["compact"]).entry
+    assert (entry.system, entry.preset, entry.tier) == ("casfne", "compact", "research")
+    assert entry.training_data == ("spheres", "cubes")
+    assert not list(files["compact"].parent.glob("*.partial"))
