@@ -97,7 +97,7 @@ def export(
     _need_training(None)
     from facerelief.export import Provenance, export
     from facerelief.train.config import ConfigError, load_config
-    from facerelief.train.run import load_system
+    from facerelief.train.experiment import load_system
 
     try:
         trained = load_config(checkpoint.parent / "config.yaml").system

@@ -1,5 +1,5 @@
 """Training: one YAML an experiment, one loop for every system."""
 
-from facerelief.train.run import run
+from facerelief.train.experiment import run
 
 __all__ = ["run"]

@@ -91,11 +91,12 @@ def load_config(path: Path, overrides: list[str] | None = None) -> TrainConfig:
 
 
 def _set(tree: Any, keys: list[str], value: Any, override: str) -> None:
-    for key in keys[:-1]:
-        tree = tree[int(key)] if isinstance(tree, list) else tree.setdefault(key, {})
-        if not isinstance(tree, dict | list):
-            raise ConfigError(f"override {override!r} goes below a plain value")
-    tree[int(keys[-1]) if isinstance(tree, list) else keys[-1]] = value
+    try:
+        for key in keys[:-1]:
+            tree = tree[int(key)] if isinstance(tree, list) else tree.setdefault(key, {})
+        tree[int(keys[-1]) if isinstance(tree, list) else keys[-1]] = value
+    except (AttributeError, TypeError, ValueError, IndexError) as error:
+        raise ConfigError(f"override {override!r} does not fit the configuration") from error
 
 
 def _build(kind: Any, tree: Any, where: str) -> Any:
@@ -119,9 +120,18 @@ def _build(kind: Any, tree: Any, where: str) -> Any:
             value = [_build(SourceConfig, item, inner) for item in value]
         elif entry.name == "validation" and value is not None:
             value = _build(SourceConfig, value, inner)
+        elif not _fits(value, hints[entry.name]):
+            raise ConfigError(f"{inner}: {value!r} is no {hints[entry.name].__name__}")
         values[entry.name] = value
     try:
         return kind(**values)
     except TypeError as error:
         missing = str(error).split(":")[-1].strip().strip("'")
         raise ConfigError(f"{where}: missing {missing}") from error
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a plain type; YAML reads 1e-3 as text and 1 as a whole number."""
+    if hint is float:
+        return isinstance(value, int | float)
+    return not isinstance(hint, type) or isinstance(value, hint)

@@ -61,13 +61,14 @@ def run(
     saver = Checkpoint(last)
     checkpoint = last if resume and last.exists() else None
     start = _batches_done(checkpoint)
+    logs = f"logs_from_{start}" if start else "logs"  # loggers clear a folder that they reopen
     trainer = lightning.Trainer(
         max_steps=-1,
         max_epochs=-1,
         precision=_precision(experiment.precision),
         accelerator="auto",
         devices=1,
-        logger=[CSVLogger(out, name="", version="logs"), TensorBoardLogger(out, "", "logs")],
+        logger=[CSVLogger(out, name="", version=logs), TensorBoardLogger(out, "", logs)],
         callbacks=_callbacks(experiment, out, share, saver, progress),
         val_check_interval=max(1, experiment.validate_every // experiment.data.batch),
         check_val_every_n_epoch=None,

@@ -1,0 +1,182 @@
+"""Training: falls, stops in time, goes on where it stopped, and leaves what it says."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning")
+
+import yaml  # noqa: E402
+
+from facerelief.data.sample import Sample  # noqa: E402
+from facerelief.nn.losses import normalize  # noqa: E402
+from facerelief.train import experiment  # noqa: E402
+from facerelief.train.config import ConfigError, load_config  # noqa: E402
+from facerelief.train.experiment import load_system, run  # noqa: E402
+
+
+class Ellipsoids:
+    """Pictures whose colours are the normals of random ellipsoids."""
+
+    def batch(self, count: int, size: int, g: torch.Generator) -> Sample:
+        axis = (torch.arange(size) + 0.5) / size * 2 - 1
+        y, x = torch.meshgrid(-axis, axis, indexing="ij")
+        radii = torch.rand(count, 2, 1, 1, generator=g) * 0.5 + 0.5
+        x, y = x / radii[:, 0], y / radii[:, 1]
+        z = (1 - x**2 - y**2).clamp_min(0).sqrt()
+        mask = (z > 0).float()[:, None]
+        normals = normalize(torch.stack([x / radii[:, 0], y / radii[:, 1], z], 1)) * mask
+        ones = torch.ones_like(mask)
+        return Sample(normals / 2 + 0.5, normals, mask, mask, ones, torch.zeros(count).bool())
+
+
+@pytest.fixture(autouse=True)
+def sources(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Training without data sets; on one thread, which is faster for so small pictures."""
+    validation = Ellipsoids().batch(4, 32, torch.Generator().manual_seed(9))
+    monkeypatch.setattr(experiment, "build_source", lambda name, options: Ellipsoids())
+    monkeypatch.setattr(experiment, "build_validation", lambda *_: [validation])
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def config(folder: Path, **changes: Any) -> Path:
+    """A configuration file of a small experiment."""
+    tree: dict[str, Any] = {
+        "system": {"name": "casfne", "options": {"pretrained": False, "stages": 0}},
+        "data": {
+            "size": 32,
+            "batch": 4,
+            "workers": 0,
+            "sources": [{"name": "ellipsoids"}],
+            "validation": {"name": "ellipsoids"},
+        },
+        "optimizer": {"learning_rate": 3e-3},
+        "samples": 96,
+        "validate_every": 48,
+        "ema": 0.9,
+        **changes,
+    }
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+def validated(out: Path) -> list[float]:
+    """The validation errors in the log, first to last."""
+    lines = (out / "logs" / "metrics.csv").read_text().splitlines()
+    column = lines[0].split(",").index("val/error")
+    return [float(value) for line in lines[1:] if (value := line.split(",")[column])]
+
+
+def test_a_run_learns_and_leaves_what_it_says(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    summary = run(config(tmp_path), out, progress=False)
+    errors = validated(out)
+    assert len(errors) == 2 and errors[-1] < errors[0]
+    assert summary["samples"] == 96 and 0 < summary["network_share"] <= 1
+    assert json.loads((out / "summary.json").read_text()) == summary
+    assert len(list((out / "pictures").glob("*.png"))) == 2
+    assert list((out / "logs").glob("events.out.tfevents*"))
+    # What is kept is what was validated: the averaged weights.
+    system = load_system(out / "last.ckpt")
+    sample = Ellipsoids().batch(4, 32, torch.Generator().manual_seed(9))
+    error = system.metrics(sample, system(sample.image))["error"].mean()
+    assert float(error) == pytest.approx(errors[-1], abs=0.05)
+
+
+def test_a_resumed_run_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run(config(tmp_path, samples=48), out, progress=False)
+    with pytest.raises(FileExistsError, match="already holds a training"):
+        run(config(tmp_path), out, progress=False)
+    seen: list[int] = []
+    original = Ellipsoids.batch
+
+    def spy(self, count: int, size: int, g: torch.Generator) -> Sample:
+        seen.append(g.initial_seed())
+        return original(self, count, size, g)
+
+    Ellipsoids.batch = spy  # type: ignore[method-assign]
+    try:
+        summary = run(config(tmp_path), out, resume=True, progress=False)
+    finally:
+        Ellipsoids.batch = original  # type: ignore[method-assign]
+    assert summary["samples"] == 96
+    assert seen[0] == 12  # batches 0 to 11 were the first run's
+    assert {path.name for path in out.glob("logs*")} == {"logs", "logs_from_12"}
+
+
+def test_time_is_a_budget(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    limit = timedelta(seconds=2)
+    summary = run(config(tmp_path, samples=10**7), out, max_time=limit, progress=False)
+    assert 2 <= summary["seconds"] < 6 and summary["samples"] < 10**6
+    assert summary["figures"]["train/rate"] < 0.1  # the schedule was fitted into the time
+
+
+def test_the_same_seed_is_the_same_run(tmp_path: Path) -> None:
+    states = []
+    for name in ("a", "b"):
+        run(config(tmp_path, samples=24, seed=3), tmp_path / name, progress=False)
+        states.append(load_system(tmp_path / name / "last.ckpt").state_dict())
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_an_adversary_takes_its_turn(tmp_path: Path) -> None:
+    weights = {"adversarial": 0.01, "angular": 0.0, "mask": 0.0}
+    options = {"pretrained": False, "stages": 0, "weights": weights}
+    path = config(tmp_path, system={"name": "casfne", "options": options}, samples=16)
+    before = load_config(path)
+    figures = run(path, tmp_path / "run", progress=False)["figures"]
+    assert {"train/adversarial", "train/discriminator", "train/cosine"} <= figures.keys()
+    trained = load_system(tmp_path / "run" / "last.ckpt").state_dict()
+    torch.manual_seed(before.seed)
+    assert any(key.startswith("discriminator.") for key in trained)
+
+
+def test_a_run_starts_from_another(tmp_path: Path) -> None:
+    run(config(tmp_path, samples=40), tmp_path / "first", progress=False)
+    start = str(tmp_path / "first" / "last.ckpt")
+    overrides = [f"start_from={start}", "samples=4", "optimizer.learning_rate=0"]
+    run(config(tmp_path), tmp_path / "second", overrides, progress=False)
+    a, b = (load_system(tmp_path / name / "last.ckpt") for name in ("first", "second"))
+    weights = dict(b.named_parameters())
+    assert all(torch.allclose(p, weights[name]) for name, p in a.named_parameters())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("samples: 3", "missing"),
+        ("system: {name: casfne}\nsampels: 3", "unknown key 'sampels'"),
+        ("system: [", "not YAML"),
+        ("- 1", "expected a mapping"),
+        ("system: {name: casfne, sise: 3}\ndata: {sources: []}\nsamples: 3", "unknown key 'sise'"),
+    ],
+)
+def test_bad_configurations_say_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_config(path)
+
+
+def test_overrides_reach_into_lists(tmp_path: Path) -> None:
+    changed = load_config(config(tmp_path), ["data.sources.0.share=0.5", "seed=7"])
+    assert changed.data.sources[0].share == 0.5 and changed.seed == 7
+    for bad in ("seed", "seed.a=1", "data.sources.x=1", "data.sources.9.share=1"):
+        with pytest.raises(ConfigError):
+            load_config(config(tmp_path), [bad])
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parents[2].glob("configs/*.yaml")), ids=str)
+def test_every_configuration_is_one(path: Path) -> None:
+    assert load_config(path).samples > 0
