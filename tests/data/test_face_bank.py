@@ -8,7 +8,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from facerelief.data import face_bank, yaleb  # noqa: E402
-from facerelief.data.additive_light import AdditiveLight, MixRange, environment_weights  # noqa: E402
+from facerelief.data.additive_light import (  # noqa: E402
+    AdditiveLight,
+    MixRange,
+    ReliefRange,
+    environment_weights,
+)
 from facerelief.data.face_bank import FaceBank  # noqa: E402
 from facerelief.geometry.light import direction  # noqa: E402
 from facerelief.nn.losses import angle, normalize  # noqa: E402
@@ -49,7 +54,9 @@ def bank() -> FaceBank:
 @pytest.fixture
 def source(bank: FaceBank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AdditiveLight:
     monkeypatch.setattr(face_bank, "load", lambda *_: bank)
-    return AdditiveLight(tmp_path, ["a", "b", "c"], mix=MixRange(probability=1.0))
+    return AdditiveLight(
+        tmp_path, ["a", "b", "c"], mix=MixRange(probability=1.0), relief=ReliefRange(probability=0)
+    )
 
 
 def test_a_mixture_is_the_photograph_of_its_normals(source: AdditiveLight) -> None:
@@ -78,6 +85,30 @@ def test_shares_sum_to_one(source: AdditiveLight) -> None:
             shares = source._shares(number, g)
             assert shares.shape == (number, H, W)
             assert torch.allclose(shares.sum(0), torch.ones(H, W), atol=1e-5)
+
+
+def test_a_new_relief_is_photographed_anew(source: AdditiveLight) -> None:
+    """Photometric stereo on the reshaded pictures gives the flattened normals."""
+    source.relief = ReliefRange(probability=1.0, overall=0.2, local=0.2)
+    source._expose = lambda image, adjust, g: image  # type: ignore[method-assign]
+    for seed in range(4):
+        pictures = []
+        for light in range(len(LIGHTS)):
+            one = torch.zeros(len(LIGHTS), 3)
+            one[light] = 1
+            source._weights = lambda present, g, one=one: (one, False)  # type: ignore[method-assign]
+            picture, surface = source._draw(torch.Generator().manual_seed(seed))
+            pictures.append(picture[0])
+        found = torch.linalg.lstsq(LIGHTS, torch.stack(pictures).flatten(1)).solution
+        error = torch.rad2deg(angle(normalize(found.view(1, 3, H, W)), surface[None, :3]))[0, 0]
+        # The floor that keeps shadows dark bends the shading a little.
+        assert error[surface[3] > 0.5].mean() < 3
+    plain = ReliefRange(probability=0.0)
+    source.relief = plain
+    _, flat = source._draw(torch.Generator().manual_seed(0))
+    source.relief = ReliefRange(probability=1.0, overall=0.0, local=0.5)
+    _, bent = source._draw(torch.Generator().manual_seed(0))
+    assert torch.rad2deg(angle(flat[None, :3], bent[None, :3])).mean() > 3
 
 
 def test_batches_are_samples(source: AdditiveLight) -> None:

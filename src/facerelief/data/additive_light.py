@@ -38,6 +38,20 @@ class MixRange:
     three: float = 0.3  # of the mixed ones: three people instead of two
     beyond: float = 0.3  # how far outside [0, 1] the share of one of two people may be
     local: float = 0.6  # of the mixed ones: shares that vary over the face
+    distinct: float = 1.0  # people are drawn by their distance from the average face to this power
+
+
+@dataclass(frozen=True)
+class ReliefRange:
+    """How surfaces are flattened and steepened in place, the photograph shaded anew to match.
+
+    The photograph is multiplied by the ratio of the Lambertian shadings of the new and the old
+    surface (the quotient image of Riklin-Raviv and Shashua 1999), which keeps its texture.
+    """
+
+    probability: float = 0.6
+    overall: float = 0.15  # standard deviation of the log of the factor on slopes, all over
+    local: float = 0.25  # and of its smooth variation over the face
 
 
 class AdditiveLight:
@@ -47,7 +61,7 @@ class AdditiveLight:
         root: the data folder.
         people: their names.
         cache: folder for the measured normals.
-        warp, photometric, light, mix: what is varied.
+        warp, photometric, light, mix, relief: what is varied.
         occluded: probability of an occluder.
     """
 
@@ -60,14 +74,17 @@ class AdditiveLight:
         photometric: augment.PhotometricRange | None = None,
         light: LightRange | None = None,
         mix: MixRange | None = None,
+        relief: ReliefRange | None = None,
         occluded: float = 0.15,
     ) -> None:
         self.warp = warp or augment.WarpRange()
         self.photometric = photometric or augment.PhotometricRange()
         self.light = light or LightRange()
         self.mix = mix or MixRange()
+        self.relief = relief or ReliefRange()
         self.occluded = occluded
         self.bank = face_bank.load(root, people, cache)
+        self.chances = self.bank.distinctness() ** self.mix.distinct
         self.environments = environment_weights(self.bank.directions.numpy(), root)
 
     def batch(self, count: int, size: int, g: Generator) -> Sample:
@@ -102,7 +119,7 @@ class AdditiveLight:
         mixed = _happens(self.mix.probability, g) and len(self.bank) >= 3
         bank = self.bank
         number = 1 if not mixed else 3 if _happens(self.mix.three, g) else 2
-        people = torch.randperm(len(bank), generator=g)[:number]
+        people = torch.multinomial(self.chances, number, generator=g)
         shares = self._shares(number, g)
         weights, adjust = self._weights(bank.present[people].all(0), g)
         used = torch.nonzero(weights.sum(1) > 0).flatten()
@@ -117,7 +134,13 @@ class AdditiveLight:
         flags = torch.where(counts[:, None], surface[:, 3:], 1.0).amin(0)
         # An extrapolated surface may turn away; such pixels are no longer trusted.
         trusted = flags[:1] * (scaled[2:3] > 0)
-        surface = torch.cat([losses.normalize(scaled[None])[0], trusted, flags[1:]])
+        normals = losses.normalize(scaled[None])[0]
+        if _happens(self.relief.probability, g):
+            new = self._relief(normals, g)
+            lights = bank.directions[used]
+            image = image * _shading_ratio(normals, new, lights, weights[used])
+            normals = new
+        surface = torch.cat([normals * trusted, trusted, flags[1:]])
         image = self._expose(image.clamp_min(0), adjust, g)
         return image.view(3, yaleb.HEIGHT, yaleb.WIDTH), surface
 
@@ -136,6 +159,13 @@ class AdditiveLight:
         else:
             shares = (torch.randn(number, generator=g)).softmax(0)
         return shares.view(-1, 1, 1).expand(-1, *shape)
+
+    def _relief(self, normals: Tensor, g: Generator) -> Tensor:
+        """(3, H, W) unit normals with all slopes multiplied by a smooth random factor."""
+        coarse = torch.randn(1, 1, 5, 4, generator=g) * self.relief.local
+        coarse = coarse + torch.randn((), generator=g) * self.relief.overall
+        factor = F.interpolate(coarse, normals.shape[1:], mode="bicubic", align_corners=True).exp()
+        return losses.normalize(torch.cat([normals[None, :2] * factor, normals[None, 2:]], 1))[0]
 
     def _expose(self, image: Tensor, adjust: bool, g: Generator) -> Tensor:
         """Exposure and encoding of a (3, H W) picture."""
@@ -174,6 +204,18 @@ class AdditiveLight:
 
 def _happens(probability: float, g: Generator) -> bool:
     return float(torch.rand((), generator=g)) < probability
+
+
+def _shading_ratio(old: Tensor, new: Tensor, lights: Tensor, weights: Tensor) -> Tensor:
+    """(3, H W) what a photograph is multiplied by when its surface becomes another.
+
+    Args:
+        old, new: (3, H, W) unit normals; lights: (U, 3) directions; weights: (U, 3) of each colour.
+    """
+    before, after = (weights.T @ (lights @ n.flatten(1)).clamp_min(0) for n in (old, new))
+    # Next to nothing in both: an attached shadow stays one. The bounds keep noise from growing.
+    floor = 0.05 * weights.sum(0)[:, None]
+    return ((after + floor) / (before + floor)).clamp(0.3, 2.5)
 
 
 def environment_weights(lights: np.ndarray, root: Path, turns: int = 16) -> Tensor:

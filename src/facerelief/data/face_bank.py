@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from facerelief.data import yaleb
+from facerelief.nn import losses
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,21 @@ class FaceBank:
 
     images: Tensor  # (P, K, H W) float32, linear, in [0, 1]
     present: Tensor  # (P, K) bool
-    surface: Tensor  # (P, 5, H, W) albedo times normal, trusted, inside the picture
+    surface: (
+        Tensor  # (P, 5, H, W) albedo times normal, trusted or not, inside the picture
+    )
     subsets: Tensor  # (K,) int, 1 to 5
     directions: Tensor  # (K, 3) unit, camera space
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def distinctness(self) -> Tensor:
+        """(P,) mean angle, degrees, between each person's normals and the average of all."""
+        normals, trusted = losses.normalize(self.surface[:, :3]), self.surface[:, 3:4]
+        average = losses.normalize((normals * trusted).sum(0, keepdim=True))
+        angles = torch.rad2deg(losses.angle(normals, average.expand_as(normals)))
+        return (angles * trusted).sum((1, 2, 3)) / trusted.sum((1, 2, 3)).clamp_min(1)
 
 
 def load(root: Path, people: list[str], cache: Path | None = None) -> FaceBank:
@@ -52,7 +62,7 @@ def load(root: Path, people: list[str], cache: Path | None = None) -> FaceBank:
     masks = np.stack([truth.mask for truth in truths])[:, None]
     scaled = np.stack([t.normals * t.albedo[..., None] for t in truths]).transpose(0, 3, 1, 2)
     # Photographs are in [0, 1] here, the albedo in their 8-bit units.
-    surface = np.concatenate([scaled * masks / 255, masks, np.ones_like(masks)], 1)
+    surface = np.concatenate([scaled / 255, masks, np.ones_like(masks)], 1)
     return FaceBank(
         images,
         present,

@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from facerelief.data import augment, yaleb, yaleb_samples
-from facerelief.data.additive_light import AdditiveLight, LightRange, MixRange
+from facerelief.data.additive_light import AdditiveLight, LightRange, MixRange, ReliefRange
 from facerelief.data.photos import Photos
 from facerelief.data.sample import Sample, concatenate
 
@@ -21,6 +21,7 @@ _RANGES: dict[str, Any] = {
     "photometric": augment.PhotometricRange,
     "light": LightRange,
     "mix": MixRange,
+    "relief": ReliefRange,
 }
 
 

@@ -1,0 +1,203 @@
+"""Tables of what the benchmarks measured: results/*.json to results/*.md and the README's figures.
+
+    python benchmarks/tables.py
+
+rewrites all of them without measuring anything; the benchmarks call `write`, which does the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from facerelief.evaluate.report import table, yaleb_markdown
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+
+ACCURACY_TARGET = 10.5  # degrees, people never seen, S1 to S4 pooled
+CROP_TARGETS = {"centre": 5, "scale": 8}  # medians, % of the crop's side
+
+# The README's lines: figures of speed.json by section and name, and how they are called there.
+HEADLINES = (
+    ("crop", "milliseconds", "Network and post-processing, one 256 x 256 crop"),
+    ("crop", "ratio", "The same, over a bare ResNet-18 in the same run"),
+    ("process", "seconds", "`facerelief normals`, one 640 x 480 photo, whole process"),
+    ("process", "memory", "Its peak memory"),
+    ("second", "milliseconds", "A second photo in the same process, files written"),
+    ("import", "seconds", "`import facerelief`"),
+)
+
+
+def write(name: str, result: Any) -> None:
+    """Keep a measurement as results/NAME.json and rewrite everything that is made of it."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    rewrite()
+
+
+def rewrite() -> None:
+    """Every table in results/, and the README's."""
+    for name, content in rendered().items():
+        (RESULTS / f"{name}.md").write_text(content, "utf-8")
+    README.write_text(with_figures(README.read_text("utf-8")), "utf-8")
+
+
+def read(name: str) -> Any:
+    """A measurement, or None where it has not been made."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text("utf-8")) if path.exists() else None
+
+
+def rendered() -> dict[str, str]:
+    """The Markdown of every measurement there is, by its name."""
+    results = {name: read(name) for name in TABLES}
+    return {name: TABLES[name](result) for name, result in results.items() if result is not None}
+
+
+def with_figures(readme: str) -> str:
+    """`readme` with the present figures between its markers.
+
+    Raises ValueError where the markers are missing.
+    """
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the README has no {BEGIN} ... {END}")
+    return f"{before}{BEGIN}\n{headlines(read('accuracy_yaleb'), read('speed'))}\n{END}{after}"
+
+
+def headlines(accuracy: dict[str, Any] | None, speed: dict[str, Any] | None) -> str:
+    """The README's table."""
+    rows: list[list[str]] = []
+    if accuracy is not None:
+        floor = accuracy["floor"]
+        rows += [
+            [
+                f"Mean angular error, `{name}`, people never seen in training",
+                f"{system['pooled']['mean']:.1f}°",
+                f"at most {ACCURACY_TARGET:g}°" if name not in (floor, "mediapipe") else "",
+            ]
+            for name, system in accuracy["systems"].items()
+        ]
+    if speed is not None:
+        for section, name, what in HEADLINES:
+            figure = speed["sections"].get(section, {}).get("figures", {}).get(name)
+            if figure is not None:
+                rows.append([what, amount(figure["value"], figure["unit"]), target(figure)])
+    return table(["", "Measured", "Target"], rows) if rows else "Not measured yet: `make bench`."
+
+
+def speed_markdown(result: dict[str, Any]) -> str:
+    """The table of speed.py."""
+    machine, sections = result["machine"], result["sections"]
+    rows = [
+        [f["what"], amount(f["value"], f["unit"]), target(f), "" if holds(f) is None else verdict(f)]
+        for section in sections.values()
+        for f in section["figures"].values()
+    ]
+    notes = [note for section in sections.values() for note in section["notes"]]
+    busy = max((section["busy_cores"] or 0 for section in sections.values()), default=0)
+    if busy > 0.3:
+        notes.append(
+            f"**Taken beside other work**, which kept up to {busy:.1f} of the cores busy: "
+            "times are too long."
+        )
+    facts = ", ".join(
+        [machine["cpu"], f"{machine['cores']} cores", f"Python {machine['python']}",
+         f"ONNX Runtime {machine['onnxruntime']}"]
+    )  # fmt: skip
+    return "\n\n".join(
+        [
+            f"Medians; two threads unless said. {facts}.",
+            table(["What", "Measured", "Target", "Holds"], rows),
+            "\n".join(f"* {note}" for note in notes),
+        ]
+    ).rstrip() + "\n"
+
+
+def learning_curve_markdown(rows: list[dict[str, Any]]) -> str:
+    """What was tried, after how many samples, and what came out of it."""
+
+    def degrees(value: float | None) -> str:
+        return "–" if value is None else f"{value:.2f}"
+
+    cells = (
+        [r["what"], f"{r['samples']:,}", str(r["size"]), degrees(r["val"]), degrees(r["test"])]
+        for r in rows
+    )
+    headings = ["What", "Samples", "Pixels", "Validation", "Test"]
+    return f"Mean angular error in degrees, S1 to S4 pooled.\n\n{table(headings, cells)}\n"
+
+
+def crop_accuracy_markdown(result: dict[str, Any]) -> str:
+    """The table of crop_accuracy.py."""
+
+    def percent(value: float) -> str:
+        return f"{100 * value:.1f} %"
+
+    def cells(name: str, row: dict[str, float]) -> list[str]:
+        keys = ("centre_median", "centre_p90", "scale_median", "scale_p90")
+        return [name, f"{row['faces']:.0f}", *(percent(row[key]) for key in keys)]
+
+    groups = [
+        *result["all"].items(),
+        *result["by source"].items(),
+        *((f"yaw {span}°", row) for span, row in result["by yaw"].items()),
+        *((f"turned by {span}°", row) for span, row in result["turned, by roll"].items()),
+    ]
+    every = result["all"]["all"]
+    summary = (
+        f"{name} {percent(every[f'{name}_median'])} (target: under {limit} %)"
+        for name, limit in CROP_TARGETS.items()
+    )
+    missed = result["missed"]
+    headings = ["Faces", "Number", "Centre", "90 %", "Scale", "90 %"]
+    return f"""\
+Crops made from detections against crops made from landmarks, photos held out of every fit. \
+Medians and 90th percentiles in % of the crop's side: {", ".join(summary)}. Not found: \
+{len(missed["upright"])} faces; with the photo turned at random, {len(missed["turned"])}.
+
+{table(headings, (cells(*group) for group in groups))}
+"""
+
+
+def amount(value: float, unit: str) -> str:
+    """Three digits and the unit."""
+    digits = f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return f"{digits} {unit}".rstrip()
+
+
+def target(figure: dict[str, Any]) -> str:
+    """In words; empty where there is none."""
+    for key, words in (("at_most", "at most"), ("at_least", "at least")):
+        if figure[key] is not None:
+            return f"{words} {amount(figure[key], figure['unit'])}"
+    return ""
+
+
+def holds(figure: dict[str, Any]) -> bool | None:
+    """Whether a figure meets its target; None where it has none."""
+    value, at_most, at_least = figure["value"], figure["at_most"], figure["at_least"]
+    if at_most is None and at_least is None:
+        return None
+    return (at_most is None or value <= at_most) and (at_least is None or value >= at_least)
+
+
+def verdict(figure: dict[str, Any]) -> str:
+    return "yes" if holds(figure) else "**no**"
+
+
+TABLES: dict[str, Callable[[Any], str]] = {
+    "accuracy_yaleb": yaleb_markdown,
+    "learning_curve": learning_curve_markdown,
+    "speed": speed_markdown,
+    "crop_accuracy": crop_accuracy_markdown,
+}
+
+if __name__ == "__main__":
+    rewrite()
