@@ -7,6 +7,7 @@ catalogue and from `benchmarks/results`; the command line's reference from its o
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,12 +39,12 @@ def on_files(files: Files, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Fill in the tables and the reference."""
-    makers = {"systems": systems_table, "results": results_tables, "cli": cli_reference}
+    makers = {"systems": systems_table, "cli": cli_reference}
     for name, make in makers.items():
         marker = f"<!-- generated: {name} -->"
         if marker in markdown:
             markdown = markdown.replace(marker, make())
-    return markdown
+    return re.sub(r"<!-- result: (\w+) -->", lambda match: result_table(match[1]), markdown)
 
 
 def sphere(size: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -94,10 +95,10 @@ def systems_table() -> str:
     return "\n".join(lines)
 
 
-def results_tables() -> str:
-    """Every table in benchmarks/results, as its benchmark wrote it."""
-    tables = sorted((ROOT / "benchmarks" / "results").glob("*.md"))
-    return "\n\n".join(path.read_text("utf-8") for path in tables)
+def result_table(name: str) -> str:
+    """A table of benchmarks/results, as its benchmark wrote it."""
+    path = ROOT / "benchmarks" / "results" / f"{name}.md"
+    return path.read_text("utf-8") if path.exists() else "Not measured yet."
 
 
 def cli_reference() -> str:

@@ -1,0 +1,5 @@
+"""`python -m facerelief` is `facerelief`."""
+
+from facerelief.cli import main
+
+main()
