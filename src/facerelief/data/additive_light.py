@@ -7,6 +7,7 @@ of that person under all those lights, shadows and highlights included.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from torch import Generator, Tensor
 from facerelief.data import augment, face_bank, yaleb
 from facerelief.data.sample import Sample
 from facerelief.nn import losses
+
+_COARSE = (5, 4)  # random fields over the face have so many free values down and across
 
 
 @dataclass(frozen=True)
@@ -123,22 +126,23 @@ class AdditiveLight:
         shares = self._shares(number, g)
         weights, adjust = self._weights(bank.present[people].all(0), g)
         used = torch.nonzero(weights.sum(1) > 0).flatten()
-        every = len(used) > weights.shape[0] // 2  # most of them: reading all spares a copy
-        image = torch.zeros(3, yaleb.HEIGHT * yaleb.WIDTH)
-        for person, share in zip(people.tolist(), shares, strict=True):
-            lights = bank.images[person] if every else bank.images[person][used]
-            image += (weights if every else weights[used]).T @ lights * share.view(1, -1)
-        surface = bank.surface[people]
-        scaled = (surface[:, :3] * shares[:, None]).sum(0)
-        counts = shares.abs() > 0.05
-        flags = torch.where(counts[:, None], surface[:, 3:], 1.0).amin(0)
+        lit = [weights[used].T @ bank.images[person][used] for person in people.tolist()]
+        scaled, flags = bank.surface[people[0], :3], bank.surface[people[0], 3:]
+        image = lit[0]
+        if mixed:
+            image = sum((one * share.view(1, -1) for one, share in zip(lit, shares, strict=True)),
+                        start=torch.zeros(()))  # fmt: skip
+            scaled = (bank.surface[people, :3] * shares[:, None]).sum(0)
+            without = shares[:, None].abs() < 0.05
+            flags = torch.maximum(bank.surface[people, 3:], without.float()).amin(0)
         # An extrapolated surface may turn away; such pixels are no longer trusted.
         trusted = flags[:1] * (scaled[2:3] > 0)
         normals = losses.normalize(scaled[None])[0]
         if _happens(self.relief.probability, g):
             new = self._relief(normals, g)
-            lights = bank.directions[used]
-            image = image * _shading_ratio(normals, new, lights, weights[used])
+            # A dozen of the strongest lights tell the shading well enough.
+            strong = used[weights[used].sum(1).topk(min(12, len(used))).indices]
+            image = image * _shading_ratio(normals, new, bank.directions[strong], weights[strong])
             normals = new
         surface = torch.cat([normals * trusted, trusted, flags[1:]])
         image = self._expose(image.clamp_min(0), adjust, g)
@@ -150,9 +154,8 @@ class AdditiveLight:
         if number == 1:
             return torch.ones(1, *shape)
         if _happens(self.mix.local, g):
-            coarse = torch.randn(1, number, 5, 4, generator=g) * 3
-            fine = F.interpolate(coarse, shape, mode="bicubic", align_corners=True)
-            return fine[0].softmax(0)
+            coarse = torch.randn(number, *_COARSE, generator=g) * 3
+            return _enlarge(coarse).softmax(0)
         if number == 2:
             first = torch.rand((), generator=g) * (1 + 2 * self.mix.beyond) - self.mix.beyond
             shares = torch.stack([first, 1 - first])
@@ -162,20 +165,19 @@ class AdditiveLight:
 
     def _relief(self, normals: Tensor, g: Generator) -> Tensor:
         """(3, H, W) unit normals with all slopes multiplied by a smooth random factor."""
-        coarse = torch.randn(1, 1, 5, 4, generator=g) * self.relief.local
+        coarse = torch.randn(1, *_COARSE, generator=g) * self.relief.local
         coarse = coarse + torch.randn((), generator=g) * self.relief.overall
-        factor = F.interpolate(coarse, normals.shape[1:], mode="bicubic", align_corners=True).exp()
-        return losses.normalize(torch.cat([normals[None, :2] * factor, normals[None, 2:]], 1))[0]
+        bent = torch.cat([normals[:2] * _enlarge(coarse).exp(), normals[2:]])
+        return losses.normalize(bent[None])[0]
 
     def _expose(self, image: Tensor, adjust: bool, g: Generator) -> Tensor:
         """Exposure and encoding of a (3, H W) picture."""
-        # Every 16th pixel is enough for the bright end of the picture.
-        level = image[:, ::16].mean(0).quantile(0.98).clamp_min(0.02)
-        exposure = torch.rand((), generator=g) * 0.7 + 0.35
         # Single flashes keep the camera's exposure (the evaluation's is not adjusted either);
         # sums are exposed like a photograph.
         if adjust:
-            image = image * exposure / level
+            exposure = torch.rand((), generator=g) * 0.7 + 0.35
+            # Every 61st pixel is enough for the bright end of the picture.
+            image = image * exposure / image[:, ::61].mean(0).quantile(0.98).clamp_min(0.02)
         return image ** (1 / 2.2) if _happens(self.light.encoded, g) else image
 
     def _weights(self, present: Tensor, g: Generator) -> tuple[Tensor, bool]:
@@ -202,6 +204,20 @@ class AdditiveLight:
         return weights, True
 
 
+def _enlarge(coarse: Tensor) -> Tensor:
+    """(N, 5, 4) smoothly to the pictures' (N, H, W)."""
+    rows, columns = _smooth_steps(_COARSE[0], yaleb.HEIGHT), _smooth_steps(_COARSE[1], yaleb.WIDTH)
+    return rows @ coarse @ columns.T
+
+
+@cache
+def _smooth_steps(count: int, length: int) -> Tensor:
+    """(length, count) matrix of one-dimensional cubic interpolation."""
+    one = torch.eye(count)[None, :, :, None]
+    fine = F.interpolate(one, (length, 1), mode="bicubic", align_corners=True)
+    return fine[0, :, :, 0].T.contiguous()
+
+
 def _happens(probability: float, g: Generator) -> bool:
     return float(torch.rand((), generator=g)) < probability
 
@@ -218,10 +234,12 @@ def _shading_ratio(old: Tensor, new: Tensor, lights: Tensor, weights: Tensor) ->
     return ((after + floor) / (before + floor)).clamp(0.3, 2.5)
 
 
-def environment_weights(lights: np.ndarray, root: Path, turns: int = 16) -> Tensor:
+def environment_weights(
+    lights: np.ndarray, root: Path, turns: int = 16, strongest: int = 20
+) -> Tensor:
     """(E, K, 3) weights of the (K, 3) lights that stand for environment maps.
 
-    Each map is turned about the vertical to ``turns`` positions.
+    Each map is turned about the vertical to ``turns`` positions; the ``strongest`` lights are kept.
     Every direction of the map goes to the nearest captured light; what comes from behind the head
     is lost, as it is to the eye. Without maps under ``root/hdri`` two-colour skies are used.
     """
@@ -247,6 +265,7 @@ def environment_weights(lights: np.ndarray, root: Path, turns: int = 16) -> Tens
         for turn in range(turns):
             turned = np.roll(environment, turn * width // turns, axis=1)
             weight = cells @ turned.reshape(-1, 3)
+            weight[np.argsort(-weight.sum(1))[strongest:]] = 0
             weights.append(weight / max(weight.sum(), 1e-6) * 3)
     return torch.from_numpy(np.stack(weights).astype(np.float32))
 

@@ -26,9 +26,7 @@ class FaceBank:
 
     images: Tensor  # (P, K, H W) float32, linear, in [0, 1]
     present: Tensor  # (P, K) bool
-    surface: (
-        Tensor  # (P, 5, H, W) albedo times normal, trusted or not, inside the picture
-    )
+    surface: Tensor  # (P, 5, H, W) albedo times normal, trusted or not, inside the picture
     subsets: Tensor  # (K,) int, 1 to 5
     directions: Tensor  # (K, 3) unit, camera space
 

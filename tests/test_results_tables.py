@@ -1,0 +1,121 @@
+"""The tables in benchmarks/results and the README say what the measurements say."""
+
+import hashlib
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from facerelief import catalogue
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def tables(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return importlib.import_module("tables")
+
+
+def figure(value: float, unit: str = "ms", at_most=None, at_least=None) -> dict:
+    return {
+        "what": "A thing",
+        "value": value,
+        "unit": unit,
+        "at_most": at_most,
+        "at_least": at_least,
+    }
+
+
+def test_every_measurement_has_its_present_table(tables: ModuleType) -> None:
+    measured = {path.stem for path in tables.RESULTS.glob("*.json")}
+    assert measured <= set(tables.TABLES)
+    written = {path.stem: path.read_text("utf-8") for path in tables.RESULTS.glob("*.md")}
+    assert written == tables.rendered(), "run: python benchmarks/tables.py"
+    assert set(written) == measured
+
+
+def test_readme_shows_the_present_figures(tables: ModuleType) -> None:
+    readme = tables.README.read_text("utf-8")
+    assert readme == tables.with_figures(readme), "run: python benchmarks/tables.py"
+
+
+def test_results_page_shows_every_table(tables: ModuleType) -> None:
+    page = (tables.ROOT / "docs" / "results.md").read_text("utf-8")
+    places = [page.index(f"<!-- result: {name} -->") for name in tables.TABLES]
+    assert places == sorted(places)
+
+
+def test_accuracy_is_that_of_the_weights_that_ship(tables: ModuleType) -> None:
+    results = tables.read("accuracy_yaleb")
+    if results is None:
+        pytest.skip("accuracy has not been measured")
+    for entry in catalogue.entries():
+        measured = results["systems"][entry.name]["sha256"]
+        assert measured == hashlib.sha256(entry.path.read_bytes()).hexdigest(), (
+            f"{entry.name} has changed since: run benchmarks/accuracy.py"
+        )
+
+
+def test_figures_between_the_markers_are_replaced_and_nothing_else(tables: ModuleType) -> None:
+    readme = f"before\n{tables.BEGIN}\nold\n{tables.END}\nafter\n"
+    changed = tables.with_figures(readme)
+    assert changed.startswith(f"before\n{tables.BEGIN}\n")
+    assert changed.endswith(f"\n{tables.END}\nafter\n")
+    assert "old" not in changed
+    assert tables.with_figures(changed) == changed
+    with pytest.raises(ValueError, match="results: begin"):
+        tables.with_figures("no markers")
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (figure(34.9, at_most=35), "yes"),
+        (figure(35.1, at_most=35), "**no**"),
+        (figure(0.85, at_least=0.85), "yes"),
+        (figure(0.84, at_least=0.85), "**no**"),
+        (figure(0, at_most=0), "yes"),
+        (figure(1), ""),
+    ],
+)
+def test_verdict(tables: ModuleType, made: dict, expected: str) -> None:
+    assert tables.verdict(made) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "expected"),
+    [(34.567, "ms", "34.6 ms"), (0.9444, "", "0.944"), (1657.3, "ms", "1657 ms")],
+)
+def test_amount(tables: ModuleType, value: float, unit: str, expected: str) -> None:
+    assert tables.amount(value, unit) == expected
+
+
+def test_speed_table_marks_what_other_work_has_spoilt(tables: ModuleType) -> None:
+    def section(busy: float | None, made: dict) -> dict:
+        return {"figures": {"x": made}, "notes": ["Of note."], "busy_cores": busy}
+
+    machine = {"cpu": "Some CPU", "cores": 2, "python": "3.11", "onnxruntime": "1.20"}
+    sections = {
+        "quiet": section(0.0, figure(10, at_most=35)),
+        "busy": section(1.5, figure(40, at_most=35)),
+        "memory": section(1.5, figure(200, "MB")),
+        "unknown": section(None, figure(1, "s")),
+    }
+    text = tables.speed_markdown({"machine": machine, "sections": sections})
+    assert "| A thing | 10 ms | at most 35 ms | yes |" in text
+    assert "| A thing | 40 ms (beside other work) | at most 35 ms | **no** |" in text
+    assert "| A thing | 200 MB |  |  |" in text
+    assert "| A thing | 1 s |  |  |" in text
+    assert text.endswith("\n* Of note.\n")
+
+
+def test_learning_curve_table(tables: ModuleType) -> None:
+    row = {"what": "Mixed people", "samples": 33000, "size": 128, "val": 11.304, "test": None}
+    text = tables.learning_curve_markdown([row])
+    assert "| Mixed people | 33,000 | 128 | 11.30 | – |" in text
+
+
+def test_headlines_without_measurements(tables: ModuleType) -> None:
+    assert "make bench" in tables.headlines(None, None)
