@@ -50,7 +50,12 @@ docs: $(VENV_TEST)/.installed
 
 bench: $(VENV_TEST)/.installed
 	$(VENV_TEST)/bin/python benchmarks/speed.py
-	$(VENV_TEST)/bin/python benchmarks/accuracy.py
+ifdef FACERELIEF_DATA
+	$(VENV_TEST)/bin/python benchmarks/accuracy.py $(if $(PEER_PYTHON),--peer-python $(PEER_PYTHON))
+	$(VENV_TEST)/bin/python benchmarks/crop_accuracy.py
+else
+	@echo "FACERELIEF_DATA is not set: speed alone was measured"
+endif
 
 clean:
 	rm -rf $(VENV) $(VENV_TEST) $(OUT) site build dist

@@ -8,6 +8,7 @@ the `youtube` people of the training split ask for, who have both. A quarter of 
 (`youtube`: the people of its test split) is held out of every fit; the tables are of it alone.
 
 Errors are in crop sides: the distance of the centres over the true side, and side / true side - 1.
+`python benchmarks/tables.py` makes the table again without measuring.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 from scipy.optimize import least_squares
+from tables import write
 
+from facerelief.data import facemesh
 from facerelief.detect import (
     CROP_SIDE,
     CROP_X,
@@ -38,18 +41,6 @@ from facerelief.detect import (
 from facerelief.images import load_photo
 from facerelief.types import Crop
 
-RESULTS = Path(__file__).parent / "results" / "crop_accuracy.json"
-
-# FaceMesh vertices at the 68 iBUG landmarks: jaw 17, brows 10, nose 9, eyes 12, mouth 20.
-# fmt: off
-MESH_TO_68 = np.array([
-    162, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 389,
-    71, 63, 105, 66, 107, 336, 296, 334, 293, 301,
-    168, 197, 5, 4, 75, 97, 2, 326, 305,
-    33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,
-    61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87,
-])
-# fmt: on
 # Landmark crop over FaceMesh crop, and its shift downwards in FaceMesh crop sides (from --fit).
 MESH_SCALE, MESH_SHIFT = 1.046, 0.012
 YAWS = (0, 15, 30, 45, 90)
@@ -86,7 +77,7 @@ def read_truth(photos: Path) -> list[Truth]:
     truths = []
     for path, points in zip(map(str, mesh["paths"]), mesh["points"].astype(float), strict=True):
         known = path.startswith("youtube/")
-        places = points[MESH_TO_68, :2]
+        places = points[list(facemesh.TO_68), :2]
         across = points[454] - points[234]  # between the ears; smaller z is nearer
         held_out = path in test if known else zlib.crc32(path.encode()) % 4 == 0
         yaw = float(np.degrees(np.arctan2(across[2], across[0])))
@@ -279,8 +270,7 @@ def main() -> None:
         "MESH_SCALE": MESH_SCALE, "MESH_SHIFT": MESH_SHIFT,
     }  # fmt: skip
     if not options.limit:
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+        write("crop_accuracy", result)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from measuring import busy_cores, in_turns, launch, machine, processor_seconds
 from PIL import Image, ImageOps
 from tables import ROOT, read, speed_markdown, write
 
@@ -43,17 +43,6 @@ CONFIG = ROOT / "configs" / "casfne_yaleb_128.yaml"
 THREADS = 2
 PHOTOS, ROUNDS = 200, 4  # of the folder; rounds of PHOTOS / ROUNDS photos
 CLI = (sys.executable, "-c", "from facerelief.cli import main; main()")
-
-# Starts a program from a process of its own: a child's peak memory begins with its parent's.
-LAUNCHER = """
-import json, os, sys, time
-null = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
-start = time.perf_counter()
-child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=null)
-_, status, usage = os.wait4(child, 0)
-seconds = time.perf_counter() - start
-print(json.dumps([status, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024]))
-"""
 
 
 @dataclass
@@ -160,7 +149,9 @@ def folder_of_photos(folder: Path) -> Section:
             list(pool.map(alone, photos, crops))
             fast.append(time.perf_counter() - began)
     ratio = median(a / b for a, b in zip(fast, slow, strict=True))
-    early, late = memory_of_command(paths[0].parent, folder / "again")
+    # Of one size: what a larger photo asks for is no growth.
+    same = astronauts(folder / "astronauts")
+    early, late = memory_of_command(same[0].parent, folder / "again")
     return Section(
         {
             "ratio": Figure(
@@ -169,9 +160,10 @@ def folder_of_photos(folder: Path) -> Section:
             ),
             "rate": Figure("The same in photos a second", len(paths) / sum(slow), "/s"),
             "growth": Figure(
-                "Memory that it gains from photo 50 to photo 200", late - early, "MB", at_most=32
+                "Memory gained from photo 50 to photo 200, photos of one size",
+                late - early, "MB", at_most=32,
             ),
-            "memory": Figure("Memory at photo 200", late, "MB"),
+            "memory": Figure("Most memory of those 200", late, "MB"),
         },
         [f"The {PHOTOS} photos: {about}; {faces} faces. Two photos at a time, one thread each."],
     )  # fmt: skip
@@ -191,7 +183,7 @@ def importing(folder: Path) -> Section:
     return Section(
         {
             "seconds": Figure("`import facerelief`", median(times), "s", at_most=0.2),
-            "torch": Figure("Times that it imported PyTorch", sum(torch), at_most=0),
+            "torch": Figure("Imports of PyTorch by it", sum(torch), "times", at_most=0),
         }
     )
 
@@ -210,7 +202,7 @@ def sampler(folder: Path) -> Section:
 
     def rate(mixture: Mixture) -> float:
         return len(mixture.batch(0)) / median(
-            processor_seconds(lambda index=index: mixture.batch(index)) for index in range(1, 16)
+            processor_seconds(mixture.batch, index) for index in range(1, 16)
         )
 
     section.figures["rate"] = Figure(
@@ -250,7 +242,7 @@ SECTIONS: dict[str, Callable[[Path], Section]] = {
     "sampler": sampler,
     "training": training,
 }
-NEED_DATA = ("sampler", "training")
+NEED_TRAINING = ("sampler", "training")
 
 
 def resnet18(path: Path) -> onnxruntime.InferenceSession:
@@ -280,22 +272,27 @@ def photo_640(folder: Path) -> Path:
 
 
 def many_photos(folder: Path) -> tuple[list[Path], str]:
-    """PHOTOS files in `folder`, and what they are."""
-    folder.mkdir()
+    """PHOTOS files in `folder`, and what they are: the data folder's where there is one."""
     root = Path(os.environ.get("FACERELIEF_DATA", "")) / "photos"
-    if "FACERELIEF_DATA" in os.environ and root.is_dir():
-        every = sorted(path for path in root.rglob("*") if path.suffix in (".jpg", ".png"))
-        for index, path in enumerate(every[:: len(every) // PHOTOS][:PHOTOS]):
-            shutil.copyfile(path, folder / f"{index:03d}{path.suffix}")
-        about = f"taken evenly from the {len(every)} of the data folder"
-    else:
-        astronaut = Image.open(ASTRONAUT)
-        for index, (x, y) in enumerate(np.random.default_rng(0).integers(-20, 21, (PHOTOS, 2))):
-            moved = astronaut.rotate(0, translate=(int(x), int(y)))
-            moved = ImageOps.mirror(moved) if index % 2 else moved
-            moved.save(folder / f"{index:03d}.jpg", quality=92)
-        about = "the astronaut, shifted and mirrored, 512 x 512"
-    return sorted(folder.iterdir()), about
+    if "FACERELIEF_DATA" not in os.environ or not root.is_dir():
+        return astronauts(folder), "the astronaut, shifted and mirrored, 512 x 512"
+    folder.mkdir()
+    every = sorted(path for path in root.rglob("*") if path.suffix in (".jpg", ".png"))
+    chosen = np.random.default_rng(0).permutation(len(every))[:PHOTOS]
+    for index, path in enumerate(every[number] for number in chosen):
+        shutil.copyfile(path, folder / f"{index:03d}{path.suffix}")
+    return sorted(folder.iterdir()), f"drawn from the {len(every)} of the data folder"
+
+
+def astronauts(folder: Path) -> list[Path]:
+    """PHOTOS files of one size in `folder`: the astronaut, shifted and mirrored."""
+    folder.mkdir()
+    astronaut = Image.open(ASTRONAUT)
+    for index, (x, y) in enumerate(np.random.default_rng(0).integers(-20, 21, (PHOTOS, 2))):
+        moved = astronaut.rotate(0, translate=(int(x), int(y)))
+        moved = ImageOps.mirror(moved) if index % 2 else moved
+        moved.save(folder / f"{index:03d}.jpg", quality=92)
+    return sorted(folder.iterdir())
 
 
 def faces_of(photo: np.ndarray, detector: Detector) -> np.ndarray:
@@ -305,7 +302,7 @@ def faces_of(photo: np.ndarray, detector: Detector) -> np.ndarray:
 
 
 def memory_of_command(photos: Path, out: Path) -> tuple[float, float]:
-    """MB that `facerelief normals` holds when it reports photo 50, and the last one."""
+    """The most MB that `facerelief normals` holds up to photo 50, and up to the last one."""
     arguments = ("normals", str(photos), "-o", str(out), "--threads", str(THREADS), "--json")
     held = []
     with subprocess.Popen(
@@ -315,80 +312,25 @@ def memory_of_command(photos: Path, out: Path) -> tuple[float, float]:
         for _ in command.stdout:
             pages = int(Path(f"/proc/{command.pid}/statm").read_text().split()[1])
             held.append(pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
-    return held[49], held[-1]
-
-
-def launch(*command: str) -> tuple[float, float, float]:
-    """Wall seconds, processor seconds and peak MB of a program. Raises RuntimeError."""
-    done = subprocess.run(
-        [sys.executable, "-c", LAUNCHER, *command], capture_output=True, text=True, check=True
-    )
-    status, seconds, work, memory = json.loads(done.stdout)
-    if status:
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
-    return seconds, work, memory
-
-
-def in_turns(runs: Sequence[Callable[[], Any]], repeats: int) -> list[list[float]]:
-    """Seconds of each of `runs`, one repetition of all after the other; three to warm up."""
-    times: list[list[float]] = [[] for _ in runs]
-    for repeat in range(-3, repeats):
-        for run, own in zip(runs, times, strict=True):
-            began = time.perf_counter()
-            run()
-            if repeat >= 0:
-                own.append(time.perf_counter() - began)
-    return times
-
-
-def processor_seconds(run: Callable[[], Any]) -> float:
-    began = time.process_time()
-    run()
-    return time.process_time() - began
-
-
-def busy_cores(seconds: float = 1.0) -> float | None:
-    """How many cores other processes keep busy, while this one sleeps; None if unknown."""
-
-    def counters() -> np.ndarray:
-        return np.array(Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9], float)
-
-    if not Path("/proc/stat").exists():
-        return None
-    before = counters()
-    time.sleep(seconds)
-    spent = counters() - before
-    idle = spent[3:5].sum()  # and waiting for disks
-    return round(float(1 - idle / spent.sum()) * (os.cpu_count() or 1), 2)
-
-
-def machine() -> dict[str, Any]:
-    """What the figures depend on."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return {
-        "cpu": models[0] if models else platform.processor(),
-        "cores": cores(),
-        "python": platform.python_version(),
-        "onnxruntime": onnxruntime.__version__,
-    }
+    return max(held[:50]), max(held)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", default=",".join(SECTIONS), help="sections (default: %(default)s)")
+    every = ",".join(SECTIONS)
+    parser.add_argument("--only", default=every, help="sections (default: %(default)s)")
     chosen = parser.parse_args().only.split(",")
     if unknown := set(chosen) - set(SECTIONS):
         parser.error(f"--only knows {', '.join(SECTIONS)}; not {', '.join(sorted(unknown))}")
 
     facts, old = machine(), read("speed")
+    can_train = bool(find_spec("lightning") and os.environ.get("FACERELIEF_DATA"))
     # What is not measured now is kept, if it was measured on this machine.
     sections = old["sections"] if old and old["machine"] == facts else {}
     for name in chosen:
         print(f"{name} ...", file=sys.stderr)
-        if name in NEED_DATA and (find_spec("lightning") is None or not os.environ.get("FACERELIEF_DATA")):
-            section = Section(notes=[f"No figures of {name}: that needs `train` and the data."])
+        if name in NEED_TRAINING and not can_train:
+            section = Section(notes=[f"No figures of the {name}: no data, or no extra `train`."])
         else:
             busy = busy_cores()
             with TemporaryDirectory() as folder:

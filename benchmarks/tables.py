@@ -22,6 +22,8 @@ BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 ACCURACY_TARGET = 10.5  # degrees, people never seen, S1 to S4 pooled
 CROP_TARGETS = {"centre": 5, "scale": 8}  # medians, % of the crop's side
 
+BUSY = 0.3  # cores that other work may keep busy before a figure is marked
+
 # The README's lines: figures of speed.json by section and name, and how they are called there.
 HEADLINES = (
     ("crop", "milliseconds", "Network and post-processing, one 256 x 256 crop"),
@@ -86,9 +88,10 @@ def headlines(accuracy: dict[str, Any] | None, speed: dict[str, Any] | None) -> 
         ]
     if speed is not None:
         for section, name, what in HEADLINES:
-            figure = speed["sections"].get(section, {}).get("figures", {}).get(name)
-            if figure is not None:
-                rows.append([what, amount(figure["value"], figure["unit"]), target(figure)])
+            found = speed["sections"].get(section)
+            if found and name in found["figures"]:
+                figure = found["figures"][name]
+                rows.append([what, measured(figure, found), target(figure)])
     return table(["", "Measured", "Target"], rows) if rows else "Not measured yet: `make bench`."
 
 
@@ -96,28 +99,20 @@ def speed_markdown(result: dict[str, Any]) -> str:
     """The table of speed.py."""
     machine, sections = result["machine"], result["sections"]
     rows = [
-        [f["what"], amount(f["value"], f["unit"]), target(f), "" if holds(f) is None else verdict(f)]
+        [figure["what"], measured(figure, section), target(figure), verdict(figure)]
         for section in sections.values()
-        for f in section["figures"].values()
+        for figure in section["figures"].values()
     ]
-    notes = [note for section in sections.values() for note in section["notes"]]
-    busy = max((section["busy_cores"] or 0 for section in sections.values()), default=0)
-    if busy > 0.3:
-        notes.append(
-            f"**Taken beside other work**, which kept up to {busy:.1f} of the cores busy: "
-            "times are too long."
-        )
-    facts = ", ".join(
-        [machine["cpu"], f"{machine['cores']} cores", f"Python {machine['python']}",
-         f"ONNX Runtime {machine['onnxruntime']}"]
-    )  # fmt: skip
-    return "\n\n".join(
-        [
-            f"Medians; two threads unless said. {facts}.",
-            table(["What", "Measured", "Target", "Holds"], rows),
-            "\n".join(f"* {note}" for note in notes),
-        ]
-    ).rstrip() + "\n"
+    notes = [f"* {note}" for section in sections.values() for note in section["notes"]]
+    facts = f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}"
+    lines = [
+        f"Medians, two threads unless said. {facts}, ONNX Runtime {machine['onnxruntime']}.",
+        "",
+        table(["What", "Measured", "Target", "Holds"], rows),
+        *([""] if notes else []),
+        *notes,
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def learning_curve_markdown(rows: list[dict[str, Any]]) -> str:
@@ -172,6 +167,12 @@ def amount(value: float, unit: str) -> str:
     return f"{digits} {unit}".rstrip()
 
 
+def measured(figure: dict[str, Any], section: dict[str, Any]) -> str:
+    """A figure, and a warning where other work on the machine has spoilt it."""
+    busy = (section["busy_cores"] or 0) > BUSY and figure["unit"] not in ("MB", "times")
+    return amount(figure["value"], figure["unit"]) + (" (beside other work)" if busy else "")
+
+
 def target(figure: dict[str, Any]) -> str:
     """In words; empty where there is none."""
     for key, words in (("at_most", "at most"), ("at_least", "at least")):
@@ -180,16 +181,13 @@ def target(figure: dict[str, Any]) -> str:
     return ""
 
 
-def holds(figure: dict[str, Any]) -> bool | None:
-    """Whether a figure meets its target; None where it has none."""
+def verdict(figure: dict[str, Any]) -> str:
+    """Whether a figure meets its target; empty where it has none."""
     value, at_most, at_least = figure["value"], figure["at_most"], figure["at_least"]
     if at_most is None and at_least is None:
-        return None
-    return (at_most is None or value <= at_most) and (at_least is None or value >= at_least)
-
-
-def verdict(figure: dict[str, Any]) -> str:
-    return "yes" if holds(figure) else "**no**"
+        return ""
+    above = at_least is None or value >= at_least
+    return "yes" if above and (at_most is None or value <= at_most) else "**no**"
 
 
 TABLES: dict[str, Callable[[Any], str]] = {

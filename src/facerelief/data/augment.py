@@ -153,7 +153,10 @@ def occlude(sample: Sample, probability: float, textures: Tensor, g: Generator) 
     Args:
         textures: (T, 3, H, W) pictures in [0, 1] to cut the occluders from.
     """
-    count, _, height, width = sample.image.shape
+    chosen = torch.nonzero(_chosen(len(sample), probability, g).flatten()).flatten()
+    count, (height, width) = len(chosen), sample.image.shape[-2:]
+    if not count:
+        return sample
     y = torch.linspace(-1, 1, height).view(1, -1, 1)
     x = torch.linspace(-1, 1, width).view(1, 1, -1)
     centre = _uniform((count, 2), -1.0, 1.0, g)
@@ -165,21 +168,24 @@ def occlude(sample: Sample, probability: float, textures: Tensor, g: Generator) 
     # The exponent runs from a diamond over an ellipse to nearly a rectangle.
     power = _uniform(count, 1.0, 6.0, g).view(-1, 1, 1)
     inside = (u.abs() ** power + v.abs() ** power < 1)[:, None]
-    inside = inside & _chosen(count, probability, g)
 
-    choice = torch.randint(len(textures), (count,), generator=g)
-    fill = textures[choice].flip(-1)
+    fill = textures[torch.randint(len(textures), (count,), generator=g)].flip(-1)
     plain = torch.rand(count, 3, 1, 1, generator=g).expand_as(fill)
     fill = torch.where(_chosen(count, 0.5, g), plain, fill)
-    visible = (~inside).float()
+
+    def covered(channels: Tensor, by: Tensor | float) -> Tensor:
+        out = channels.clone()
+        out[chosen] = torch.where(inside, torch.as_tensor(by), channels[chosen])
+        return out
+
     return replace(
         sample,
-        image=torch.where(inside, fill, sample.image),
-        normals_mask=sample.normals_mask * visible,
-        normals=sample.normals * visible,
-        face_mask=sample.face_mask * visible,
+        image=covered(sample.image, fill),
+        normals=covered(sample.normals, 0.0),
+        normals_mask=covered(sample.normals_mask, 0.0),
+        face_mask=covered(sample.face_mask, 0.0),
         # Where the face's outline is unknown an occluder is still known not to be face.
-        face_known=torch.where(inside, 1.0, sample.face_known),
+        face_known=covered(sample.face_known, 1.0),
     )
 
 
