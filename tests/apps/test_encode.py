@@ -1,6 +1,7 @@
 """Our PNG writer against readers that others wrote."""
 
 import io
+import sys
 
 import numpy as np
 import png
@@ -26,6 +27,13 @@ def test_sixteen_bits_come_back(shape: tuple[int, ...], order: str) -> None:
     width, height, rows, info = png.Reader(bytes=content).read()
     assert (height, width, info["planes"], info["bitdepth"]) == (*shape, 16)
     np.testing.assert_array_equal(np.vstack(list(rows)).reshape(shape), pixels)
+
+
+def test_pictures_come_back_without_isal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "isal", None)  # importing it now fails
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
+    with Image.open(io.BytesIO(to_png(pixels))) as image:
+        np.testing.assert_array_equal(np.asarray(image), pixels)
 
 
 def test_jpeg_is_near() -> None:

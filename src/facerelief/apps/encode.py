@@ -1,8 +1,8 @@
 """Pictures to the bytes of a file.
 
 Pillow's PNG writer tries every filter on every row while it holds Python's lock, and has no 16-bit
-colour. One filter ("up": the difference to the row above) and run lengths instead of a search for
-repeats are as small on our pictures, four times faster, and let other threads work meanwhile.
+colour. One filter ("up": the difference to the row above) and the quickest compression are as small
+on our pictures, many times faster, and let other threads work meanwhile.
 """
 
 from __future__ import annotations
@@ -42,10 +42,20 @@ def to_png(
         for key, value in (text or {}).items()
     ]
     buffer = io.BytesIO()
-    compressor = zlib.compressobj(level=1, strategy=zlib.Z_RLE)
-    data = compressor.compress(filtered.data) + compressor.flush()
+    data = _deflate(filtered.data)
     png.write_chunks(buffer, [(b"IHDR", header), *texts, (b"IDAT", data), (b"IEND", b"")])
     return buffer.getvalue()
+
+
+def _deflate(data: memoryview) -> bytes:
+    """A zlib stream of `data`: by ISA-L, four times as fast, where it is installed."""
+    try:
+        from isal import isal_zlib
+    except ImportError:
+        # Run lengths instead of a search for repeats: zlib's quickest that is as small.
+        compressor = zlib.compressobj(level=1, strategy=zlib.Z_RLE)
+        return compressor.compress(data) + compressor.flush()
+    return isal_zlib.compress(data, 1)
 
 
 def to_jpeg(pixels: NDArray[np.uint8]) -> bytes:

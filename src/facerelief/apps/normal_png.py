@@ -37,10 +37,10 @@ class NormalMap:
 def encode_png(normals: FloatArray, mask: BoolArray, frame: str, bits: int = 8) -> bytes:
     """The PNG of `normals` (H, W, 3) already in `frame`, with `mask` (H, W) as alpha."""
     values = encode(normals, bits)
-    full = np.iinfo(values.dtype).max
-    pixels = np.full((*mask.shape, 4), full, values.dtype)
-    pixels[..., :3] = values
-    pixels[~mask] = (*encode((0, 0, 1), bits), 0)
+    pixels = np.empty((*mask.shape, 4), values.dtype)
+    for channel, background in enumerate(encode((0, 0, 1), bits)):
+        pixels[..., channel] = np.where(mask, values[..., channel], background)
+    pixels[..., 3] = mask * np.iinfo(values.dtype).max
     return to_png(pixels, {FRAME_KEY: frame, "Software": f"facerelief {__version__}"})
 
 

@@ -126,15 +126,19 @@ class AdditiveLight:
         shares = self._shares(number, g)
         weights, adjust = self._weights(bank.present[people].all(0), g)
         used = torch.nonzero(weights.sum(1) > 0).flatten()
-        lit = [weights[used].T @ bank.images[person][used] for person in people.tolist()]
-        scaled, flags = bank.surface[people[0], :3], bank.surface[people[0], 3:]
-        image = lit[0]
+        # Reading every light costs less than copying more than a few.
+        rows = used if len(used) < 8 else slice(None)
+        lit = [weights[rows].T @ bank.images[person][rows] for person in people.tolist()]
+        surfaces = [bank.surface[person] for person in people.tolist()]
+        image, scaled, flags = lit[0], surfaces[0][:3], surfaces[0][3:]
         if mixed:
-            image = sum((one * share.view(1, -1) for one, share in zip(lit, shares, strict=True)),
-                        start=torch.zeros(()))  # fmt: skip
-            scaled = (bank.surface[people, :3] * shares[:, None]).sum(0)
-            without = shares[:, None].abs() < 0.05
-            flags = torch.maximum(bank.surface[people, 3:], without.float()).amin(0)
+            image = torch.zeros_like(image)
+            scaled, flags = torch.zeros_like(scaled), torch.ones_like(flags)
+            for one, surface, share in zip(lit, surfaces, shares, strict=True):
+                image += one * share.reshape(1, -1)
+                scaled += surface[:3] * share
+                matters = (share.abs() > 0.05).float()
+                flags = flags * (1 - matters * (1 - surface[3:]))
         # An extrapolated surface may turn away; such pixels are no longer trusted.
         trusted = flags[:1] * (scaled[2:3] > 0)
         normals = losses.normalize(scaled[None])[0]
@@ -187,7 +191,7 @@ class AdditiveLight:
         if kind >= light.single + light.few:
             index = int(torch.randint(len(self.environments), (), generator=g))
             return self.environments[index] * present[:, None], True
-        outer = _happens(light.single_outer, g)
+        outer = _happens(light.single_outer, g) and bool((present & (subsets == 5)).any())
         pool = torch.nonzero(present & (subsets == 5 if outer else subsets <= 4)).flatten()
         flashes = 1 if kind < light.single else int(torch.randint(2, 5, (), generator=g))
         picked = pool[torch.randint(len(pool), (flashes,), generator=g)]

@@ -45,11 +45,12 @@ class Warp:
         """(B, size * samples, size * samples, 2) for ``grid_sample`` on (height, width)."""
         steps = size * samples
         axis = (torch.arange(steps, device=self.matrix.device) + 0.5) / samples - size / 2
-        y, x = torch.meshgrid(axis, axis, indexing="ij")
-        points = torch.stack([x, y], -1).view(1, -1, 2)
-        moved = points @ self.matrix.mT + self.offset[:, None]
-        extent = torch.tensor([width, height], device=moved.device) / 2
-        return (moved / extent).view(-1, steps, steps, 2)
+        extent = torch.tensor([width, height], device=axis.device) / 2
+        # Affine: what a column adds, plus what a row adds.
+        columns = axis[:, None] * (self.matrix[:, None, :, 0] / extent)
+        rows = axis[:, None] * (self.matrix[:, None, :, 1] / extent)
+        rows = rows + (self.offset / extent)[:, None]
+        return rows[:, :, None] + columns[:, None]
 
     def normals(self, normals: Tensor) -> Tensor:
         """Turn (B, 3, H, W) normals with the surface; the result is unit where the input is not 0.
@@ -65,11 +66,16 @@ class Warp:
         return normalize(turned)
 
     def apply(self, channels: Tensor, size: int, samples: int = 1) -> Tensor:
-        """Resample (B, C, H, W) to (B, C, size, size); black outside; ``samples`` against alias."""
+        """Resample (B, C, H, W) to (B, C, size, size); black outside.
+
+        ``samples``, a power of two, is of positions a pixel and axis, averaged against aliasing.
+        """
         height, width = channels.shape[-2:]
         grid = self.grid(size, height, width, samples)
         out = F.grid_sample(channels, grid, align_corners=False)
-        return F.avg_pool2d(out, samples) if samples > 1 else out
+        for _ in range(samples.bit_length() - 1):
+            out = _halved(out)
+        return out
 
 
 def random_warp(count: int, zoom: float, unit: float, ranges: WarpRange, g: Generator) -> Warp:
@@ -131,7 +137,7 @@ def photometric(image: Tensor, ranges: PhotometricRange, g: Generator) -> Tensor
     chosen = _chosen(count, ranges.blur, g).flatten()
     image[chosen] = _blurred(image[chosen], g)
     chosen = _chosen(count, ranges.low_resolution, g).flatten()
-    low = F.avg_pool2d(image[chosen], 2)
+    low = _halved(image[chosen])
     image[chosen] = F.interpolate(low, scale_factor=2.0, mode="bilinear")
     strength = torch.rand(count, 1, 1, 1, generator=g) ** 2 * ranges.noise
     noise = torch.randn(image.shape, generator=g)
@@ -187,6 +193,12 @@ def occlude(sample: Sample, probability: float, textures: Tensor, g: Generator) 
         # Where the face's outline is unknown an occluder is still known not to be face.
         face_known=covered(sample.face_known, 1.0),
     )
+
+
+def _halved(image: Tensor) -> Tensor:
+    """Average pooling by two; on CPUs several times faster than PyTorch's."""
+    rows = image[..., ::2, :] + image[..., 1::2, :]
+    return (rows[..., ::2] + rows[..., 1::2]) * 0.25
 
 
 def _uniform(shape: int | tuple[int, ...], low: float, high: float, g: Generator) -> Tensor:

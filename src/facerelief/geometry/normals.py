@@ -55,9 +55,15 @@ def encode(normals: ArrayLike, bits: int = 8) -> NDArray[np.uint8] | NDArray[np.
     if bits not in (8, 16):
         raise ValueError(f"bits must be 8 or 16, got {bits}")
     normals = _floating(normals)
-    normals = np.where(np.isfinite(normals).all(axis=-1, keepdims=True), normals, 0)
-    values = np.rint((np.clip(normals, -1, 1) + 1) / 2 * (2**bits - 1))
-    return values.astype(np.uint8 if bits == 8 else np.uint16)
+    finite = np.isfinite(normals)
+    if not finite.all():
+        normals = np.where(finite.all(axis=-1, keepdims=True), normals, 0)
+    half = (2**bits - 1) / 2
+    values = np.clip(normals, -1, 1)
+    values *= half
+    values += half
+    np.rint(values, out=values)
+    return values.astype(np.uint8) if bits == 8 else values.astype(np.uint16)
 
 
 def decode(pixels: ArrayLike) -> NDArray[np.float32]:
