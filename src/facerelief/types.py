@@ -232,5 +232,8 @@ def _rotate_about_z(normals: FloatArray, angle: float) -> FloatArray:
     """Turn vectors (..., 3) counter-clockwise as seen by the viewer."""
     normals = np.asarray(normals)
     c, s = _cos_sin(angle)
-    matrix = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]], dtype=normals.dtype)
-    return normals @ matrix.T
+    turned = np.array(normals, dtype=np.result_type(normals, np.float32))
+    # Not as a matrix product: the threads of BLAS would spin for a sum of two terms.
+    turned[..., 0] = c * normals[..., 0] - s * normals[..., 1]
+    turned[..., 1] = s * normals[..., 0] + c * normals[..., 1]
+    return turned

@@ -85,6 +85,9 @@ def export(
         str, typer.Option(help="open, or research where any training data is restricted.")
     ],
     training_data: Annotated[str, typer.Option(help="Comma-separated names of the data sets.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Settings to change: system.options.stages=1 ...")
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="Keep 32-bit weights.")] = False,
 ) -> None:
     """Write a trained network as the ONNX file that the runtime loads.
@@ -101,7 +104,7 @@ def export(
 
     try:
         trained = load_config(checkpoint.parent / "config.yaml").system
-        system = load_system(checkpoint)
+        system = load_system(checkpoint, overrides)
         provenance = Provenance(trained.name, trained.preset, tier, training_data, __version__)
         sha256 = export(system, out, provenance, compact=not full)
     except (ConfigError, OSError) as error:

@@ -93,13 +93,17 @@ def run(
     return summary
 
 
-def load_system(checkpoint: Path) -> System:
+def load_system(checkpoint: Path, overrides: list[str] | None = None) -> System:
     """The trained system (averaged weights) of a checkpoint of :func:`run`, in evaluation mode.
+
+    Args:
+        overrides: ``key.key=value`` changes of its configuration that leave the weights fitting,
+            as ``system.options.stages=1``.
 
     Raises:
         ConfigError: there is no usable ``config.yaml`` beside the checkpoint.
     """
-    experiment = load_config(Path(checkpoint).parent / "config.yaml")
+    experiment = load_config(Path(checkpoint).parent / "config.yaml", overrides)
     system = _system(experiment, pretrained=False)
     system.load_state_dict(_weights(Path(checkpoint)))
     return system.eval()
