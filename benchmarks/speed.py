@@ -194,7 +194,9 @@ def sampler(folder: Path) -> Section:
 
     from facerelief.data.sources import Mixture, build_source
     from facerelief.train.config import load_config
+    from facerelief.train.memory import keep_freed_memory
 
+    keep_freed_memory()  # as a training does
     data = load_config(CONFIG).data
     sources = [(build_source(s.name, s.options), s.share) for s in data.sources]
     torch.set_num_threads(1)

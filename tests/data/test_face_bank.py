@@ -41,7 +41,7 @@ def bank() -> FaceBank:
     scaled = torch.stack([n * a for n, a in zip(shapes, albedo, strict=True)])
     images = torch.einsum("kc,pchw->pkhw", LIGHTS, scaled)
     assert images.min() > 0  # nothing lies in shadow, so that light and shape are both linear
-    known = torch.ones(3, 2, H, W)
+    known = torch.ones(3, 1, H, W)
     return FaceBank(
         images.flatten(2),
         torch.ones(3, len(LIGHTS), dtype=torch.bool),

@@ -123,24 +123,24 @@ class AdditiveLight:
         bank = self.bank
         number = 1 if not mixed else 3 if _happens(self.mix.three, g) else 2
         people = torch.multinomial(self.chances, number, generator=g)
-        shares = self._shares(number, g)
         weights, adjust = self._weights(bank.present[people].all(0), g)
         used = torch.nonzero(weights.sum(1) > 0).flatten()
         # Reading every light costs less than copying more than a few.
         rows = used if len(used) < 8 else slice(None)
         lit = [weights[rows].T @ bank.images[person][rows] for person in people.tolist()]
         surfaces = [bank.surface[person] for person in people.tolist()]
-        image, scaled, flags = lit[0], surfaces[0][:3], surfaces[0][3:]
+        image, scaled, trusted = lit[0], surfaces[0][:3], surfaces[0][3:4]
         if mixed:
             image = torch.zeros_like(image)
-            scaled, flags = torch.zeros_like(scaled), torch.ones_like(flags)
+            scaled, trusted = torch.zeros_like(scaled), torch.ones_like(trusted)
+            shares = self._shares(number, g)
             for one, surface, share in zip(lit, surfaces, shares, strict=True):
                 image += one * share.reshape(1, -1)
                 scaled += surface[:3] * share
-                matters = (share.abs() > 0.05).float()
-                flags = flags * (1 - matters * (1 - surface[3:]))
+                # Whose share is next to nothing has no say in what can be trusted.
+                trusted = trusted * torch.maximum(surface[3:4], (share.abs() < 0.05).float())
         # An extrapolated surface may turn away; such pixels are no longer trusted.
-        trusted = flags[:1] * (scaled[2:3] > 0)
+        trusted = trusted * (scaled[2:3] > 0)
         normals = losses.normalize(scaled[None])[0]
         if _happens(self.relief.probability, g):
             new = self._relief(normals, g)
@@ -148,7 +148,7 @@ class AdditiveLight:
             strong = used[weights[used].sum(1).topk(min(12, len(used))).indices]
             image = image * _shading_ratio(normals, new, bank.directions[strong], weights[strong])
             normals = new
-        surface = torch.cat([normals * trusted, trusted, flags[1:]])
+        surface = torch.cat([normals * trusted, trusted, torch.ones_like(trusted)])
         image = self._expose(image.clamp_min(0), adjust, g)
         return image.view(3, yaleb.HEIGHT, yaleb.WIDTH), surface
 

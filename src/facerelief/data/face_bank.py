@@ -26,7 +26,7 @@ class FaceBank:
 
     images: Tensor  # (P, K, H W) float32, linear, in [0, 1]
     present: Tensor  # (P, K) bool
-    surface: Tensor  # (P, 5, H, W) albedo times normal, trusted or not, inside the picture
+    surface: Tensor  # (P, 4, H, W) albedo times normal, trusted or not
     subsets: Tensor  # (K,) int, 1 to 5
     directions: Tensor  # (K, 3) unit, camera space
 
@@ -60,7 +60,7 @@ def load(root: Path, people: list[str], cache: Path | None = None) -> FaceBank:
     masks = np.stack([truth.mask for truth in truths])[:, None]
     scaled = np.stack([t.normals * t.albedo[..., None] for t in truths]).transpose(0, 3, 1, 2)
     # Photographs are in [0, 1] here, the albedo in their 8-bit units.
-    surface = np.concatenate([scaled / 255, masks, np.ones_like(masks)], 1)
+    surface = np.concatenate([scaled / 255, masks], 1)
     return FaceBank(
         images,
         present,

@@ -19,6 +19,7 @@ from facerelief.data.sources import Mixture, build_source, build_validation
 from facerelief.systems import System, build
 from facerelief.train.callbacks import Averaging, Checkpoint, NetworkShare, Pictures
 from facerelief.train.config import TrainConfig, load_config
+from facerelief.train.memory import keep_freed_memory
 from facerelief.train.module import Training
 
 
@@ -52,6 +53,7 @@ def run(
         raise FileExistsError(f"{out} already holds a training; resume it or choose another folder")
     out.mkdir(parents=True, exist_ok=True)
     (out / "config.yaml").write_text(yaml.safe_dump(asdict(experiment), sort_keys=False))
+    keep_freed_memory()
     lightning.seed_everything(experiment.seed, workers=True, verbose=False)
 
     seconds = max_time.total_seconds() if max_time else None
