@@ -7,12 +7,13 @@ are x right, y down, and the centre of the first pixel is (0.5, 0.5). Angles are
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, cos, floor, isfinite, radians, sin
+from math import ceil, floor, isfinite
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from facerelief.geometry.normals import cos_sin, rotate_in_plane
 from facerelief.images import resample
 
 FloatArray = NDArray[np.floating[Any]]
@@ -63,7 +64,7 @@ class Crop:
     @property
     def rotation(self) -> NDArray[np.float64]:
         """(2, 2), turns pixel vectors (x right, y down) of the crop into those of the photo."""
-        c, s = _cos_sin(self.angle)
+        c, s = cos_sin(self.angle)
         return np.array([[c, s], [-s, c]])
 
     @property
@@ -116,8 +117,7 @@ class Crop:
         pasted_mask = np.zeros(photo_size, np.bool_)
         rows, columns = window = self.window(photo_size)
         shape = (rows.stop - rows.start, columns.stop - columns.start)
-        matrix = self.inverse_matrix
-        matrix[:, 2] += matrix[:, :2] @ (columns.start, rows.start)
+        matrix = self.window_to_crop(window)
 
         # Weighting by the mask before resampling keeps what lies outside it from leaking in.
         weight = resample(mask.astype(np.float32), matrix, shape)
@@ -137,13 +137,20 @@ class Crop:
         bottom, right = max(min(ceil(high[1]), height), top), max(min(ceil(high[0]), width), left)
         return slice(top, bottom), slice(left, right)
 
+    def window_to_crop(self, window: tuple[slice, slice]) -> NDArray[np.float64]:
+        """(2, 3), takes (x, y, 1) in pixels of a `window` of the photo to crop pixels."""
+        rows, columns = window
+        matrix = self.inverse_matrix
+        matrix[:, 2] += matrix[:, :2] @ (columns.start, rows.start)
+        return matrix
+
     def rotate_normals_to_photo(self, normals: FloatArray) -> FloatArray:
         """Turn normals (..., 3) of the crop's frame into the photo's frame."""
-        return _rotate_about_z(normals, self.angle)
+        return rotate_in_plane(normals, self.angle)
 
     def rotate_normals_to_crop(self, normals: FloatArray) -> FloatArray:
         """Turn normals (..., 3) of the photo's frame into the crop's frame."""
-        return _rotate_about_z(normals, -self.angle)
+        return rotate_in_plane(normals, -self.angle)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,8 +194,8 @@ class Light:
 
         (-sin a cos e, sin e, cos a cos e): the signs of the Extended Yale Database B.
         """
-        cos_a, sin_a = _cos_sin(azimuth)
-        cos_e, sin_e = _cos_sin(elevation)
+        cos_a, sin_a = cos_sin(azimuth)
+        cos_e, sin_e = cos_sin(elevation)
         return cls((-sin_a * cos_e, sin_e, cos_a * cos_e), ambient=(ambient,) * 3)
 
 
@@ -219,21 +226,3 @@ class Face:
         length = np.sqrt(np.einsum("...i,...i", inside, inside))[..., None]
         np.divide(inside, length, out=inside, where=length > 0)
         return pasted, mask
-
-
-def _cos_sin(angle: float) -> tuple[float, float]:
-    """Cosine and sine of degrees, exact for quarter turns."""
-    quarter, rest = divmod(angle, 90.0)
-    c, s = cos(radians(rest)), sin(radians(rest))
-    return ((c, s), (-s, c), (-c, -s), (s, -c))[int(quarter) % 4]
-
-
-def _rotate_about_z(normals: FloatArray, angle: float) -> FloatArray:
-    """Turn vectors (..., 3) counter-clockwise as seen by the viewer."""
-    normals = np.asarray(normals)
-    c, s = _cos_sin(angle)
-    turned = np.array(normals, dtype=np.result_type(normals, np.float32))
-    # Not as a matrix product: the threads of BLAS would spin for a sum of two terms.
-    turned[..., 0] = c * normals[..., 0] - s * normals[..., 1]
-    turned[..., 1] = s * normals[..., 0] + c * normals[..., 1]
-    return turned

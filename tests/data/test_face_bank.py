@@ -59,23 +59,27 @@ def source(bank: FaceBank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> A
     )
 
 
+def error_of_photometric_stereo(source: AdditiveLight, seed: int) -> torch.Tensor:
+    """Degrees, at the trusted pixels of one draw, between the normals that its pictures under each
+    light give and the normals that the sample says."""
+    source._expose = lambda image, adjust, g: image  # type: ignore[method-assign]
+    pictures = []
+    for one in torch.eye(len(LIGHTS)):
+        weights = one[:, None].expand(-1, 3)
+        source._weights = lambda present, g, w=weights: (w, False)  # type: ignore[method-assign]
+        picture, surface = source._draw(torch.Generator().manual_seed(seed))
+        pictures.append(picture[0])
+    found = torch.linalg.lstsq(LIGHTS, torch.stack(pictures).flatten(1)).solution
+    error = torch.rad2deg(angle(normalize(found.view(1, 3, H, W)), surface[None, :3]))[0, 0]
+    trusted = surface[3] > 0.5
+    assert trusted.any()
+    return error[trusted]
+
+
 def test_a_mixture_is_the_photograph_of_its_normals(source: AdditiveLight) -> None:
     """Photometric stereo on mixed pictures gives the normals that the sample says."""
     for seed in range(6):
-        pictures = []
-        for light in range(len(LIGHTS)):
-            one = torch.zeros(len(LIGHTS), 3)
-            one[light] = 1
-            source._weights = lambda present, g, one=one: (one, False)  # type: ignore[method-assign]
-            source._expose = lambda image, adjust, g: image  # type: ignore[method-assign]
-            picture, surface = source._draw(torch.Generator().manual_seed(seed))
-            pictures.append(picture[0])
-        stack = torch.stack(pictures).flatten(1)
-        found = torch.linalg.lstsq(LIGHTS, stack).solution.view(3, H, W)
-        trusted = surface[3] > 0.5
-        assert trusted.any()
-        error = torch.rad2deg(angle(normalize(found[None]), surface[None, :3]))[0, 0]
-        assert error[trusted].max() < 0.1
+        assert error_of_photometric_stereo(source, seed).max() < 0.1
 
 
 def test_shares_sum_to_one(source: AdditiveLight) -> None:
@@ -90,19 +94,9 @@ def test_shares_sum_to_one(source: AdditiveLight) -> None:
 def test_a_new_relief_is_photographed_anew(source: AdditiveLight) -> None:
     """Photometric stereo on the reshaded pictures gives the flattened normals."""
     source.relief = ReliefRange(probability=1.0, overall=0.2, local=0.2)
-    source._expose = lambda image, adjust, g: image  # type: ignore[method-assign]
     for seed in range(4):
-        pictures = []
-        for light in range(len(LIGHTS)):
-            one = torch.zeros(len(LIGHTS), 3)
-            one[light] = 1
-            source._weights = lambda present, g, one=one: (one, False)  # type: ignore[method-assign]
-            picture, surface = source._draw(torch.Generator().manual_seed(seed))
-            pictures.append(picture[0])
-        found = torch.linalg.lstsq(LIGHTS, torch.stack(pictures).flatten(1)).solution
-        error = torch.rad2deg(angle(normalize(found.view(1, 3, H, W)), surface[None, :3]))[0, 0]
         # The floor that keeps shadows dark bends the shading a little.
-        assert error[surface[3] > 0.5].mean() < 3
+        assert error_of_photometric_stereo(source, seed).mean() < 3
     plain = ReliefRange(probability=0.0)
     source.relief = plain
     _, flat = source._draw(torch.Generator().manual_seed(0))

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from facerelief.geometry.light import seven_lights
+from facerelief.geometry.light import seven_lights, shade
 from facerelief.geometry.normals import encode
+from facerelief.images import resample
 from facerelief.types import BoolArray, Crop, Face, FloatArray
 
 #: The expected-error picture's scale ends here, degrees; fixed, so that pictures compare.
@@ -19,8 +20,6 @@ ERROR_SCALE = 40.0
 
 #: Longer side of an overlay, pixels: it is for looking, and a photo may have 100 megapixels.
 OVERLAY_SIDE = 1600
-
-_HARD = [0] * 128 + [255] * 128  # a soft mask's values to a hard one's
 
 # Ten equal steps of matplotlib's viridis (CC0), dark to bright.
 _VIRIDIS = np.array(
@@ -36,11 +35,10 @@ def shading_row(normals: FloatArray, mask: BoolArray) -> NDArray[np.uint8]:
 
     Returns (H, 7 W): frontal, azimuth -60, -30, 30, 60, elevation -45, 45; black outside `mask`.
     """
-    # Not as a matrix product: the threads of BLAS would spin, and starve the networks' threads.
-    x, y, z = (np.ascontiguousarray(normals[..., axis]) for axis in range(3))
-    lights = 255 * seven_lights().astype(normals.dtype)
-    shading = [a * x + b * y + c * z + 0.5 for a, b, c in lights]  # half a step, to round
-    pictures = np.clip(shading, 0, 255).astype(np.uint8) * mask
+    # Planes first in memory: the sum over x, y and z is four times faster.
+    planar = np.moveaxis(np.ascontiguousarray(np.moveaxis(normals, -1, 0)), 0, -1)
+    shading = np.stack([shade(planar, light) for light in seven_lights()])
+    pictures = np.rint(255 * shading.clip(0, 1)).astype(np.uint8) * mask
     return np.hstack(list(pictures))
 
 
@@ -84,19 +82,14 @@ def _paint(image: Image.Image, face: Face, crop: Crop) -> None:
 
     Colours are resampled instead of normals: it is for looking, and several times faster.
     """
-    rows, columns = crop.window((image.height, image.width))
-    size = (columns.stop - columns.start, rows.stop - rows.start)
-    if min(size) <= 0:
+    window = rows, columns = crop.window((image.height, image.width))
+    matrix = crop.window_to_crop(window)
+    shape = (rows.stop - rows.start, columns.stop - columns.start)
+    if 0 in shape:
         return
-    colours = Image.fromarray(encode(crop.rotate_normals_to_photo(face.normals)))
-    # Pillow wants where in the crop each pixel of the window is read.
-    matrix = np.array(crop.inverse_matrix)
-    matrix[:, 2] += matrix[:, :2] @ (columns.start, rows.start)
-    data, affine = tuple(matrix.ravel()), Image.Transform.AFFINE
-    painted = colours.transform(size, affine, data, Image.Resampling.BILINEAR)
-    mask = Image.fromarray(face.mask.astype(np.uint8) * 255)
-    mask = mask.transform(size, affine, data, Image.Resampling.BILINEAR).point(_HARD)
-    image.paste(painted, (columns.start, rows.start), mask)
+    colours = resample(encode(crop.rotate_normals_to_photo(face.normals)), matrix, shape)
+    inside = resample(face.mask.astype(np.uint8) * 255, matrix, shape) > 127
+    image.paste(Image.fromarray(colours), (columns.start, rows.start), Image.fromarray(inside))
 
 
 def _scaled(crop: Crop, factor: float) -> Crop:

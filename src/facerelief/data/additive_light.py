@@ -108,9 +108,7 @@ class AdditiveLight:
             face_known=torch.maximum(mask, 1 - inside),
             weak=torch.zeros(count, dtype=torch.bool),
         )
-        sample = augment.occlude(sample, self.occluded, image, g)
-        varied = augment.photometric(sample.image, self.photometric, g)
-        return Sample(**{**vars(sample), "image": varied})
+        return augment.spoil(sample, self.occluded, self.photometric, g)
 
     def _draw(self, g: Generator) -> tuple[Tensor, Tensor]:
         """One person, or one mixture of people, under one mixture of lights.
@@ -155,8 +153,6 @@ class AdditiveLight:
     def _shares(self, number: int, g: Generator) -> Tensor:
         """(number, H, W) share of each person; they sum to one."""
         shape = (yaleb.HEIGHT, yaleb.WIDTH)
-        if number == 1:
-            return torch.ones(1, *shape)
         if _happens(self.mix.local, g):
             coarse = torch.randn(number, *_COARSE, generator=g) * 3
             return _enlarge(coarse).softmax(0)

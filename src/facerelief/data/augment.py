@@ -153,6 +153,12 @@ def luminance(image: Tensor) -> Tensor:
     return (image * weights).sum(1, keepdim=True)
 
 
+def spoil(sample: Sample, occluded: float, ranges: PhotometricRange, g: Generator) -> Sample:
+    """Cover some faces with parts of the batch's other pictures, then vary exposure and quality."""
+    sample = occlude(sample, occluded, sample.image, g)
+    return replace(sample, image=photometric(sample.image, ranges, g))
+
+
 def occlude(sample: Sample, probability: float, textures: Tensor, g: Generator) -> Sample:
     """Cover parts of the faces with blobs and bars of other pictures or of plain colour.
 

@@ -82,9 +82,7 @@ class Photos:
             face_known=torch.ones_like(mask),
             weak=torch.ones(count, dtype=torch.bool),
         )
-        sample = augment.occlude(sample, self.occluded, image, g)
-        varied = augment.photometric(sample.image, self.photometric, g)
-        return Sample(**{**vars(sample), "image": varied})
+        return augment.spoil(sample, self.occluded, self.photometric, g)
 
 
 def held_out_paths(root: Path) -> set[str]:

@@ -69,6 +69,7 @@ def shade(normals: ArrayLike, light: ArrayLike) -> FloatArray:
     `light` is a direction (3,) or one a normal (..., 3).
     """
     normals = np.asarray(normals)
+    # Not as a matrix product: the threads of BLAS would spin, and starve the networks' threads.
     cosine = np.einsum("...i,...i", normals, np.asarray(light, dtype=normals.dtype))
     return np.maximum(cosine, 0)
 
