@@ -153,6 +153,28 @@ def luminance(image: Tensor) -> Tensor:
     return (image * weights).sum(1, keepdim=True)
 
 
+def frame(sample: Sample, probability: float, g: Generator) -> Sample:
+    """Cut some pictures by the edges of a photo: beyond some of them is black, and no face.
+
+    Each edge takes up to 18 % of the picture.
+    """
+    count, size = len(sample), sample.image.shape[-1]
+    cut = torch.rand(count, 4, generator=g) * 0.18
+    cut = cut * (torch.rand(count, 4, generator=g) < 0.6)
+    cut = cut * (torch.rand(count, 1, generator=g) < probability)
+    axis = (torch.arange(size) + 0.5) / size
+    columns = (axis > cut[:, :1]) & (axis < 1 - cut[:, 1:2])
+    rows = (axis > cut[:, 2:3]) & (axis < 1 - cut[:, 3:])
+    inside = (rows[:, None, :, None] & columns[:, None, None, :]).float()
+    return replace(
+        sample,
+        image=sample.image * inside,
+        normals=sample.normals * inside,
+        normals_mask=sample.normals_mask * inside,
+        face_mask=sample.face_mask * inside,
+    )
+
+
 def spoil(sample: Sample, occluded: float, ranges: PhotometricRange, g: Generator) -> Sample:
     """Cover some faces with parts of the batch's other pictures, then vary exposure and quality."""
     sample = occlude(sample, occluded, sample.image, g)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from facerelief.data import augment, yaleb, yaleb_samples
 from facerelief.data.additive_light import AdditiveLight, LightRange, MixRange, ReliefRange
 from facerelief.data.photos import Photos
+from facerelief.data.renderings import Renderings
 from facerelief.data.sample import Sample, concatenate
 
 # Options of sources that are themselves groups of settings.
@@ -67,7 +69,10 @@ def build_source(name: str, options: dict[str, Any]) -> Source:
         return AdditiveLight(root, people, cache_folder() / "yaleb", **options)
     if name == "photos":
         return Photos(data_root(), cache_folder() / "photos", **options)
-    raise ValueError(f"unknown source {name!r}; one of additive_light, photos")
+    if name == "renderings":
+        folder = cache_folder() / "renderings" / options.pop("folder")
+        return Renderings(folder, **options)
+    raise ValueError(f"unknown source {name!r}; one of additive_light, photos, renderings")
 
 
 def build_validation(name: str, size: int, batch: int, options: dict[str, Any]) -> list[Sample]:
@@ -78,7 +83,22 @@ def build_validation(name: str, size: int, batch: int, options: dict[str, Any]) 
     """
     if name == "yaleb":
         return yaleb_samples.batches(data_root(), cache_folder() / "yaleb", size, batch, **options)
-    raise ValueError(f"unknown validation set {name!r}; one of yaleb")
+    if name == "renderings":
+        return _renderings(size, batch, dict(options))
+    raise ValueError(f"unknown validation set {name!r}; one of renderings, yaleb")
+
+
+def _renderings(size: int, batch: int, options: dict[str, Any]) -> list[Sample]:
+    """The same draws for every run, with what is seen in them left as it is."""
+    count = options.pop("count", 256)
+    source = Renderings(
+        cache_folder() / "renderings" / options.pop("folder"),
+        photometric=augment.PhotometricRange(*(0.0 for _ in fields(augment.PhotometricRange))),
+        occluded=0.0,
+        **options,
+    )
+    sizes = [batch] * (count // batch) + [count % batch] * (count % batch > 0)
+    return [source.batch(n, size, torch.Generator().manual_seed(i)) for i, n in enumerate(sizes)]
 
 
 class Mixture(IterableDataset[Sample]):

@@ -1,6 +1,7 @@
 """Scores by protocol: predictions go to files, and the scores come from the files alone."""
 
+from facerelief.evaluate.basel import run_basel
 from facerelief.evaluate.predictions import EvaluationError
 from facerelief.evaluate.yaleb import run_yaleb
 
-__all__ = ["EvaluationError", "run_yaleb"]
+__all__ = ["EvaluationError", "run_basel", "run_yaleb"]

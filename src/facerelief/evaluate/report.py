@@ -10,9 +10,8 @@ from facerelief.evaluate.metrics import THRESHOLDS
 
 def yaleb_markdown(results: dict[str, Any]) -> str:
     """The results of `run_yaleb`: one table of everything pooled, one by subset, one by person."""
-    systems = {_label(name, results): system for name, system in results["systems"].items()}
+    systems = _labelled(results["systems"], [results["floor"]])
     subsets = list(next(iter(systems.values()))["subsets"])
-    headings = ["Mean ± std", "Median", *(f"< {t:g}°" for t in THRESHOLDS), "Coverage", "Ranking"]
 
     def means(group: str, names: Sequence[str]) -> str:
         rows = (
@@ -26,7 +25,7 @@ Extended Yale B, {results["split"]} people ({len(results["people"])}, {results["
 photographs): angular error in degrees, S1 to S4 pooled. Ranking is that of the expected error: 0 \
 orders pixels like the true error, 1 like chance.
 
-{table(["System", *headings], ([label, *_cells(s["pooled"])] for label, s in systems.items()))}
+{_pooled(systems, "pooled")}
 
 Mean by subset: lights up to 12, 25, 50 and 77 degrees off the camera axis, and beyond.
 
@@ -38,14 +37,73 @@ Mean by person, S1 to S4.
 """
 
 
+def basel_markdown(results: dict[str, Any]) -> str:
+    """The results of `run_basel`: a table of each part, then by pose, by light and by scan."""
+    systems = _labelled(results["systems"], results["floors"])
+    counts = results["pictures"]
+    first = next(iter(systems.values()))
+
+    def means(*path: str) -> str:
+        def group(system: dict[str, Any]) -> dict[str, Any]:
+            for key in path:
+                system = system[key]
+            return system
+
+        names = list(group(first))
+        rows = (
+            [label, *(_number(group(system)[name]["mean"]) for name in names)]
+            for label, system in systems.items()
+        )
+        return table(["System", *names], rows)
+
+    return f"""\
+Renderings of {len(results["scans"])} real scans (Basel): angular error in degrees on the face, \
+and the share of pixels below each limit. `posed-mean` is the mean of the other scans in the same \
+pose: it knows the pose and nothing of the person.
+
+Turned about random axes by up to 45°, as the papers render the Florence scans: \
+{counts["random"]} pictures.
+
+{_pooled(systems, "random")}
+
+Yaws of -60° to 60° under seven lights each: {counts["yaw"]} pictures.
+
+{_pooled(systems, "yaw")}
+
+Mean by yaw (positive turns the face to the subject's left).
+
+{means("poses", "yaw")}
+
+Mean by angle, random axes.
+
+{means("poses", "random")}
+
+Mean by light, all yaws: far lamps at that angle off the camera axis with a little fill, and \
+environments.
+
+{means("lights")}
+
+Mean by scan, all pictures.
+
+{means("scans")}
+"""
+
+
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table whose first column is text and whose others are numbers."""
     rule = [":---", *("---:" for _ in headings[1:])]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (headings, rule, *rows))
 
 
-def _label(name: str, results: dict[str, Any]) -> str:
-    return f"{name} (floor)" if name == results["floor"] else name
+def _labelled(systems: dict[str, Any], floors: Sequence[str]) -> dict[str, Any]:
+    return {f"{n} (floor)" if n in floors else n: system for n, system in systems.items()}
+
+
+def _pooled(systems: dict[str, Any], key: str) -> str:
+    """Everything about `key` of each system, one row each."""
+    limits = [f"< {limit:g}°" for limit in THRESHOLDS]
+    headings = ["System", "Mean ± std", "Median", *limits, "Coverage", "Ranking"]
+    return table(headings, ([label, *_cells(s[key])] for label, s in systems.items()))
 
 
 def _cells(figures: dict[str, Any]) -> list[str]:

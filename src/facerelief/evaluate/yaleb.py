@@ -11,12 +11,11 @@ Two steps that share nothing but files (see `predictions`): step one writes
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +24,9 @@ from PIL import Image
 from facerelief import __version__
 from facerelief.apps.files import make_folder
 from facerelief.data import yaleb
-from facerelief.evaluate import pictures, predictions, predictors, report
+from facerelief.evaluate import pictures, predictions, predictors, protocol, report
 from facerelief.evaluate.predictions import EvaluationError
-from facerelief.evaluate.predictors import MEAN_MAP, MEDIAPIPE, Predictor
+from facerelief.evaluate.predictors import MEAN_MAP, Predictor
 from facerelief.evaluate.scores import ImageScore, figures, score_image
 from facerelief.geometry.light import direction
 
@@ -37,9 +36,10 @@ POOLED = (1, 2, 3, 4)  # subsets of the headline; S5 is nearly black
 #: (azimuth, elevation), degrees.
 SHOWN_LIGHTS = ((0, 0), (-35, 15), (70, 0))
 
-_BATCH = 16  # crops that a system is given at once
-
-T = TypeVar("T")
+#: Edges of the table by light, degrees: positive azimuth lights the picture's left, positive
+#: elevation comes from above.
+AZIMUTHS = (-75, -42, -17, 17, 42, 75)  # between the lights of S1 to S4
+ELEVATIONS = (70, 30, 12, -15, -45)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +64,8 @@ class PhotographScore:
     name: str
     person: str
     subset: int
+    azimuth: float  # degrees, of the light
+    elevation: float
     score: ImageScore
 
 
@@ -104,12 +106,8 @@ def run_yaleb(
     splits = yaleb.load_splits(root)
     if split not in splits:
         raise EvaluationError(f"no split is called {split!r}; there are: {', '.join(splits)}")
-    track = _bar if progress else _silent
-    names = [*systems, *([MEDIAPIPE] if peer_python else [])]
-    entrants = [_entrant(name, root, peer_python, threads) for name in _unique(names)]
-    labels = [MEAN_MAP, *(entrant.label for entrant in entrants)]
-    if len(set(labels)) < len(labels):
-        raise EvaluationError(f"two systems have the same name: {', '.join(sorted(labels))}")
+    track = protocol.bar if progress else protocol.silent
+    entrants = protocol.entrants(systems, root, peer_python, threads)
     make_folder(out)
 
     train = [load_subject(root, name, cache) for name in track(splits["train"], MEAN_MAP)]
@@ -141,12 +139,8 @@ def run_yaleb(
             sheet.save(path)
         results["systems"][entrant.label] = {**entrant.about, **tabulate(scores)}
         rows += [_row(entrant.label, one) for one in scores]
-    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    (out / "results.md").write_text(report.yaleb_markdown(results), "utf-8")
-    with open(out / "photographs.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    markdown = report.yaleb_markdown(results)
+    protocol.write_results(out, results, markdown, rows, "photographs.csv")
     return results
 
 
@@ -158,31 +152,25 @@ def load_subject(root: Path, name: str, cache: Path | None = None) -> Subject:
 
 def write_predictions(folder: Path, subject: Subject, predictor: Predictor) -> None:
     """Step one for one person: a file for each photograph into `folder`, made if missing."""
-    if predictor.predict is None:
-        raise EvaluationError(f"{predictor.label} only has files; it cannot predict")
-    folder.mkdir(parents=True, exist_ok=True)
-    names, images = subject.photographs, subject.person.images
-    for start in range(0, len(names), _BATCH):
-        batch = slice(start, start + _BATCH)
-        estimate = predictor.predict(np.stack([yaleb.crop_image(i) for i in images[batch]]))
-        for index, name in enumerate(names[batch]):
-            expected = estimate.expected_error
-            expected = None if expected is None else expected[index]
-            predictions.write(folder, name, estimate.normals[index], expected)
+    crops = [yaleb.crop_image(image) for image in subject.person.images]
+    protocol.write_predictions(folder, subject.photographs, crops, predictor)
 
 
 def score(folder: Path, subject: Subject) -> list[PhotographScore]:
     """Step two for one person, from the files in `folder`. Raises EvaluationError."""
     scores = []
-    for name, subset in zip(subject.photographs, subject.person.subsets, strict=True):
+    person = subject.person
+    lights = zip(person.subsets, person.azimuth, person.elevation, strict=True)
+    for name, (subset, azimuth, elevation) in zip(subject.photographs, lights, strict=True):
         normals, expected = predictions.read(folder, name, subject.mask.shape)
         one = score_image(normals, expected, subject.normals, subject.mask)
-        scores.append(PhotographScore(name, subject.person.name, int(subset), one))
+        light = (float(azimuth), float(elevation))
+        scores.append(PhotographScore(name, person.name, int(subset), *light, one))
     return scores
 
 
 def tabulate(scores: Sequence[PhotographScore]) -> dict[str, Any]:
-    """Figures of a system: pooled (S1 to S4), by subset, and by person (S1 to S4)."""
+    """Figures of a system: pooled (S1 to S4), by subset, and, S1 to S4, by person and by light."""
     pooled = [one for one in scores if one.subset in POOLED]
 
     def by(key: str, chosen: Sequence[PhotographScore]) -> dict[Any, Any]:
@@ -195,7 +183,32 @@ def tabulate(scores: Sequence[PhotographScore]) -> dict[str, Any]:
         "pooled": figures([one.score for one in pooled]),
         "subsets": {f"S{number}": group for number, group in by("subset", scores).items()},
         "people": by("person", pooled),
+        "lights": by_light(pooled),
     }
+
+
+def by_light(scores: Sequence[PhotographScore]) -> list[dict[str, Any]]:
+    """``images``, ``mean`` and ``std`` in bins of ``azimuth`` and ``elevation``, [low, high)."""
+    table = []
+    for high, low in pairwise(ELEVATIONS):
+        for left, right in pairwise(AZIMUTHS):
+            means = [
+                one.score.errors.mean(dtype=np.float64)
+                for one in scores
+                if left <= one.azimuth < right
+                and low <= one.elevation < high
+                and one.score.errors.size
+            ]
+            table.append(
+                {
+                    "azimuth": [left, right],
+                    "elevation": [low, high],
+                    "images": len(means),
+                    "mean": round(float(np.mean(means)), 4) if means else None,
+                    "std": round(float(np.std(means)), 4) if means else None,
+                }
+            )
+    return table
 
 
 def draw(folder: Path, subject: Subject) -> Image.Image:
@@ -210,19 +223,6 @@ def draw(folder: Path, subject: Subject) -> Image.Image:
     return pictures.sheet(rows)
 
 
-def _entrant(name: str, root: Path, peer_python: Path | None, threads: int | None) -> Predictor:
-    if name == MEDIAPIPE:
-        return predictors.mediapipe(root, peer_python)
-    if Path(name).is_dir():
-        return predictors.files(Path(name))
-    return predictors.network(name, threads)
-
-
-def _unique(names: Iterable[str]) -> list[str]:
-    """In order, without repetition; the floor is added anyway."""
-    return [name for name in dict.fromkeys(names) if name != MEAN_MAP]
-
-
 def _row(label: str, one: PhotographScore) -> dict[str, Any]:
     errors = one.score.errors
     return {
@@ -233,14 +233,3 @@ def _row(label: str, one: PhotographScore) -> dict[str, Any]:
         "mean_error": round(float(errors.mean(dtype=np.float64)), 4) if errors.size else "",
         "coverage": round(one.score.coverage, 2),
     }
-
-
-def _silent(items: Iterable[T], what: str) -> Iterable[T]:
-    return items
-
-
-def _bar(items: Iterable[T], what: str) -> Iterable[T]:
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(items, what, console=Console(stderr=True))

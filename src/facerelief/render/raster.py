@@ -123,6 +123,42 @@ def rasterise(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Fragments:
+    """Every place where a triangle covers a pixel's centre, hidden ones too, of one picture."""
+
+    triangle: Tensor  # (F,) int64
+    pixel: Tensor  # (F,) int64, row * width + column
+    barycentrics: Tensor  # (F, 3) on the surface, sum 1
+    depth: Tensor  # (F,) z of the surface
+
+
+@torch.no_grad()
+def fragments(
+    points: Tensor, triangles: Tensor, size: tuple[int, int], *, perspective: bool = False
+) -> Fragments:
+    """All layers of one mesh, both sides of its triangles, in no order.
+
+    What a translucent surface is composed of. Arguments as for `rasterise`, but for one mesh:
+    `points` (V, 3).
+    """
+    height, width = size
+    corners = points.double()[triangles]
+    found = []
+    usable = _usable(corners, perspective, cull_back_faces=False)
+    for index, column, row in _pairs(corners, usable, height, width):
+        edges = _edge_functions(corners[index], column + 0.5, row + 0.5)
+        inside = ((edges >= 0).all(0) | (edges <= 0).all(0)) & (edges.sum(0) != 0)
+        index, column, row = index[inside], column[inside], row[inside]
+        share, depth = _on_surface(corners[index], column + 0.5, row + 0.5, perspective)
+        found.append((index, row * width + column, share.T, depth))
+    if not found:
+        empty = torch.zeros(0, dtype=torch.int64, device=points.device)
+        return Fragments(empty, empty, points.new_zeros(0, 3), points.new_zeros(0))
+    triangle, pixel, share, depth = (torch.cat(values) for values in zip(*found, strict=True))
+    return Fragments(triangle, pixel, share.to(points.dtype), depth.to(points.dtype))
+
+
 @torch.no_grad()
 def _visible(
     points: Tensor,

@@ -8,6 +8,8 @@ from typing import Any, get_type_hints
 
 import yaml
 
+from facerelief.train.consistency import ConsistencyConfig
+
 
 class ConfigError(ValueError):
     """A configuration file that cannot be used; the message is one clear line."""
@@ -63,6 +65,7 @@ class TrainConfig:
     data: DataConfig
     samples: int  # the budget
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    consistency: ConsistencyConfig = field(default_factory=ConsistencyConfig)
     ema: float = 0.998  # decay a step; 0 turns it off
     precision: str = "auto"  # a Lightning precision, or auto: bf16 on GPUs that have it
     seed: int = 0

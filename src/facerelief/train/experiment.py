@@ -57,7 +57,13 @@ def run(
     lightning.seed_everything(experiment.seed, workers=True, verbose=False)
 
     seconds = max_time.total_seconds() if max_time else None
-    module = Training(_system(experiment), experiment.optimizer, experiment.samples, seconds)
+    module = Training(
+        _system(experiment),
+        experiment.optimizer,
+        experiment.samples,
+        seconds,
+        experiment.consistency,
+    )
     module.to(memory_format=torch.channels_last)
     share = NetworkShare()
     saver = Checkpoint(last)

@@ -15,6 +15,7 @@ from torch.optim.optimizer import Optimizer
 from facerelief.data.sample import Sample
 from facerelief.systems.base import System
 from facerelief.train.config import OptimizerConfig
+from facerelief.train.consistency import ConsistencyConfig, consistency
 
 
 class Training(lightning.LightningModule):
@@ -25,6 +26,7 @@ class Training(lightning.LightningModule):
         optimizer: its settings.
         samples: the budget; the learning rate falls to its last value when it is spent, or when
             ``max_seconds`` are, whichever comes first.
+        consistency: what photographs without truth teach.
     """
 
     def __init__(
@@ -33,11 +35,13 @@ class Training(lightning.LightningModule):
         optimizer: OptimizerConfig,
         samples: int,
         max_seconds: float | None = None,
+        consistency: ConsistencyConfig | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.system = system
         self.settings = optimizer
+        self.consistency = consistency or ConsistencyConfig()
         self.budget, self.max_seconds = samples, max_seconds
         self.samples_seen = 0
         self.seconds = 0.0  # spent in all runs of this training
@@ -99,6 +103,11 @@ class Training(lightning.LightningModule):
             for group in optimizer.param_groups:
                 group["lr"] = group["base"] * rate
             terms = self.system.loss(player, sample, prediction)
+            if self.consistency.weight > 0 and player == self.system.players[0]:
+                # What is drawn depends on the samples seen alone, so that a resumed run repeats it.
+                g = torch.Generator().manual_seed(self.samples_seen)
+                found = consistency(self.system, sample, prediction, self.consistency, g)
+                terms["consistency"] = self.consistency.weight * found
             loss = torch.stack(list(terms.values())).sum()
             optimizer.zero_grad()
             self.manual_backward(loss, inputs=list(self.system.parameters_of(player)))

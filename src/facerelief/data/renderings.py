@@ -1,0 +1,69 @@
+"""Rendered heads with exact truth, read from the shards that `facerelief synth` writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from facerelief.data import augment
+from facerelief.data.sample import Sample
+from facerelief.synth.shards import ShardReader
+
+
+class Renderings:
+    """A source of rendered samples.
+
+    Args:
+        folder: of shards; margin: the `--margin` that they were drawn with.
+        framed: share of samples that an edge of a photo cuts: black beyond.
+        warp, photometric, occluded: what is varied.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        margin: float = 1.0,
+        warp: augment.WarpRange | None = None,
+        photometric: augment.PhotometricRange | None = None,
+        occluded: float = 0.15,
+        framed: float = 0.25,
+    ) -> None:
+        # Poses, light and cameras vary in the pictures already.
+        self.warp = warp or augment.WarpRange(rotation=8, log_scale=0.12, stretch=0.06)
+        self.photometric = photometric or augment.PhotometricRange(gain=0.2, gamma=0.2, tint=0.06)
+        self.occluded, self.framed, self.margin = occluded, framed, margin
+        self.reader = ShardReader(Path(folder))
+
+    def batch(self, count: int, size: int, g: Generator) -> Sample:
+        """``count`` samples of ``size`` x ``size`` pixels."""
+        places = torch.randint(len(self.reader), (count,), generator=g).tolist()
+        pictures = [self.reader.training(place) for place in places]
+        photo = _planes(np.stack([p.photo for p in pictures])) / 255
+        normals = _planes(np.stack([p.normals for p in pictures]))
+        face, hidden = (
+            torch.from_numpy(np.stack(masks))[:, None].float()
+            for masks in ([p.mask for p in pictures], [p.occluder for p in pictures])
+        )
+        unit = photo.shape[-1] / self.margin
+        warp = augment.random_warp(count, unit / size, unit, self.warp, g)
+        image = warp.apply(photo, size, samples=2 if unit > 1.5 * size else 1)
+        # Weighting by the face before resampling keeps what lies beyond its outline from leaking.
+        surface = warp.apply(torch.cat([normals * face, face, hidden], 1), size)
+        mask = (surface[:, 3:4] > 0.5).float()
+        sample = Sample(
+            image=image,
+            normals=warp.normals(surface[:, :3]) * mask,
+            normals_mask=mask,
+            face_mask=mask,
+            face_known=torch.ones_like(mask),
+            weak=torch.zeros(count, dtype=torch.bool),
+        )
+        sample = augment.frame(sample, self.framed, g)
+        return augment.spoil(sample, self.occluded, self.photometric, g)
+
+
+def _planes(pictures: np.ndarray) -> Tensor:
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float()

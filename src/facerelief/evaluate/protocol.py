@@ -1,0 +1,107 @@
+"""What protocols have in common: who is scored, predictions of pictures, files of results."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facerelief.evaluate import predictions, predictors
+from facerelief.evaluate.predictions import EvaluationError
+from facerelief.evaluate.predictors import MEAN_MAP, MEDIAPIPE, Predictor
+
+_BATCH = 16  # crops that a system is given at once
+
+T = TypeVar("T")
+
+
+class Track(Protocol):
+    """Shows how far a loop has come."""
+
+    def __call__(self, items: Iterable[T], what: str) -> Iterable[T]: ...
+
+
+def entrants(
+    systems: Sequence[str],
+    root: Path,
+    peer_python: Path | None = None,
+    threads: int | None = None,
+    reserved: Sequence[str] = (MEAN_MAP,),
+) -> list[Predictor]:
+    """The systems to be scored, in order, without repetition; ``mean-map`` is left out.
+
+    Args:
+        systems: each a name of the catalogue, an .onnx file, ``mediapipe``, or a folder of
+            predictions that something else wrote.
+        root: the data folder.
+        peer_python: an interpreter that has MediaPipe; adds ``mediapipe``.
+        reserved: labels that the protocol itself gives to its floors.
+
+    Raises:
+        EvaluationError: two systems of one name, no MediaPipe. UnknownSystemError, WeightsError:
+            as `facerelief.load`.
+    """
+    names = [*systems, *([MEDIAPIPE] if peer_python else [])]
+    found = [
+        _entrant(name, root, peer_python, threads)
+        for name in dict.fromkeys(names)
+        if name not in reserved
+    ]
+    labels = [*reserved, *(entrant.label for entrant in found)]
+    if len(set(labels)) < len(labels):
+        raise EvaluationError(f"two systems have the same name: {', '.join(sorted(labels))}")
+    return found
+
+
+def write_predictions(
+    folder: Path, names: Sequence[str], crops: Sequence[NDArray[np.uint8]], predictor: Predictor
+) -> None:
+    """A file for each of `crops`, (256, 256, 3) RGB, into `folder`, which is made if missing."""
+    if predictor.predict is None:
+        raise EvaluationError(f"{predictor.label} only has files; it cannot predict")
+    folder.mkdir(parents=True, exist_ok=True)
+    for start in range(0, len(names), _BATCH):
+        batch = slice(start, start + _BATCH)
+        estimate = predictor.predict(np.stack(crops[batch]))
+        for index, name in enumerate(names[batch]):
+            expected = estimate.expected_error
+            expected = None if expected is None else expected[index]
+            predictions.write(folder, name, estimate.normals[index], expected)
+
+
+def write_results(
+    out: Path, results: dict[str, Any], markdown: str, rows: Sequence[Mapping[str, Any]], table: str
+) -> None:
+    """``results.json``, ``results.md`` and the CSV file `table` into `out`, which exists."""
+    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+    (out / "results.md").write_text(markdown, "utf-8")
+    with open(out / table, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def silent(items: Iterable[T], what: str) -> Iterable[T]:
+    """A `Track` that shows nothing."""
+    return items
+
+
+def bar(items: Iterable[T], what: str) -> Iterable[T]:
+    """A `Track` that draws on stderr."""
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(items, what, console=Console(stderr=True))
+
+
+def _entrant(name: str, root: Path, peer_python: Path | None, threads: int | None) -> Predictor:
+    if name == MEDIAPIPE:
+        return predictors.mediapipe(root, peer_python)
+    if Path(name).is_dir():
+        return predictors.files(Path(name))
+    return predictors.network(name, threads)

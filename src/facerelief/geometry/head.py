@@ -1,0 +1,119 @@
+"""The built-in head: MakeHuman's (CC0), made small and smooth, with maps to other conventions.
+
+`tools/build_head.py` makes its file; docs/head.md says what is in it and what it cannot do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facerelief.geometry.morphable import MorphableModel
+from facerelief.geometry.subdivision import Subdivision, catmull_clark
+
+#: Parts that subdivision must not shrink, since other parts touch them.
+_ROUND = ("eye_left", "eye_right")
+
+
+@dataclass(frozen=True, eq=False)
+class BuiltinHead(MorphableModel):
+    """A `MorphableModel` that also knows MakeHuman's and MediaPipe's numbering.
+
+    Triangles 2 q and 2 q + 1 are quad q. Vertices of the region `lashes` belong to no triangle:
+    MakeHuman's eyelash meshes hang on them.
+    """
+
+    quads: NDArray[np.int32] = None  # type: ignore[assignment]  # (Q, 4)
+    uv_makehuman: NDArray[np.float32] = None  # type: ignore[assignment]  # (U', 2) MakeHuman's
+    uv_makehuman_triangles: NDArray[np.int32] = None  # type: ignore[assignment]  # (T, 3)
+    makehuman_vertices: NDArray[np.int32] = None  # type: ignore[assignment]
+    # (V,) vertex of MakeHuman's base.obj (19158), -1 for one that subdivision made
+    eye_centres: NDArray[np.float32] = None  # type: ignore[assignment]
+    # (2, 3) mm of the mean, the left eye's first
+    facemesh_triangles: NDArray[np.int32] | None = None  # (478,) triangle of MediaPipe's points
+    facemesh_barycentrics: NDArray[np.float32] | None = None  # (478, 3)
+
+
+@lru_cache(maxsize=4)
+def builtin_head(subdivisions: int = 1) -> BuiltinHead:
+    """The built-in head after that many Catmull-Clark steps; 1 is smooth enough for 256 pixels.
+
+    The result is shared between calls: do not write into its arrays.
+
+    Raises:
+        ValueError: subdivisions outside 0 to 3.
+    """
+    if not 0 <= subdivisions <= 3:
+        raise ValueError(f"subdivisions must be 0 to 3, got {subdivisions}")
+    with np.load(str(files("facerelief") / "weights" / "head.npz")) as file:
+        data: dict[str, NDArray[Any]] = dict(file)
+    mean = data["mean"]
+    quads = data["quads"].astype(np.int32)
+    bases = {
+        name: data[name] * data[f"{name}_scale"][:, None, None]
+        for name in ("identity", "expression")
+    }
+    masks = np.unpackbits(data["regions"], axis=1, count=len(mean)).astype(bool)
+    regions = dict(zip(data["region_names"].tolist(), masks, strict=True))
+    symmetry = data["symmetry"].astype(np.int32)
+    makehuman = data["makehuman_vertices"]
+    layouts = {
+        name: (data[name], data[f"{name}_quads"].astype(np.int32)) for name in ("uv", "uv_makehuman")
+    }
+    for _ in range(subdivisions):
+        step = catmull_clark(quads, len(mean))
+        smaller = [_keep_size(step, regions[name], mean) for name in _ROUND]
+        finer = {name: step.carry(mask) for name, mask in regions.items()}
+
+        def apply(values: NDArray[Any]) -> NDArray[np.float32]:
+            result = step.apply(values)  # noqa: B023
+            for old, new, grow in smaller:  # noqa: B023
+                centre = values[..., old, :].mean(axis=-2, keepdims=True)
+                result[..., new, :] = centre + grow * (result[..., new, :] - centre)
+            return result.astype(np.float32)
+
+        mean, bases = apply(mean), {name: apply(basis) for name, basis in bases.items()}
+        for name, (uv, uv_quads) in layouts.items():
+            flat = catmull_clark(uv_quads, len(uv), linear=True)
+            layouts[name] = flat.apply(uv).astype(np.float32), flat.quads
+        makehuman = np.concatenate([makehuman, np.full(len(mean) - len(makehuman), -1)])
+        symmetry, quads, regions = step.mirror(symmetry), step.quads, finer
+    return BuiltinHead(
+        name="built-in head",
+        licence="CC0-1.0",
+        mean=mean,
+        triangles=_triangles(quads),
+        **bases,
+        expression_names=tuple(data["expression_names"].tolist()),
+        landmarks=data["landmarks"].astype(np.int32) if "landmarks" in data else None,
+        uv=layouts["uv"][0],
+        uv_triangles=_triangles(layouts["uv"][1]),
+        regions=regions,
+        symmetry=symmetry,
+        quads=quads,
+        uv_makehuman=layouts["uv_makehuman"][0],
+        uv_makehuman_triangles=_triangles(layouts["uv_makehuman"][1]),
+        makehuman_vertices=makehuman.astype(np.int32),
+        eye_centres=np.stack([mean[regions[name]].mean(axis=0) for name in _ROUND]),
+    )
+
+
+def _keep_size(
+    step: Subdivision, old: NDArray[np.bool_], mean: NDArray[np.floating[Any]]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], float]:
+    """Masks of a ball before and after `step`, and the factor that gives it its radius back."""
+    new = step.carry(old)
+    centre = mean[old].mean(axis=0)
+    before = np.linalg.norm(mean[old] - centre, axis=1).mean()
+    after = np.linalg.norm(step.apply(mean)[new] - centre, axis=1).mean()
+    return old, new, float(before / after)
+
+
+def _triangles(quads: NDArray[np.int32]) -> NDArray[np.int32]:
+    """(2 Q, 3): every quad (Q, 4) cut from its first to its third corner."""
+    return np.stack([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]], axis=1).reshape(-1, 3)

@@ -1,0 +1,324 @@
+"""Non-rigid registration of one template to another, and models carried across it.
+
+`register` is optimal-step non-rigid ICP (Amberg, Romdhani & Vetter, CVPR 2007) with the bending
+energy of the displacement (Botsch & Kobbelt, ACM ToG 23(3), 2004) in the place of local affine
+stiffness: after a similarity from landmarks, closest points with compatible normals pull, the
+template bends ever more easily, and in the end every matched vertex lies on the target's surface.
+What has no counterpart (the inside of the mouth, a border) bends along.
+
+`transfer` moves a linear model's offsets through those correspondences, and bends them smoothly
+into what was not matched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from scipy.sparse.linalg import splu
+from scipy.spatial import cKDTree
+
+from facerelief.geometry.mesh import face_normals, vertex_normals
+
+FloatArray = NDArray[np.floating[Any]]
+IntArray = NDArray[np.integer[Any]]
+BoolArray = NDArray[np.bool_]
+
+#: Triangles that are tried for each point, by the distance of their centres.
+_CANDIDATES = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """A triangle mesh that takes part in a registration."""
+
+    vertices: FloatArray  # (V, 3) mm
+    triangles: IntArray  # (T, 3) counter-clockwise seen from outside
+    landmarks: IntArray  # (L,) vertices; the same points on both surfaces
+    usable: BoolArray | None = None  # (V,) False where nothing may be matched; None is all
+
+
+@dataclass(frozen=True, eq=False)
+class Closest:
+    """Points on a surface."""
+
+    points: FloatArray  # (N, 3)
+    distance: FloatArray  # (N,) inf where no triangle was allowed
+    triangle: IntArray  # (N,) row of the triangles
+    barycentrics: FloatArray  # (N, 3)
+
+
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """Where a source template lies on a target."""
+
+    vertices: FloatArray  # (V, 3) mm, all of the source's vertices
+    matched: BoolArray  # (V,) lies on the target's surface
+    corners: IntArray  # (V, 3) vertices of the target, only meant where matched
+    barycentrics: FloatArray  # (V, 3) their weights, sum 1
+
+
+def similarity(source: ArrayLike, target: ArrayLike) -> tuple[float, FloatArray, FloatArray]:
+    """Scale, rotation (3, 3) and translation (3,) that take points (N, 3) nearest to others.
+
+    Umeyama, IEEE PAMI 13(4), 1991: ``target ~ scale * source @ rotation.T + translation``.
+
+    Raises:
+        ValueError: fewer than three pairs, or shapes that differ.
+    """
+    a, b = np.asarray(source, float), np.asarray(target, float)
+    if a.shape != b.shape or a.ndim != 2 or len(a) < 3:
+        raise ValueError(f"three or more pairs of points expected, got {a.shape} and {b.shape}")
+    centre_a, centre_b = a.mean(axis=0), b.mean(axis=0)
+    u, s, vt = np.linalg.svd((b - centre_b).T @ (a - centre_a))
+    proper = np.array([1, 1, np.sign(np.linalg.det(u @ vt))])
+    rotation = (u * proper) @ vt
+    scale = float((s * proper).sum() / ((a - centre_a) ** 2).sum())
+    return scale, rotation, centre_b - scale * rotation @ centre_a
+
+
+def closest_on_surface(
+    points: ArrayLike,
+    vertices: FloatArray,
+    triangles: IntArray,
+    normals: FloatArray | None = None,
+    compatible: float = 0.3,
+) -> Closest:
+    """The nearest point of a mesh to each point (N, 3).
+
+    Of each point, the 24 triangles with the nearest centres are tried: exact where triangles are
+    of similar size nearby, as templates' are.
+
+    Arguments:
+        normals: (N, 3) of the points; triangles whose normal has a cosine below `compatible` to
+            it are not allowed, which keeps lips, lids and nostrils apart.
+    """
+    p = np.asarray(points, float)
+    corners = vertices[triangles].astype(float)
+    count = min(_CANDIDATES, len(triangles))
+    _, nearest = cKDTree(corners.mean(axis=1)).query(p, k=count)
+    nearest = nearest.reshape(len(p), count)
+    weights = _closest_in_triangles(p[:, None], corners[nearest])
+    found = np.einsum("nkc,nkcx->nkx", weights, corners[nearest])
+    distance = np.linalg.norm(found - p[:, None], axis=-1)
+    if normals is not None:
+        cosine = np.einsum("nx,nkx->nk", normals, face_normals(vertices, triangles)[nearest])
+        distance = np.where(cosine >= compatible, distance, np.inf)
+    row, best = np.arange(len(p)), distance.argmin(axis=1)
+    return Closest(found[row, best], distance[row, best], nearest[row, best], weights[row, best])
+
+
+def _closest_in_triangles(points: FloatArray, corners: FloatArray) -> FloatArray:
+    """Barycentrics (..., 3) of the points of triangles (..., 3 corners, 3) nearest to points.
+
+    The foot on the plane where it is inside, else the best of the three edges.
+    """
+    a, b, c = corners[..., 0, :], corners[..., 1, :], corners[..., 2, :]
+    ab, ac, ap = b - a, c - a, points - a
+    d00, d01, d11 = ((ab * ab).sum(-1), (ab * ac).sum(-1), (ac * ac).sum(-1))
+    d20, d21 = (ap * ab).sum(-1), (ap * ac).sum(-1)
+    area = np.maximum(d00 * d11 - d01 * d01, 1e-30)
+    v, w = (d11 * d20 - d01 * d21) / area, (d00 * d21 - d01 * d20) / area
+    best = np.stack([1 - v - w, v, w], axis=-1)
+    outside = (best < 0).any(axis=-1)
+    shortest = np.where(outside, np.inf, 0)
+    for i, j in ((0, 1), (1, 2), (2, 0)):
+        edge = corners[..., j, :] - corners[..., i, :]
+        along = ((points - corners[..., i, :]) * edge).sum(-1)
+        t = np.clip(along / np.maximum((edge * edge).sum(-1), 1e-30), 0, 1)
+        foot = corners[..., i, :] + t[..., None] * edge
+        distance = ((points - foot) ** 2).sum(-1)
+        weights = np.zeros((*t.shape, 3))
+        weights[..., i], weights[..., j] = 1 - t, t
+        nearer = outside & (distance < shortest)
+        best = np.where(nearer[..., None], weights, best)
+        shortest = np.where(nearer, distance, shortest)
+    return best
+
+
+def laplacian(vertices: FloatArray, triangles: IntArray) -> tuple[sparse.csr_array, FloatArray]:
+    """The cotangent Laplacian (V, V), positive semi-definite, and the vertices' areas (V,) in mm2.
+
+    Weights of obtuse corners are lifted to a little above zero, so that no mesh makes it
+    indefinite (Pinkall & Polthier, Experimental Mathematics 2(1), 1993, otherwise).
+    """
+    corners = vertices[triangles].astype(float)
+    count = len(vertices)
+    rows, columns, weights = [], [], []
+    doubled = np.linalg.norm(
+        np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1
+    )
+    for k in range(3):
+        i, j = (k + 1) % 3, (k + 2) % 3
+        u, v = corners[:, i] - corners[:, k], corners[:, j] - corners[:, k]
+        cotangent = (u * v).sum(axis=1) / np.maximum(doubled, 1e-12)
+        rows.append(triangles[:, i])
+        columns.append(triangles[:, j])
+        weights.append(np.clip(cotangent / 2, 0.02, 5.0))
+    row, column, weight = (np.concatenate(part) for part in (rows, columns, weights))
+    half = sparse.coo_array((weight, (row, column)), shape=(count, count))
+    adjacency = (half + half.T).tocsr()
+    degree = adjacency.sum(axis=1)
+    area = np.bincount(triangles.ravel(), np.repeat(doubled / 6, 3), minlength=count)
+    # Vertices of no triangle get an area and no neighbour.
+    return (sparse.diags_array(degree) - adjacency).tocsr(), np.maximum(area, 1e-3)
+
+
+def bending(vertices: FloatArray, triangles: IntArray, tension: float = 0.0) -> sparse.csr_array:
+    """The thin-plate energy (V, V) of displacements of a mesh, plus `tension` (1/mm2) of a
+    membrane, which keeps what is far from any constraint from swinging out."""
+    stiff, area = laplacian(vertices, triangles)
+    plate = stiff @ sparse.diags_array(1 / area) @ stiff
+    return (plate + tension * stiff).tocsr()
+
+
+def border_vertices(triangles: IntArray, count: int) -> BoolArray:
+    """(V,) on an edge of only one triangle."""
+    edges = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]],
+                                    triangles[:, [2, 0]]]), axis=1)  # fmt: skip
+    unique, uses = np.unique(edges, axis=0, return_counts=True)
+    mask = np.zeros(count, bool)
+    mask[unique[uses == 1]] = True
+    return mask
+
+
+def register(
+    source: Surface,
+    target: Surface,
+    landmark_weights: ArrayLike | float = 1.0,
+    stiffness: Sequence[float] = (3e3, 1e3, 300, 100, 30, 10, 3, 1),
+    steps: int = 3,
+    reach: tuple[float, float] = (25.0, 3.0),
+) -> Registration:
+    """Lay the source on the target.
+
+    Arguments:
+        landmark_weights: (L,) trust in each landmark, or one for all; 0 leaves one out.
+        stiffness: of the plate, falling (mm2: about the square of the wave length below which
+            the source does not bend).
+        steps: searches of closest points at each stiffness.
+        reach: mm, closest points beyond it pull less and less; first and last value.
+
+    Raises:
+        ValueError: landmarks of different numbers or of vertices that do not exist.
+    """
+    trust = np.broadcast_to(np.asarray(landmark_weights, float), source.landmarks.shape)
+    for surface in (source, target):
+        marks = surface.landmarks
+        if len(marks) and (marks.min() < 0 or marks.max() >= len(surface.vertices)):
+            raise ValueError(f"landmarks name vertices beyond {len(surface.vertices)}")
+    counts = len(source.landmarks), len(target.landmarks)
+    if counts[0] != counts[1]:
+        raise ValueError(f"{counts[0]} landmarks of the source, {counts[1]} of the target")
+    used = trust > 0
+    marks, aims = source.landmarks[used], target.vertices[target.landmarks[used]].astype(float)
+    scale, rotation, shift = similarity(source.vertices[marks], aims)
+    start = scale * source.vertices @ rotation.T + shift
+    usable = np.ones(len(start), bool) if source.usable is None else source.usable
+    plate = bending(start, source.triangles, tension=1e-4)
+    _, area = laplacian(start, source.triangles)
+
+    moved = start
+    stages = np.geomspace(reach[0], reach[1], len(stiffness))
+    for hardness, limit in zip(stiffness, stages, strict=True):
+        for _ in range(steps):
+            found, trusted = _pull(moved, source.triangles, usable, target, limit)
+            weight = np.where(trusted, area / (1 + (found.distance / limit) ** 2) ** 2, 0.0)
+            # A landmark weighs as much as a patch of skin of the stiffness' wave length.
+            marked = np.bincount(marks, trust[used], minlength=len(start)) * (10 + hardness / 10)
+            aim = np.zeros_like(start)
+            aim[trusted] = (weight[:, None] * (found.points - start))[trusted]
+            np.add.at(aim, marks, (trust[used] * (10 + hardness / 10))[:, None]
+                      * (aims - start[marks]))  # fmt: skip
+            system = hardness * plate + sparse.diags_array(weight + marked + 1e-6)
+            moved = start + splu(system.tocsc()).solve(aim)
+    return _settle(moved, source.triangles, usable, target, reach[-1])
+
+
+def _pull(
+    moved: FloatArray, triangles: IntArray, usable: BoolArray, target: Surface, reach: float
+) -> tuple[Closest, BoolArray]:
+    """Closest points of the target, and where they may pull: on no border and not far away."""
+    normals = vertex_normals(moved, triangles)
+    allowed = target.triangles
+    if target.usable is not None:
+        allowed = allowed[target.usable[allowed].all(axis=1)]
+    found = closest_on_surface(moved, target.vertices, allowed, normals)
+    edge = border_vertices(allowed, len(target.vertices))[allowed[found.triangle]]
+    on_border = ((found.barycentrics > 1e-6) <= edge).all(axis=1)
+    trusted = usable & ~on_border & (found.distance < 3 * reach)
+    return Closest(
+        found.points, found.distance, allowed[found.triangle], found.barycentrics
+    ), trusted
+
+
+def _settle(
+    moved: FloatArray, triangles: IntArray, usable: BoolArray, target: Surface, reach: float
+) -> Registration:
+    """Put what is near the target onto it, and bend the rest along."""
+    found, trusted = _pull(moved, triangles, usable, target, reach / 3)
+    shift = np.zeros_like(moved)
+    shift[trusted] = (found.points - moved)[trusted]
+    settled = moved + extend(moved, triangles, trusted, shift[None])[0]
+    return Registration(settled, trusted, found.triangle, found.barycentrics)
+
+
+def extend(
+    vertices: FloatArray,
+    triangles: IntArray,
+    known: BoolArray,
+    fields: FloatArray,
+    tension: float = 1e-2,
+) -> FloatArray:
+    """Fields (N, V, 3) that are known at some vertices, bent smoothly into the others.
+
+    Parts of the mesh without a known vertex get zero.
+    """
+    result = np.where(known[:, None], fields, 0.0)
+    free = ~known
+    if not free.any():
+        return result
+    energy = bending(vertices, triangles, tension)
+    inner = energy[free][:, free] + 1e-9 * sparse.eye_array(int(free.sum()))
+    outer = energy[free][:, known]
+    given = np.moveaxis(result[:, known], 0, 1).reshape(int(known.sum()), -1)
+    solved = splu(inner.tocsc()).solve(-(outer @ given))
+    result[:, free] = np.moveaxis(solved.reshape(int(free.sum()), len(fields), 3), 1, 0)
+    return result
+
+
+def transfer(
+    registration: Registration, vertices: FloatArray, triangles: IntArray, fields: ArrayLike
+) -> FloatArray:
+    """Offsets (N, V', 3) of the target's vertices as offsets (N, V, 3) of the source's.
+
+    Arguments:
+        vertices, triangles: of the source, registered (`registration.vertices`) or at rest: the
+            shape that the offsets are bent along where nothing was matched.
+    """
+    given = np.asarray(fields)
+    result = np.zeros((len(given), len(registration.vertices), 3))
+    matched = registration.matched
+    corners = registration.corners[matched]
+    weights = registration.barycentrics[matched]
+    for k in range(3):
+        result[:, matched] += weights[:, k, None] * given[:, corners[:, k]]
+    return extend(vertices, triangles, matched, result)
+
+
+def follow(points: FloatArray, guide: FloatArray, fields: ArrayLike) -> FloatArray:
+    """Offsets (N, P, 3) of points (P, 3) that move with a rigid-like part, such as an eye.
+
+    The affine motion that is nearest to the offsets (N, G, 3) of the part's vertices `guide`
+    (G, 3) moves them.
+    """
+    given = np.asarray(fields, float)
+    centre = guide.mean(axis=0)
+    base = np.concatenate([guide - centre, np.ones((len(guide), 1))], axis=1)
+    motion = np.linalg.pinv(base) @ np.moveaxis(given, 0, 1).reshape(len(guide), -1)
+    moved = np.concatenate([points - centre, np.ones((len(points), 1))], axis=1) @ motion
+    return np.moveaxis(moved.reshape(len(points), len(given), 3), 1, 0)

@@ -1,0 +1,79 @@
+"""Reading textures at points, and the slope of a displaced surface."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from facerelief.geometry.light import srgb_to_linear
+
+_LINEAR = torch.from_numpy(srgb_to_linear(np.arange(256) / 255).astype(np.float32))
+
+
+def reduce(texture: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """A texture whose texels are the means of `factor` x `factor`."""
+    if factor == 1:
+        return texture
+    return np.asarray(Image.fromarray(texture).reduce(factor))
+
+
+def sample(texture: NDArray[np.uint8] | NDArray[np.float32], uv: Tensor) -> Tensor:
+    """(N, C) bilinear values of a texture (H, W, C) at `uv` (N, 2), edges repeated.
+
+    Bytes are taken as sRGB and give linear colour; a fourth channel is alpha and stays as it is.
+    """
+    stored = torch.from_numpy(np.array(texture)).to(uv.device)
+    height, width = stored.shape[:2]
+    side = torch.tensor([width, height], device=uv.device)
+    return _bilinear(stored, torch.stack([uv[:, 0], 1 - uv[:, 1]], 1) * side - 0.5)
+
+
+def _bilinear(stored: Tensor, at: Tensor) -> Tensor:
+    height, width = stored.shape[:2]
+    low = at.floor()
+    share = (at - low)[:, :, None]
+    column, row = low.long().unbind(1)
+    left, right = column.clamp(0, width - 1), (column + 1).clamp(0, width - 1)
+    above, below = row.clamp(0, height - 1) * width, (row + 1).clamp(0, height - 1) * width
+    flat = stored.flatten(0, 1)
+
+    def read(index: Tensor) -> Tensor:
+        values = flat[index]
+        if values.dtype != torch.uint8:
+            return values
+        linear = _LINEAR.to(values.device)[values[:, :3].int()]
+        if values.shape[1] == 3:
+            return linear
+        return torch.cat([linear, values[:, 3:].float() / 255], 1)
+
+    top = torch.lerp(read(above + left), read(above + right), share[:, 0])
+    bottom = torch.lerp(read(below + left), read(below + right), share[:, 0])
+    return torch.lerp(top, bottom, share[:, 1])
+
+
+def displacement_slopes(displacement: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+    """(H / factor, W / factor, 2) change of a displacement (H, W), mm, with u and with v."""
+    height, width = (side // factor for side in displacement.shape)
+    kept = displacement[: height * factor, : width * factor]
+    means = kept.reshape(height, factor, width, factor).mean((1, 3))
+    rows, columns = np.gradient(means)
+    return np.stack([columns * width, -rows * height], -1).astype(np.float32)
+
+
+def uv_gradients(corners: Tensor, uv: Tensor) -> Tensor:
+    """(T, 2, 3): how u and v change along the surface of triangles, per mm.
+
+    Args:
+        corners: (T, 3, 3) mm. uv: (T, 3, 2). Zero for triangles without area.
+    """
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    normal = torch.linalg.cross(a, b)
+    area2 = (normal * normal).sum(1, keepdim=True)
+    # The gradient of a function that is 1 at one corner and 0 at the others.
+    at_b = torch.linalg.cross(b, normal) / area2.clamp_min(1e-12)
+    at_c = torch.linalg.cross(normal, a) / area2.clamp_min(1e-12)
+    change = uv[:, 1:] - uv[:, :1]  # (T, corner, 2)
+    return change[:, 0, :, None] * at_b[:, None] + change[:, 1, :, None] * at_c[:, None]

@@ -1,0 +1,1 @@
+"""Renderings of endless heads with exact truth: descriptions, looks, and what draws them."""

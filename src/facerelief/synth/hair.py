@@ -1,0 +1,259 @@
+"""Hair: MakeHuman's meshes, and a procedural cap that needs no assets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from facerelief.geometry.raster import rasterise
+from facerelief.synth import proxies
+from facerelief.synth.binding import SpaceBinding
+from facerelief.synth.scene import Material, Part
+from facerelief.synth.shell import HeadGrid, drape, grid_mesh
+from facerelief.synth.strands import HairColour, resized, strands, tufted
+from facerelief.synth.wearer import Wearer
+
+FloatArray = NDArray[np.floating]
+IntArray = NDArray[np.integer]
+
+#: MakeHuman's styles that are used. `afro01` is left out: the cap makes better ones.
+MESHES = (
+    "short01", "short02", "short03", "short04", "bob01", "bob02", "braid01", "long01", "ponytail01",
+)  # fmt: skip
+_TEXTURE = 512
+_LOWEST = -330.0  # mm below the eyes at which long hair is cut off: no picture shows more
+
+
+def _gloss(g: np.random.Generator) -> dict[str, float]:
+    return {"specular": 0.045, "roughness": float(g.uniform(0.3, 0.55))}
+
+
+@dataclass(frozen=True, eq=False)
+class HairMesh:
+    """One of MakeHuman's styles, bound to the head as it is and mirrored."""
+
+    name: str
+    triangles: NDArray[np.int32]
+    uv: NDArray[np.float32]
+    uv_triangles: NDArray[np.int32]
+    grey: NDArray[np.uint8]  # (H, W)
+    alpha: NDArray[np.uint8]  # (H, W)
+    bindings: tuple[SpaceBinding, SpaceBinding]
+
+    @classmethod
+    def load(cls, folder: Path, base: FloatArray, fit: SpaceFit, wearer: Wearer) -> HairMesh:
+        """Read the style in `folder`.
+
+        Raises:
+            FileNotFoundError: a file is missing; the message says where it is published.
+        """
+        mesh = proxies.read_proxy(folder, base)
+        points = fit(mesh.vertices)
+        keep = points[mesh.triangles][..., 1].max(axis=1) > _LOWEST
+        used, triangles = np.unique(mesh.triangles[keep], return_inverse=True)
+        points, mean = points[used], wearer.head.mean
+        picture = folder / f"{folder.name}_diffuse.png"
+        if picture.is_file():
+            pixels = proxies.read_texture(picture, _TEXTURE)
+            grey, alpha = _grey(pixels), pixels[..., 3]
+        else:
+            g = np.random.default_rng(len(points))
+            grey = strands(g, _TEXTURE, _TEXTURE)
+            alpha = tufted(_islands(mesh), g)
+        return cls(
+            folder.name,
+            triangles.reshape(-1, 3).astype(np.int32),
+            mesh.uv.astype(np.float32),
+            mesh.uv_triangles[keep].astype(np.int32),
+            grey,
+            alpha,
+            (
+                SpaceBinding(wearer.controls, mean, points),
+                SpaceBinding(wearer.controls, mean, points * (-1, 1, 1)),
+            ),
+        )
+
+    def draw(
+        self, g: np.random.Generator, vertices: FloatArray, centre: FloatArray, colour: HairColour
+    ) -> Part:
+        """The style on the head with `vertices`, a little larger or smaller and perhaps mirrored."""
+        points = self.bindings[g.integers(2)](vertices) - centre
+        points = points * (1 + np.abs(g.normal(0, 0.02, 3))).astype(np.float32)
+        # Slow waves that no two heads share.
+        for axis in range(3):
+            wave, phase = g.normal(0, 1 / 40, 3).astype(np.float32), g.uniform(0, 2 * np.pi)
+            points[:, axis] += g.uniform(0, 1.5) * np.sin(points @ wave + phase)
+        return Part(
+            "hair",
+            (points + centre).astype(np.float32),
+            self.triangles,
+            self.uv,
+            self.uv_triangles,
+            Material(colour.paint(self.grey, self.alpha), **_gloss(g)),
+            two_sided=True,
+        )
+
+
+def _grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W) brightness, stretched so that the hair of all textures spans the same levels."""
+    grey = pixels[..., :3].astype(np.float32).mean(axis=2)
+    low, middle, high = np.percentile(grey[pixels[..., 3] > 128], (2, 50, 98))
+    below = (grey - middle) / max(middle - low, 1) * 90
+    above = (grey - middle) / max(high - middle, 1) * 110
+    return np.clip(110 + np.where(grey < middle, below, above), 0, 255).astype(np.uint8)
+
+
+def _islands(mesh: proxies.Mesh) -> NDArray[np.bool_]:
+    """(size, size) where a texture is used."""
+    points = np.stack(
+        [mesh.uv[:, 0] * _TEXTURE, (1 - mesh.uv[:, 1]) * _TEXTURE, np.zeros(len(mesh.uv))], axis=1
+    )
+    return rasterise(points, mesh.uv_triangles, (_TEXTURE, _TEXTURE)).mask
+
+
+class SpaceFit:
+    """From MakeHuman's base mesh (decimetres) to the mean of a head of its topology (mm)."""
+
+    def __init__(self, base: FloatArray, head_vertices: FloatArray, of_base: IntArray) -> None:
+        """Args:
+        base: (B, 3) the base mesh.
+        head_vertices: (V, 3) the head's mean.
+        of_base: (V,) the base vertex of each, -1 for none.
+        """
+        from facerelief.synth.binding import spread
+
+        known = np.flatnonzero(of_base >= 0)
+        known = known[spread(head_vertices[known].astype(float), 900)]
+        self._target = head_vertices[known]
+        self._source = base[of_base[known]]
+
+    def __call__(self, points: FloatArray) -> FloatArray:
+        """(P, 3) of points around the base mesh."""
+        from scipy.interpolate import RBFInterpolator
+
+        spline = RBFInterpolator(self._source, self._target, kernel="linear", degree=1)
+        moved: FloatArray = spline(points)
+        return moved
+
+
+@dataclass(frozen=True)
+class CapStyle:
+    """A procedural hair style; lengths in mm, ranges are uniform."""
+
+    name: str
+    thickness: tuple[float, float]
+    lumps: float  # share of the thickness that is uneven
+    fringe: tuple[float, float] = (0.0, 0.0)  # over the forehead
+    drop: tuple[float, float] = (0.0, 0.0)  # below the ears
+    curl: float = 0.0
+    fray: float = 5.0  # how far the hairline wanders
+
+
+STYLES = (
+    CapStyle("buzz", (1.5, 3), 0.1, fray=4),
+    CapStyle("short", (6, 14), 0.4, (0, 12), fray=7),
+    CapStyle("fringe", (8, 16), 0.3, (22, 42), fray=6),
+    CapStyle("curly", (14, 26), 0.5, (0, 15), curl=0.8, fray=9),
+    CapStyle("afro", (28, 60), 0.15, (4, 12), curl=1.0, fray=6),
+    CapStyle("bob", (10, 18), 0.25, (0, 35), (40, 110), fray=6),
+    CapStyle("long", (8, 16), 0.25, (0, 20), (140, 260), fray=6),
+)
+_HEIGHT, _WIDTH, _BANK = 192, 384, 4
+_DROP_ROWS = 14
+
+
+class CapHair:
+    """Hair that grows from the scalp's outline; no assets are needed."""
+
+    def __init__(self, grid: HeadGrid) -> None:
+        self._grid = grid
+        g = np.random.default_rng(2)
+        self._strands = {
+            curl: [strands(g, _HEIGHT, _WIDTH, curl) for _ in range(_BANK)]
+            for curl in sorted({style.curl for style in STYLES})
+        }
+        shape = (grid.rows + _DROP_ROWS, grid.columns)
+        self._lumps, self._fray = [], []
+        for _ in range(_BANK):
+            lumps = gaussian_filter(g.standard_normal(shape), (3, 3), mode=("nearest", "wrap"))
+            self._lumps.append((lumps / lumps.std()).astype(np.float32))
+            fray = gaussian_filter(
+                g.standard_normal((_HEIGHT, _WIDTH)), (9, 0.8), mode=("nearest", "wrap")
+            )
+            self._fray.append((fray / fray.std()).astype(np.float32))
+        # Degrees from the front, -180 to 180, with the first column repeated behind the last.
+        self._side = np.abs((np.append(grid.azimuth, 0) + 180) % 360 - 180)
+        self._meshes = {
+            rows: grid_mesh(rows, grid.columns) for rows in (grid.rows, grid.rows + _DROP_ROWS)
+        }
+
+    def draw(
+        self,
+        g: np.random.Generator,
+        vertices: FloatArray,
+        colour: HairColour,
+        style: CapStyle | None = None,
+    ) -> Part:
+        """A style, random unless given, on the head with `vertices`."""
+        style = style or STYLES[g.integers(len(STYLES))]
+        grid, centre = self._grid, self._grid.centre(vertices)
+        points = grid(vertices)
+        outwards = points - centre
+        outwards /= np.linalg.norm(outwards, axis=-1, keepdims=True)
+        lumps = np.roll(self._lumps[g.integers(_BANK)], g.integers(grid.columns), axis=1)
+        reach = max(12.0, min(30.0, style.thickness[1]))
+        grown = np.clip((grid.hairline + 6) / reach, 0, 1) ** 0.7
+        thickness = g.uniform(*style.thickness) * grown * (1 + style.lumps * lumps[: grid.rows])
+        field, hairline = self._field(g, style)
+        if hairline.shape[0] > grid.rows:
+            hanging = np.maximum(thickness, 0.5 * g.uniform(*style.thickness) * (field > -5))
+            drop = np.linspace(0, g.uniform(*style.drop), _DROP_ROWS + 1)[1:]
+            points = drape(points + outwards * (0.8 + hanging[..., None]), centre, drop)
+        else:
+            points = points + outwards * (0.8 + thickness[..., None])
+        rows = len(points)
+        uv, triangles, uv_triangles = self._meshes[rows]
+        visible = np.maximum(hairline[:, :-1], hairline[:, 1:]).ravel() > -3 * style.fray
+        kept = visible[triangles].any(axis=1)
+        alpha = resized(hairline, _HEIGHT, _WIDTH)
+        alpha = alpha + style.fray * np.roll(
+            self._fray[g.integers(_BANK)], g.integers(_WIDTH), axis=1
+        )
+        alpha = np.clip(alpha * (255 / (0.8 * style.fray)) + 128, 0, 255)
+        bank = self._strands[style.curl]
+        grey = np.roll(bank[g.integers(_BANK)], g.integers(_WIDTH), axis=1)
+        texture = colour.paint(grey, alpha.astype(np.uint8))
+        return Part(
+            "hair",
+            points.reshape(-1, 3).astype(np.float32),
+            triangles[kept],
+            uv,
+            uv_triangles[kept],
+            Material(texture, **_gloss(g)),
+            two_sided=True,
+        )
+
+    def _field(self, g: np.random.Generator, style: CapStyle) -> tuple[FloatArray, FloatArray]:
+        """Distance inside the hair in mm: (rows, columns), and (rows + hanging, columns + 1)."""
+        grid = self._grid
+        field = np.append(grid.hairline, grid.hairline[:, :1], axis=1)
+        # Random outline: a receding or low forehead, temples, and the fringe.
+        high = np.exp(-((self._side / g.uniform(25, 45)) ** 2))
+        temples = np.exp(-(((self._side - 48) / 16) ** 2))
+        fringe = g.uniform(*style.fringe)
+        field = field + (g.normal(0, 4) + fringe) * high - g.uniform(-2, 10) * temples
+        if style.drop[1] == 0:
+            return field[:, :-1], field
+        # Curtains at the sides and behind: everything below the ears beyond this azimuth.
+        edge = g.uniform(58, 80) + g.normal(0, 5) * np.linspace(0, 1, grid.rows + _DROP_ROWS)
+        inside = (self._side[None] - edge[:, None]) * 1.2  # about 1.2 mm a degree
+        row = np.arange(grid.rows + _DROP_ROWS)
+        tips = (len(row) - 1 - row) * (g.uniform(*style.drop) / _DROP_ROWS)
+        curtain = np.minimum(inside, tips[:, None])
+        curtain[grid.polar.searchsorted(50) :: -1] = -99
+        padded = np.concatenate([field, np.full((_DROP_ROWS, field.shape[1]), -99.0)])
+        return field[:, :-1], np.maximum(padded, curtain)

@@ -1,0 +1,113 @@
+"""Random light: panoramas, made skies, lamps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from facerelief.render.illumination import map_directions
+from facerelief.synth.scene import Lamp, Lighting
+
+_SHAPE = (32, 64)  # of a map that is used: light on a matt face needs no more
+# Colours of light sources along the black-body locus, 2,500 to 10,000 K, linear sRGB with green 1
+# (from Planck's law and the sRGB primaries).
+_WARM, _COLD = np.array([1.9, 1.0, 0.28]), np.array([0.78, 1.0, 1.35])
+
+
+def draw_lighting(
+    g: np.random.Generator, environments: Mapping[str, NDArray[np.float16]]
+) -> tuple[Lighting, str]:
+    """Light of a random kind, and its name.
+
+    Natural light all round (40 in 100), lamps in a dim room (35), or one hard lamp in the dark, as
+    in a laboratory (25). The irradiance on a surface that faces the camera, or the brightest near
+    it, is about pi: a white surface shows as 1.
+    """
+    kind = g.choice(["sky", "lamps", "flash"], p=[0.4, 0.35, 0.25])
+    sky, name = _sky(g, environments)
+    if kind == "sky":
+        lamps: list[Lamp] = []
+        share = 1.0
+    elif kind == "lamps":
+        count = int(g.choice([1, 2, 3, 4], p=[0.4, 0.3, 0.2, 0.1]))
+        lamps = [_lamp(g, g.uniform(0.3, 1), spread=45) for _ in range(count)]
+        share = g.uniform(0.1, 0.6)
+    else:
+        lamps = [_lamp(g, 1.0, spread=40, grey=True)]
+        share = g.uniform(0.0, 0.12)
+    lamps = [_scaled(x, (1 - share) / sum(float(y.colour[1]) for y in lamps)) for x in lamps]
+    sky = sky * (share / max(_frontal(sky), 1e-6))
+    lighting = Lighting((sky * np.pi).astype(np.float32), tuple(_scaled(x, np.pi) for x in lamps))
+    return lighting, f"{kind} {name}"
+
+
+def _sky(
+    g: np.random.Generator, environments: Mapping[str, NDArray[np.float16]]
+) -> tuple[NDArray[np.float32], str]:
+    if environments and g.random() < 0.8:
+        name = str(g.choice(sorted(environments)))
+        radiance = np.asarray(environments[name], np.float32)
+        height, width = radiance.shape[:2]
+        rows, columns = height // _SHAPE[0], width // _SHAPE[1]
+        kept = radiance[: rows * _SHAPE[0], : columns * _SHAPE[1]]
+        small = kept.reshape(_SHAPE[0], rows, _SHAPE[1], columns, 3).mean((1, 3))
+        small = np.roll(small, int(g.integers(_SHAPE[1])), 1)
+        if g.random() < 0.5:
+            small = small[:, ::-1]
+        return small, name
+    return _made_sky(g), "made"
+
+
+def _made_sky(g: np.random.Generator) -> NDArray[np.float32]:
+    """A gradient from ground to zenith, with windows and clouds."""
+    directions = map_directions(*_SHAPE)
+    up = directions[..., 1:2] * 0.5 + 0.5
+    sky = (1 - up) * _tint(g) * g.uniform(0.1, 0.8) + up * _tint(g) * g.uniform(0.3, 1.5)
+    for _ in range(g.integers(0, 5)):
+        towards = _normalised(g.normal(size=3) + (0, 0.4, 0.5))
+        size = np.cos(np.radians(g.uniform(8, 40)))
+        inside = 1 / (1 + np.exp(-(directions @ towards - size) * g.uniform(10, 80)))
+        sky = sky + inside[..., None] * _tint(g) * g.uniform(1, 12)
+    clouds = gaussian_filter(g.standard_normal(_SHAPE), g.uniform(1, 4), mode=("nearest", "wrap"))
+    return (sky * np.exp(clouds / clouds.std() * 0.3)[..., None]).astype(np.float32)
+
+
+def _lamp(g: np.random.Generator, strength: float, spread: float, grey: bool = False) -> Lamp:
+    """A lamp about the camera, up to far beside and behind, more often above than below."""
+    towards = np.radians(g.normal(0, spread)), np.radians(g.normal(12, spread * 0.6))
+    azimuth, elevation = towards[0], np.clip(towards[1], -1.2, 1.4)
+    x, y = np.sin(azimuth) * np.cos(elevation), np.sin(elevation)
+    direction = np.array([x, y, np.cos(azimuth) * np.cos(elevation)], np.float32)
+    colour = np.ones(3) if grey else _tint(g)
+    radius = float(np.exp(g.uniform(np.log(0.3), np.log(20))))
+    return Lamp(direction, (strength * colour).astype(np.float32), radius)
+
+
+def _tint(g: np.random.Generator) -> NDArray[np.float64]:
+    share = g.beta(2, 2)
+    return np.exp((1 - share) * np.log(_WARM) + share * np.log(_COLD)) ** g.uniform(0.2, 1)
+
+
+def _scaled(lamp: Lamp, factor: float) -> Lamp:
+    return Lamp(lamp.direction, (lamp.colour * factor).astype(np.float32), lamp.radius)
+
+
+def _frontal(sky: NDArray[np.float32]) -> float:
+    """Green irradiance over pi of a surface that faces the camera, or half that of the brightest.
+
+    Backlit heads stay dark, but not black.
+    """
+    height, width = sky.shape[:2]
+    directions = map_directions(height, width).reshape(-1, 3)
+    edges = np.cos(np.linspace(0, np.pi, height + 1))
+    area = np.repeat((edges[:-1] - edges[1:]) * 2 * np.pi / width, width)
+    faces = np.array([[0, 0, 1], [0.7, 0, 0.7], [-0.7, 0, 0.7], [0, 0.7, 0.7], [0, -0.7, 0.7]])
+    found = np.clip(faces @ directions.T, 0, None) @ (area * sky[..., 1].ravel()) / np.pi
+    return float(max(found[0], 0.5 * found.max()))
+
+
+def _normalised(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    return vector / np.linalg.norm(vector)

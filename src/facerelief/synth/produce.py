@@ -1,0 +1,97 @@
+"""Samples from worker processes, in order, each the same whoever made it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from itertools import islice
+
+from facerelief.synth import sample_files
+from facerelief.synth.scene import Rendering
+
+#: Makes the sample of an index; the same for the same index.
+Draw = Callable[[int], Rendering]
+
+_THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class WorkerError(RuntimeError):
+    """A worker process died."""
+
+
+def produce(
+    make: Callable[[], Draw],
+    indices: Iterable[int],
+    workers: int,
+    files: Iterable[str] = sample_files.FILES,
+) -> Iterator[dict[str, bytes]]:
+    """The files of the samples `indices`, in their order.
+
+    Each of the `workers` is a process that calls `make` once and computes on one thread, so that
+    neither their number nor the computer's cores change a byte. No more samples are made ahead
+    than keep them busy. Close the iterator to stop them.
+
+    Raises:
+        WorkerError: a process was killed, most often for want of memory.
+        Exception: whatever `make` or the drawing raises.
+    """
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, _start, (make, tuple(files)))
+    waiting: deque[Future[dict[str, bytes]]] = deque()
+    remaining = iter(indices)
+    try:
+        with _one_thread_each():
+            waiting.extend(pool.submit(_sample, i) for i in islice(remaining, 2 * workers))
+        while waiting:
+            sample = waiting.popleft().result()
+            waiting.extend(pool.submit(_sample, index) for index in islice(remaining, 1))
+            yield sample
+    except BrokenProcessPool:
+        raise WorkerError("a worker process died; was there enough memory for all?") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes that start meanwhile do their linear algebra on one thread.
+
+    Libraries read these variables when they are loaded, which is before any code of ours runs.
+    """
+    before = {name: os.environ.get(name) for name in _THREAD_LIMITS}
+    os.environ.update(dict.fromkeys(_THREAD_LIMITS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+_draw: Draw | None = None  # of a worker process
+_failure: Exception | None = None
+_files: tuple[str, ...] = ()
+
+
+def _start(make: Callable[[], Draw], files: tuple[str, ...]) -> None:
+    global _draw, _failure, _files
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and stops the workers
+    _files = files
+    try:
+        _draw = make()
+    except Exception as error:  # told with the first sample: a pool only says that it broke
+        _failure = error
+
+
+def _sample(index: int) -> dict[str, bytes]:
+    if _draw is None:
+        raise _failure or RuntimeError("the worker did not start")
+    return sample_files.to_files(_draw(index), _files)

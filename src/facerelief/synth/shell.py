@@ -1,0 +1,157 @@
+"""What procedural hair and hats are cut from: a grid of rays over a head, which follows the head.
+
+Rays leave the middle of the skull. Columns go around the crown, the first to the front and on to
+the subject's left; rows go down from the crown, evenly in angle. Ears are left out, so that a cap
+passes under them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import NearestNDInterpolator
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial import cKDTree
+
+from facerelief.synth.binding import SpaceBinding
+from facerelief.synth.wearer import Wearer
+
+FloatArray = NDArray[np.floating]
+IntArray = NDArray[np.integer]
+
+_TILT = 18.0  # degrees that the crown lies behind the highest point
+_LOWEST = 135.0  # degrees from the crown to the last row
+
+
+class HeadGrid:
+    """Points of the skin along rays, bound to the head: (rows, columns, 3) on every head."""
+
+    def __init__(self, wearer: Wearer, rows: int = 36, columns: int = 64) -> None:
+        self.rows, self.columns = rows, columns
+        mean = wearer.head.mean.astype(np.float64)
+        self._centre = SpaceBinding(wearer.controls, mean, wearer.skull_centre[None])
+        tilt = np.deg2rad(_TILT)
+        up = np.array([0, np.cos(tilt), -np.sin(tilt)])
+        front = np.array([0, np.sin(tilt), np.cos(tilt)])
+        #: (rows,) and (columns,) degrees from the crown, and from the front to the left.
+        self.polar = np.linspace(1.0, _LOWEST, rows)
+        self.azimuth = np.arange(columns) * 360 / columns
+        polar, azimuth = np.deg2rad(self.polar)[:, None, None], np.deg2rad(self.azimuth)[:, None]
+        left = np.array([1.0, 0, 0])
+        around = np.cos(azimuth) * front + np.sin(azimuth) * left  # (columns, 3)
+        directions = np.cos(polar) * up + np.sin(polar) * around
+        self._corners, self._weights, missed = _cast(
+            wearer.skull_centre, directions.reshape(-1, 3), mean, wearer.bare_triangles
+        )
+        self._missed = np.flatnonzero(missed)
+        radius = np.linalg.norm(self._hits(mean) - wearer.skull_centre, axis=1)
+        if len(self._missed):
+            unit = directions.reshape(-1, 3)
+            near = NearestNDInterpolator(unit[~missed], radius[~missed])
+            radius[missed] = near(unit[missed])
+            grid = np.where(missed, radius, radius).reshape(rows, columns)
+            soft = gaussian_filter1d(gaussian_filter1d(grid, 1, 0), 1, 1, mode="wrap").ravel()
+            filled = wearer.skull_centre + unit[missed] * soft[missed, None]
+            self._filled = SpaceBinding(wearer.controls, mean, filled)
+        #: (rows, columns) how much of each point is scalp, and its distance in mm from the
+        #: hairline, positive on the scalp, on the mean head.
+        scalp = np.einsum("pc,pc->p", self._weights, wearer.scalp[self._corners].astype(float))
+        points = self(wearer.head.mean).reshape(-1, 3)
+        if missed.any():
+            ties = cKDTree(points[~missed]).query(points[missed])[1]
+            scalp[missed] = scalp[~missed][ties]
+        self.hairline = _signed_distance(points, scalp > 0.5).reshape(rows, columns)
+
+    def _hits(self, vertices: FloatArray) -> FloatArray:
+        hits: FloatArray = np.einsum("pc,pcd->pd", self._weights, vertices[self._corners])
+        return hits
+
+    def centre(self, vertices: FloatArray) -> NDArray[np.float32]:
+        """(3,) where the rays start."""
+        return self._centre(vertices)[0]
+
+    def __call__(self, vertices: FloatArray) -> NDArray[np.float32]:
+        """(rows, columns, 3) on the head with these `vertices` (V, 3), mm."""
+        points = self._hits(vertices).astype(np.float32)
+        if len(self._missed):
+            points[self._missed] = self._filled(vertices)
+        return points.reshape(self.rows, self.columns, 3)
+
+
+def _cast(
+    origin: FloatArray, directions: FloatArray, vertices: FloatArray, triangles: IntArray
+) -> tuple[IntArray, FloatArray, NDArray[np.bool_]]:
+    """Farthest hits of rays: (P, 3) corners, (P, 3) barycentrics and (P,) True where none.
+
+    Triangles are tried by the angle to their centres, nearest first (Moeller and Trumbore 1997).
+    """
+    corners = vertices[triangles] - origin
+    middle = corners.mean(axis=1)
+    middle /= np.linalg.norm(middle, axis=1, keepdims=True)
+    _, near = cKDTree(middle).query(directions, min(48, len(triangles)))
+    a, b, c = np.moveaxis(corners[near], 2, 0)  # (P, K, 3)
+    u, v, d = b - a, c - a, directions[:, None]
+    across = np.cross(d, v)
+    area = (u * across).sum(-1)
+    area = np.where(np.abs(area) < 1e-9, np.nan, area)
+    second = (-a * across).sum(-1) / area
+    turned = np.cross(-a, u)
+    third = (d * turned).sum(-1) / area
+    length = (v * turned).sum(-1) / area
+    slack = 1e-4  # a ray through a common edge must hit
+    inside = (second >= -slack) & (third >= -slack) & (second + third <= 1 + slack) & (length > 0)
+    length = np.where(inside, length, -np.inf)
+    best = length.argmax(axis=1)
+    rows = np.arange(len(directions))
+    second, third = second[rows, best], third[rows, best]
+    missed = ~inside[rows, best]
+    weights = np.stack([1 - second - third, second, third], axis=1)
+    weights[missed] = (1, 0, 0)
+    return triangles[near[rows, best]], weights, missed
+
+
+def _signed_distance(points: FloatArray, inside: NDArray[np.bool_]) -> FloatArray:
+    """(P,) distance to the nearest point on the other side, positive inside."""
+    result = np.zeros(len(points))
+    result[inside] = cKDTree(points[~inside]).query(points[inside])[0]
+    result[~inside] = -cKDTree(points[inside]).query(points[~inside])[0]
+    return result
+
+
+def drape(points: FloatArray, centre: FloatArray, drop: FloatArray) -> NDArray[np.float32]:
+    """Cloth that hangs from the widest place of every column: (rows + D, columns, 3).
+
+    Args:
+        points: (rows, columns, 3), from `HeadGrid`, moved outwards as thick as the cloth is.
+        centre: (3,) of the skull.
+        drop: (D,) mm below the last row of every row to add.
+    """
+    flat = points - centre
+    radius = np.hypot(flat[..., 0], flat[..., 2])
+    widest = np.maximum.accumulate(radius, axis=0)
+    at = np.where(radius >= widest, np.arange(len(points))[:, None], 0)
+    at = np.maximum.accumulate(at, axis=0)
+    held = np.take_along_axis(flat, at[..., None], axis=0)
+    hung = np.stack([held[..., 0], flat[..., 1], held[..., 2]], axis=-1)
+    hung[..., 1] = np.minimum.accumulate(hung[..., 1], axis=0)
+    below = np.repeat(hung[-1:], len(drop), axis=0)
+    below[..., 1] -= drop[:, None]
+    return (np.concatenate([hung, below]) + centre).astype(np.float32)
+
+
+def grid_mesh(rows: int, columns: int) -> tuple[NDArray[np.float32], IntArray, IntArray]:
+    """uv, triangles and uv triangles of a grid whose last column meets the first.
+
+    Row 0 is at v = 1. Seen from outside the triangles are counter-clockwise for columns that go
+    around the head to the subject's left and rows that go down.
+    """
+    u, v = np.meshgrid(np.linspace(0, 1, columns + 1), np.linspace(1, 0, rows))
+    uv = np.stack([u.ravel(), v.ravel()], axis=1).astype(np.float32)
+    row, column = (i.ravel() for i in np.mgrid[: rows - 1, :columns])
+
+    def quads(width: int, right: IntArray) -> IntArray:
+        a, b = row * width + column, row * width + right
+        c, d = a + width, b + width
+        return np.concatenate([np.stack([a, c, d], 1), np.stack([a, d, b], 1)]).astype(np.int32)
+
+    return uv, quads(columns, (column + 1) % columns), quads(columns + 1, column + 1)

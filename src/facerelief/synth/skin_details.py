@@ -1,0 +1,174 @@
+"""Relief of the skin in millimetres: folds, lumps, pores, lip lines, spots and scars.
+
+All of it is drawn at random in lengths on the face, not in texels; see `skin_map`. Slopes stay
+below about 25 degrees, except where several folds meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facerelief.synth.skin_map import SkinMap, Strip
+from facerelief.synth.skin_noise import SkinNoise
+from facerelief.synth.skin_wrinkles import (
+    Wrinkle,
+    expression_strength,
+    groove,
+    strips,
+    wrinkles,
+)
+
+Map = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Relief:
+    """How strong each kind of relief is."""
+
+    age: float = 0.4  # 0 child to 1 very old: deepens the lines and thins the skin
+    folds: float = 1.0  # factor on all lines of age
+    grain: float = 0.03  # mm, standard deviation of the waves of 2 to 5 mm: pores and texture
+    lumps: float = 0.25  # mm, standard deviation of the waves of 7 to 25 mm: fat, bone, asymmetry
+    lips: float = 0.15  # mm, depth of the lips' lines
+
+
+class SkinDetails:
+    """Draws the relief of skins on one head.
+
+    Args:
+        skin: the map of the head.
+        noise: random fields on the same map.
+        lips: (S, S) in [0, 1], where the lips are.
+    """
+
+    def __init__(self, skin: SkinMap, noise: SkinNoise, lips: Map) -> None:
+        self.skin, self.noise = skin, noise
+        self.lines = wrinkles(skin)
+        self.strips = strips(skin, self.lines)
+        marks = skin.landmarks
+        middle = (marks[[62, 63, 64]] + marks[[66, 65, 64]]) / 2
+        middle[0, 0] = 0.0
+        self._lip = skin.strip(middle[:, :2], 16.0)
+        self._lip_share = lips.ravel()[self._lip.index]
+        self._calm = 1 - np.clip(1.2 * lips, 0, 1)
+        # Eyeballs lie close under the lids, whose skin is the thinnest: nothing lumpy there.
+        lids = skin.blob(marks[42:48].mean(axis=0), (15 * skin.scale, 6 * skin.scale, 20))
+        self._calm *= 1 - 0.85 * lids
+        # Pores: coarse on nose and cheeks, fine on lids and lips.
+        nose = skin.blob(marks[30] + [9, -2, -8], (10, 10, 14))
+        cheek = skin.blob((marks[46] + marks[54]) / 2 + [3, 0, 0], (16, 16, 25))
+        self._pores = (0.5 + 0.8 * nose + 0.6 * cheek) * self._calm
+
+    def draw(
+        self, g: np.random.Generator, relief: Relief, expression: Mapping[str, float]
+    ) -> Map:
+        """(S, S) mm outwards. `expression` holds weights by ARKit's names."""
+        height = self._lumps(g, relief.lumps)
+        height += self._grain(g, relief)
+        flat = height.reshape(-1)
+        bend = self.noise.draw(g, 13.0).reshape(-1)
+        for line, strip in zip(self.lines, self.strips, strict=True):
+            self._crease(g, line, strip, relief, expression, bend, flat)
+        flat[self._lip.index] += self._lip_lines(g, relief.lips, bend)
+        return height
+
+    def _lumps(self, g: np.random.Generator, strength: float) -> Map:
+        waves: Map = self.noise.draw(g, 25.0) * np.float32(0.85 * strength)
+        waves += self.noise.draw(g, 13.0) * np.float32(0.4 * strength)
+        waves += self.noise.draw(g, 7.0) * np.float32(0.14 * strength)
+        waves *= self._calm
+        return waves
+
+    def _grain(self, g: np.random.Generator, relief: Relief) -> Map:
+        fine = self.noise.draw(g, 2.4)
+        coarse = self.noise.draw(g, 4.0)
+        # Pores are pits: what rises is halved.
+        np.maximum(fine, 0.5 * fine - 0.5, out=fine)
+        fine += np.float32(0.4 + 0.6 * relief.age) * coarse
+        fine *= self._pores * np.float32(relief.grain)
+        return fine
+
+    def _crease(
+        self,
+        g: np.random.Generator,
+        line: Wrinkle,
+        strip: Strip,
+        relief: Relief,
+        expression: Mapping[str, float],
+        bend: NDArray[np.float32],
+        height: NDArray[np.float32],
+    ) -> None:
+        """Adds one line on both sides to `height`. Draws the same numbers whatever comes of it."""
+        personal, tilt, width, start, end, sway = g.uniform(size=6)
+        grown = np.clip((relief.age - line.onset) / (1.05 - line.onset), 0, 1) ** 0.8
+        if line.onset == 0:
+            grown = 0.6 + 0.4 * grown
+        aged = line.depth * relief.folds * grown * (0.25 + 1.0 * personal)
+        left, right = (
+            aged + line.posed * (0.5 + 0.5 * relief.age) * (0.6 + 0.5 * personal) * strength
+            for strength in expression_strength(line.family, expression)
+        )
+        if max(left, right) < 0.02:
+            return
+        uneven = 0.25 * (tilt - 0.5)
+        depth = np.where(
+            strip.right, np.float32(right * (1 - uneven)), np.float32(left * (1 + uneven))
+        )
+        wave = bend[strip.index] * np.float32((sway - 0.5) * 2 * 0.5 * line.width)
+        begin, stop = 0.25 * start, 1 - 0.3 * end
+        middle = line.points[0][0] == 0  # goes on over the middle line
+        taper = np.clip((stop + 0.2 - strip.along) / 0.3, 0, 1)
+        if not middle:
+            taper = taper * np.clip((strip.along - begin + 0.2) / 0.3, 0, 1)
+        # Wrinkles come and go along their way; deep folds do not.
+        broken = 1 + np.float32(0.0 if line.fold > 0.4 else 0.35) * bend[strip.index]
+        shape = groove(line, strip, wave, 0.8 + 0.5 * width)
+        height[strip.index] += shape * depth * taper * np.clip(broken, 0.2, 1.6)
+
+    def _lip_lines(
+        self, g: np.random.Generator, depth: float, bend: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        strip = self._lip
+        # Lines run across the lip: waves along it, of unequal lengths, that lean a little.
+        x = strip.along * np.float32(strip.length) + 0.35 * bend[strip.index]
+        x = np.where(strip.right, -x, x) + 0.12 * strip.beside * np.sign(x)
+        waves = np.zeros(len(x), np.float32)
+        for wavelength in g.uniform(2.0, 5.0, 4):
+            waves += np.cos(x * np.float32(2 * np.pi / wavelength) + np.float32(g.uniform(0, 7)))
+        return -np.float32(depth) * self._lip_share * np.abs(waves) / 2
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """The texels round one place."""
+
+    rows: slice
+    columns: slice
+    offset: NDArray[np.float32]  # (h, w, 3) mm from the place
+
+
+def window(skin: SkinMap, texel: int, radius: float) -> Window:
+    """Texels within about `radius` mm of a texel (index into the flat map)."""
+    row, column = divmod(int(texel), skin.size)
+    reach = int(np.ceil(radius / max(float(skin.texel[row, column]), 0.2))) + 1
+    rows = slice(max(row - reach, 0), row + reach + 1)
+    columns = slice(max(column - reach, 0), column + reach + 1)
+    return Window(rows, columns, skin.position[rows, columns] - skin.position[row, column])
+
+
+def spot(place: Window, radius: float) -> Map:
+    """(h, w) in [0, 1]: a round bump of `radius` mm with soft edges."""
+    distance2 = (place.offset**2).sum(axis=-1) / np.float32(radius**2)
+    return np.exp(-(distance2**1.5)).astype(np.float32)
+
+
+def scar(place: Window, direction: NDArray[np.float32], length: float, width: float) -> Map:
+    """(h, w) in [0, 1]: a line of `length` and `width` mm along a unit vector (3,)."""
+    ahead = place.offset @ direction
+    past = np.maximum(np.abs(ahead) - length / 2, 0)
+    beside2 = (place.offset**2).sum(axis=-1) - ahead**2
+    return np.exp(-0.5 * (beside2 + past**2) / np.float32(width**2)).astype(np.float32)

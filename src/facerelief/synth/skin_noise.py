@@ -1,0 +1,67 @@
+"""Smooth random fields on the skin, of a wavelength in millimetres."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Map = NDArray[np.float32]
+
+#: Wavelengths that are kept, mm.
+BANDS = (2.4, 4.0, 7.0, 13.0, 25.0, 60.0)
+#: Fields a band; every draw mixes two of them.
+FIELDS = 6
+_TILE = 64  # voxels along the periodic cube that all fields are cut from
+_VOXELS = 4  # a wavelength
+
+
+class SkinNoise:
+    """Random fields with zero mean and standard deviation 1 at positions on a head.
+
+    Each is a band of a random volume, cut by the skin: it knows no seam and no stretch of the
+    layout. Cheap: two stored fields are added at a random angle.
+
+    Args:
+        position: (S, S, 3) mm.
+        seed: of the stored fields, which are the same for every skin.
+    """
+
+    def __init__(self, position: NDArray[np.float32], seed: int = 0) -> None:
+        g = np.random.default_rng(seed)
+        frequency = np.fft.fftfreq(_TILE)
+        radius = np.sqrt(sum(f**2 for f in np.meshgrid(frequency, frequency, frequency)))
+        # A plane cuts the waves of a volume aslant, so what it shows is longer: sqrt(3 / 2) in the
+        # root mean square of the slopes. The cube holds shorter ones to make up for it.
+        centre = np.sqrt(1.5) / _VOXELS
+        with np.errstate(divide="ignore"):
+            band = np.exp(-0.5 * (np.log(radius / centre) / 0.25) ** 2)
+        self._fields = {}
+        for wavelength in BANDS:
+            fields = []
+            for _ in range(FIELDS):
+                white = np.fft.fftn(g.standard_normal((_TILE,) * 3))
+                cube = np.fft.ifftn(white * band).real.astype(np.float32)
+                turn, _ = np.linalg.qr(g.standard_normal((3, 3)))
+                where = (position @ turn.astype(np.float32)) * (_VOXELS / wavelength)
+                where = np.moveaxis(where + g.uniform(0, _TILE, 3), -1, 0).astype(np.float32)
+                field = ndimage.map_coordinates(cube, where, order=1, mode="grid-wrap")
+                fields.append((field - field.mean()) / field.std())
+            self._fields[wavelength] = np.stack(fields).astype(np.float32)
+
+    def draw(
+        self, g: np.random.Generator, wavelength: float, index: NDArray[np.int32] | None = None
+    ) -> Map:
+        """A field of one of `BANDS`, mm: (S, S), or (n,) at some texels `index` of the flat map.
+
+        Raises:
+            KeyError: a wavelength that is not kept.
+        """
+        first, second = g.choice(FIELDS, 2, replace=False)
+        angle = g.uniform(0, 2 * np.pi)
+        one, other = (self._fields[wavelength][k] for k in (first, second))
+        if index is not None:
+            one, other = one.ravel()[index], other.ravel()[index]
+        mixed: Map = one * np.float32(np.cos(angle))
+        mixed += other * np.float32(np.sin(angle))
+        return mixed

