@@ -8,8 +8,11 @@ docs/head.md says what the file holds. Every number here that is not MakeHuman's
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
+import head_landmarks
+import head_regions
 import head_shape
 import head_topology
 import makehuman
@@ -24,7 +27,7 @@ def quantise(basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.round(basis / step[:, None, None]).astype(np.int16), step.astype(np.float32)
 
 
-def build(samples: int, components: int, seed: int) -> dict[str, np.ndarray]:
+def build(samples: int, components: int, seed: int, data: Path) -> dict[str, np.ndarray]:
     """All arrays of the file."""
     base = makehuman.base_mesh()
     topology = head_topology.cut_out(base)
@@ -33,7 +36,16 @@ def build(samples: int, components: int, seed: int) -> dict[str, np.ndarray]:
     expression = people.expressions()
     identity_steps, identity_scale = quantise(identity)
     expression_steps, expression_scale = quantise(np.stack(list(expression.values())))
-    regions = head_topology.regions(topology, mean, expression)
+    outer = head_regions.seen(topology, mean) & (topology.groups == 0)
+    landmarks, facemesh, residuals = head_landmarks.fit(topology, mean, outer, data)
+    print("\n".join(f"{name}: {value:.2f} mm" for name, value in residuals.items()))
+    regions = head_regions.regions(
+        topology,
+        mean,
+        expression["jawOpen"],
+        head_regions.ear_vertices(topology),
+        head_landmarks.positions(mean, topology.quads, landmarks),
+    )
     return {
         "mean": mean.astype(np.float32),
         "quads": topology.quads.astype(np.int16),
@@ -48,6 +60,10 @@ def build(samples: int, components: int, seed: int) -> dict[str, np.ndarray]:
         "expression": expression_steps,
         "expression_scale": expression_scale,
         "expression_names": np.array(list(expression)),
+        "landmark_quads": landmarks.quads.astype(np.int16),
+        "landmark_st": landmarks.st.astype(np.float32),
+        "facemesh_quads": facemesh.quads.astype(np.int16),
+        "facemesh_st": facemesh.st.astype(np.float32),
         "region_names": np.array(list(regions)),
         "regions": np.packbits(np.stack(list(regions.values())), axis=1),
     }
@@ -59,8 +75,9 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=3000)
     parser.add_argument("--components", type=int, default=80)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--data", type=Path, default=os.environ.get("FACERELIEF_DATA", "data"))
     args = parser.parse_args()
-    arrays = build(args.samples, args.components, args.seed)
+    arrays = build(args.samples, args.components, args.seed, Path(args.data))
     np.savez_compressed(args.output, **arrays)
     print(f"{args.output}: {args.output.stat().st_size / 1e6:.2f} MB")
 

@@ -21,13 +21,15 @@ from facerelief.data.facemesh import SKIN_POINTS, TO_68, mean_face, triangulate
 # Vertices of base.obj, picked by eye on pictures of the mesh under MakeHuman's painted skins: the
 # middle and the subject's left. The right is their mirror image.
 PICKED = {
-    8: 5171, 27: 132, 28: 131, 29: 201, 30: 5054, 33: 343, 34: 7054, 35: 7057,
-    42: 11487, 43: 11483, 44: 11466, 45: 7754, 46: 6825, 47: 6831,
-    51: 466, 52: 7215, 53: 7170, 54: 7162, 55: 7166, 56: 7235, 57: 492,
+    8: 5171, 9: 11832, 10: 7619, 11: 7462, 12: 7460, 13: 7614, 14: 7574, 15: 7573, 16: 12001,
+    27: 132, 28: 131, 29: 201, 30: 5054, 33: 343, 34: 7054, 35: 7057, 42: 11487, 43: 11483, 44: 11466, 45: 7754,
+    46: 6825, 47: 6831,    51: 466, 52: 7215, 53: 7170, 54: 7162, 55: 7166, 56: 7235, 57: 492,
     62: 474, 63: 11964, 64: 7192, 65: 7236, 66: 493,
 }  # fmt: skip
 # Frontal x and y, mm from the point between the eyes, of the painted left brow's middle line.
-PICKED_BROW = {22: (14.0, 11.5), 23: (22.3, 13.0), 24: (32.8, 14.2), 25: (42.8, 15.5), 26: (51.3, 8)}
+PICKED_BROW = {
+    22: (14.7, 12.0), 23: (23.4, 13.6), 24: (34.4, 14.9), 25: (44.9, 16.2), 26: (53.9, 8.4),
+}  # fmt: skip
 # The landmark on the other side of each.
 MIRRORED = np.array(
     [*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1),
@@ -143,6 +145,17 @@ def fit(
         positions[k] = p
     landmarks = surface.closest(positions)[1]
     return landmarks, facemesh, residuals
+
+
+def positions(mean: np.ndarray, quads: np.ndarray, places: Places) -> np.ndarray:
+    """(n, 3) where the places are, every quad being flat on both sides of corners 0 and 2."""
+    s, t = places.st.T
+    first = s >= t
+    none = np.zeros_like(s)
+    weights = np.where(
+        first[:, None], np.stack([1 - s, s - t, t, none], 1), np.stack([1 - t, none, s, t - s], 1)
+    )
+    return np.einsum("nc,ncd->nd", weights, mean[quads[places.quads]])
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:

@@ -6,8 +6,10 @@ import makehuman
 import numpy as np
 from head_topology import LEFT_EYE_JOINT, MM, RIGHT_EYE_JOINT, Topology
 
-# Standard deviation of a local slider, whose ends at -1 and 1 are caricatures.
-LOCAL_SPREAD = 0.3
+# Standard deviations of local sliders, whose ends at -1 and 1 are caricatures, by how their names
+# begin; the first that fits counts.
+SPREADS = {"head-scale": 0.15, "head-back": 0.15, "head-age": 0.25, "head-fat": 0.2, "head-": 0.12,
+           "ear-shape": 0.1, "ear": 0.16, "neck": 0.2, "measure": 0.1, "forehead": 0.2, "nose": 0.19, "mouth": 0.2, "": 0.25}
 # Of the difference between the same slider left and right.
 ASYMMETRY = 0.06
 
@@ -28,25 +30,27 @@ class People:
         by = t.slide_by[:, None]
         return MM * ((1 - by) * points[t.vertices] + by * points[t.slide_to])
 
-    def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """One random person's base mesh (19158, 3) in MakeHuman's units."""
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """One random person (19158, 3), MakeHuman's units: the macro's shape, local offsets."""
         child = rng.random() < 0.08
         age = rng.uniform(0.0, 0.4) if child else rng.uniform(0.45, 1.0)
         ancestry = rng.dirichlet([0.6, 0.6, 0.6])
         male = rng.beta(0.4, 0.4)
         muscle, weight = rng.normal(0.5, 0.18, 2).clip(0, 1)
-        points = self.base.vertices + self.macro.offsets(male, age, muscle, weight, ancestry)
+        shape = self.base.vertices + self.macro.offsets(male, age, muscle, weight, ancestry)
+        points = np.zeros_like(shape)
         shared: dict[str, float] = {}
         for name, slider in self.sliders.items():
             side = name[:2] in ("l-", "r-")
             key = name[2:] if side else name
             if key not in shared:
-                shared[key] = rng.normal(0, LOCAL_SPREAD)
+                spread = next(s for start, s in SPREADS.items() if key.startswith(start))
+                shared[key] = rng.normal(0, spread)
             value = shared[key] + (rng.normal(0, ASYMMETRY) if side else 0)
             if slider.low is None:
                 value = max(value, 0)
             points = points + slider.offsets(float(np.clip(value, -1, 1)))
-        return points
+        return shape, points
 
     def principal_components(
         self, samples: int, components: int, rng: np.random.Generator
@@ -56,7 +60,11 @@ class People:
         Every person comes with the mirror image, so the mean is symmetric and every component is
         symmetric or antisymmetric. The origin is midway between the eyes of the mean.
         """
-        heads = np.stack([self.centred(self.draw(rng)) for _ in range(samples)]).astype(np.float32)
+        drawn = [self.draw(rng) for _ in range(samples)]
+        # Sliders with one end would pull the mean their way: the middle stays with the macro.
+        local_mean = np.mean([local for _, local in drawn], axis=0)
+        heads = np.stack([self.centred(shape + local - local_mean) for shape, local in drawn])
+        heads = heads.astype(np.float32)
         mirrored = heads[:, self.topology.symmetry] * np.array([-1, 1, 1], np.float32)
         mean = (heads.mean(0, dtype=np.float64) + mirrored.mean(0, dtype=np.float64)) / 2
         parts = []

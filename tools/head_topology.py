@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import makehuman
 import numpy as np
 
-MM = 100.0  # of a MakeHuman unit
+MM = 105.0  # of a MakeHuman unit: with the nominal 100 heads come out small
 
 GROUPS = ("helper-l-eye", "helper-r-eye", "helper-upper-teeth", "helper-lower-teeth",
           "helper-tongue")  # fmt: skip
@@ -30,8 +30,8 @@ class Topology:
 
 
 def cut_level(points: np.ndarray) -> np.ndarray:
-    """Millimetres above the cut, which runs below the collar bones and up over the shoulders."""
-    x, y, z = np.moveaxis(points * MM, -1, 0)
+    """Hundredths of a unit above the cut, which runs below the collar bones and up over the shoulders."""
+    x, y, z = np.moveaxis(points * 100, -1, 0)
     return y - (566 + 0.6 * np.maximum(np.abs(x) - 50, 0) - 0.3 * (z - 20))
 
 
@@ -68,17 +68,3 @@ def cut_out(base: makehuman.BaseMesh) -> Topology:
         slide_to,
         slide_by,
     )
-
-
-def regions(
-    topology: Topology, mean: np.ndarray, expression: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """Masks (V,) by name."""
-    result = {}
-    names = ("skin", "eye_left", "eye_right", "teeth_upper", "teeth_lower", "tongue")
-    for group, name in enumerate(names):
-        mask = np.zeros(len(mean), bool)
-        mask[topology.quads[topology.groups == group]] = True
-        result[name] = mask
-    result["lashes"] = np.isin(topology.vertices, LASHES)
-    return result

@@ -131,7 +131,9 @@ def local_sliders(vertices: np.ndarray) -> dict[str, Slider]:
                 used |= {name, other}
     for name in sorted(set(files) - used):
         result[name] = Slider(name, target(files[name], vertices), None)
-    return {k: v for k, v in result.items() if np.abs(v.high).max() > 0}
+    # No elves; and what only moves parts that are not in `vertices` is nothing here.
+    elves = {f"{side}-ear-shape-pointed" for side in "lr"}
+    return {k: v for k, v in result.items() if k not in elves and np.abs(v.high).max() > 0}
 
 
 class Macro:

@@ -105,3 +105,23 @@ def test_grey_photographs_have_equal_channels() -> None:
     ranges = augment.PhotometricRange(grey=1.0, jpeg=0.0)
     out = augment.photometric(image, ranges, torch.Generator().manual_seed(0))
     assert torch.equal(out[:, 0], out[:, 1]) and torch.equal(out[:, 0], out[:, 2])
+
+
+def test_beyond_the_edge_of_a_photo_is_no_face() -> None:
+    count = 64
+    surface = sphere(count, radius=60)
+    ones = torch.ones(count, 1, SIZE, SIZE)
+    mask = surface[:, 3:]
+    full = Sample(ones.expand(-1, 3, -1, -1), surface[:, :3], mask, mask, ones, torch.zeros(count))
+    g = torch.Generator().manual_seed(0)
+    framed = augment.frame(full, 0.5, g)
+    black = framed.image[:, :1] == 0
+    assert not (framed.face_mask * black).any() and not (framed.normals * black).any()
+    assert torch.equal(framed.face_known, ones)
+    # What is left is a rectangle, and at least three fifths of each side.
+    rows, columns = ~black.all(3)[:, 0], ~black.all(2)[:, 0]
+    assert torch.equal(~black[:, 0], rows[:, :, None] & columns[:, None])
+    assert rows.sum(1).min() > 0.6 * SIZE and columns.sum(1).min() > 0.6 * SIZE
+    touched = black.flatten(1).any(1)
+    assert 0.25 < touched.float().mean() < 0.65
+    assert torch.equal(augment.frame(full, 0.0, g).image, full.image)

@@ -33,7 +33,11 @@ def ball(
 
 
 def sheet(
-    z: float, half: float = 60, kind: Kind = "skin", material: Material | None = None, steps: int = 40
+    z: float,
+    half: float = 60,
+    kind: Kind = "skin",
+    material: Material | None = None,
+    steps: int = 40,
 ) -> Part:
     """A square that faces the camera."""
     axis = np.linspace(0, 1, steps + 1)
@@ -52,7 +56,9 @@ def sky(radiance: float = 1.0) -> np.ndarray:
     return np.full((16, 32, 3), radiance, np.float32)
 
 
-def lamp(direction: tuple[float, float, float], irradiance: float = np.pi, radius: float = 0.5) -> Lamp:
+def lamp(
+    direction: tuple[float, float, float], irradiance: float = np.pi, radius: float = 0.5
+) -> Lamp:
     unit = np.array(direction, np.float32) / np.linalg.norm(direction)
     return Lamp(unit, np.full(3, irradiance, np.float32), radius)
 

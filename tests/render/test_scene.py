@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.render.scenes import DISTANCE, RADIUS, SIZE, ball, lamp, plain, scene, sheet, sky
 
 from facerelief.geometry.light import srgb_to_linear
 from facerelief.render.scene import render
 from facerelief.synth.scene import Cutout, Film, Lighting
-from tests.render.scenes import DISTANCE, RADIUS, SIZE, ball, lamp, plain, scene, sheet, sky
 
 
 def degrees(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -59,7 +59,7 @@ def test_a_ball_throws_a_shadow() -> None:
     parts = (sheet(-60, half=90), ball(20, at=(20, 0, 20)))
     made = render(scene(*parts, lighting=light))
     centre, row = SIZE / 2, SIZE // 2
-    # Light comes from the right at 45 degrees: the shadow of a ball 80 mm above is 80 mm left of it.
+    # Light comes from the right at 45 degrees: a ball 80 mm above throws its shadow 80 mm left.
     shadow = int(centre + (20 - 80) * SIZE / 200)
     lit = made.shading.astype(float)[row, :, 0]
     assert lit[shadow] < 0.05 < 0.6 < lit[int(centre + 70 * SIZE / 200)]

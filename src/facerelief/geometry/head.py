@@ -65,6 +65,10 @@ def builtin_head(subdivisions: int = 1) -> BuiltinHead:
     layouts = {
         name: (data[name], data[f"{name}_quads"].astype(np.int32)) for name in ("uv", "uv_makehuman")
     }
+    marks = [
+        (data[f"{name}_quads"].astype(np.int64), data[f"{name}_st"])
+        for name in ("landmark", "facemesh")
+    ]
     for _ in range(subdivisions):
         step = catmull_clark(quads, len(mean))
         smaller = [_keep_size(step, regions[name], mean) for name in _ROUND]
@@ -82,7 +86,9 @@ def builtin_head(subdivisions: int = 1) -> BuiltinHead:
             flat = catmull_clark(uv_quads, len(uv), linear=True)
             layouts[name] = flat.apply(uv).astype(np.float32), flat.quads
         makehuman = np.concatenate([makehuman, np.full(len(mean) - len(makehuman), -1)])
+        marks = [_finer_place(*place) for place in marks]
         symmetry, quads, regions = step.mirror(symmetry), step.quads, finer
+    facemesh = _in_triangles(*marks[1])
     return BuiltinHead(
         name="built-in head",
         licence="CC0-1.0",
@@ -90,7 +96,7 @@ def builtin_head(subdivisions: int = 1) -> BuiltinHead:
         triangles=_triangles(quads),
         **bases,
         expression_names=tuple(data["expression_names"].tolist()),
-        landmarks=data["landmarks"].astype(np.int32) if "landmarks" in data else None,
+        landmarks=_nearest_corner(quads, *marks[0]),
         uv=layouts["uv"][0],
         uv_triangles=_triangles(layouts["uv"][1]),
         regions=regions,
@@ -100,6 +106,8 @@ def builtin_head(subdivisions: int = 1) -> BuiltinHead:
         uv_makehuman_triangles=_triangles(layouts["uv_makehuman"][1]),
         makehuman_vertices=makehuman.astype(np.int32),
         eye_centres=np.stack([mean[regions[name]].mean(axis=0) for name in _ROUND]),
+        facemesh_triangles=facemesh[0],
+        facemesh_barycentrics=facemesh[1],
     )
 
 
@@ -112,6 +120,41 @@ def _keep_size(
     before = np.linalg.norm(mean[old] - centre, axis=1).mean()
     after = np.linalg.norm(step.apply(mean)[new] - centre, axis=1).mean()
     return old, new, float(before / after)
+
+
+def _finer_place(
+    quads: NDArray[np.int64], st: NDArray[np.float32]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Places (n,), (n, 2) in quads, after these were cut in four.
+
+    Corner 0 is at (0, 0), corner 1 at (1, 0), corner 2 at (1, 1); every part begins at its own
+    corner and goes round the same way.
+    """
+    s, t = st.T
+    corner = np.where(t < 0.5, np.where(s < 0.5, 0, 1), np.where(s < 0.5, 3, 2))
+    first = np.choose(corner, [s, t, 1 - s, 1 - t])
+    second = np.choose(corner, [t, 1 - s, 1 - t, s])
+    return 4 * quads + corner, 2 * np.stack([first, second], axis=1)
+
+
+def _nearest_corner(
+    quads: NDArray[np.int32], chosen: NDArray[np.int64], st: NDArray[np.float32]
+) -> NDArray[np.int32]:
+    """(n,) vertices nearest to places."""
+    s, t = st.T >= 0.5
+    return quads[chosen, np.where(t, np.where(s, 2, 3), np.where(s, 1, 0))]
+
+
+def _in_triangles(
+    quads: NDArray[np.int64], st: NDArray[np.float32]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """(n,) triangles of `_triangles` and (n, 3) barycentrics of places."""
+    s, t = st.T
+    first = s >= t
+    barycentrics = np.where(
+        first[:, None], np.stack([1 - s, s - t, t], 1), np.stack([1 - t, s, t - s], 1)
+    )
+    return (2 * quads + ~first).astype(np.int32), barycentrics.astype(np.float32)
 
 
 def _triangles(quads: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -44,7 +44,7 @@ def fine_mesh(part: Part, scene: Scene) -> FineMesh:
     uv_triangles: IntArray = part.uv_triangles
     smooth = vertex_normals(vertices, triangles)
     relief = part.material.displacement
-    displaced = normals = smooth
+    displaced, normals = vertices, smooth
     if relief is not None:
         for _ in range(_levels(vertices, triangles, scene)):
             middles, finer = _halved(triangles, len(vertices))
@@ -56,9 +56,10 @@ def fine_mesh(part: Part, scene: Scene) -> FineMesh:
         height = _displacement(relief, len(vertices), triangles, uv, uv_triangles)
         displaced = vertices + smooth * height[:, None]
         normals = _unit(smooth - _tangent(_gradient(height, vertices, triangles), smooth))
-    corners = np.stack([triangles, uv_triangles], -1).reshape(-1, 2)
-    pairs, index = np.unique(corners, axis=0, return_inverse=True)
-    vertex, texture = pairs.T
+    pairs, index = np.unique(
+        triangles.ravel() * np.int64(len(uv)) + uv_triangles.ravel(), return_inverse=True
+    )
+    vertex, texture = np.divmod(pairs, len(uv))
     return FineMesh(
         part, displaced[vertex], normals[vertex], smooth[vertex], uv[texture], index.reshape(-1, 3)
     )
@@ -77,7 +78,8 @@ def _halved(triangles: IntArray, count: int) -> tuple[IntArray, IntArray]:
     The new triangles are in an order that depends on the old triangles' order alone.
     """
     edges = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
-    middles, index = np.unique(edges, axis=0, return_inverse=True)
+    keys, index = np.unique(edges[:, 0] * np.int64(count) + edges[:, 1], return_inverse=True)
+    middles = np.stack(np.divmod(keys, count), 1)
     a, b, c = triangles.T
     ab, bc, ca = count + index.reshape(-1, 3).T
     rows = [(a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)]

@@ -12,15 +12,16 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from facerelief.render.shading import sh_basis
 from facerelief.render.shadows import fibonacci_sphere
 from facerelief.synth.scene import Lighting
 
 SKY_DIRECTIONS = 36
-_GLOSS_ROWS = 16  # of the blurred sky that is seen in reflections
+_GLOSS_ROWS = 16  # of the sky that is seen in reflections
+_GLOSS_BLUR = 1.6  # of its cells of 11 degrees, standard deviation
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,15 +51,17 @@ def illumination(lighting: Lighting, device: torch.device | str) -> Illumination
     lamps = lighting.lamps
     directions = [fibonacci_sphere(SKY_DIRECTIONS).numpy(), *[x.direction[None] for x in lamps]]
     colours = np.concatenate([colours, *[x.colour[None] for x in lamps]])
-    small = interpolate(
-        torch.from_numpy(sky).permute(2, 0, 1)[None], (_GLOSS_ROWS, 2 * _GLOSS_ROWS), mode="area"
-    )
+    # Skin is no mirror: the sky that it reflects is blurred as its microscopic relief does.
+    rows, columns = height // _GLOSS_ROWS, width // (2 * _GLOSS_ROWS)
+    small = sky[: rows * _GLOSS_ROWS, : columns * 2 * _GLOSS_ROWS]
+    small = small.reshape(_GLOSS_ROWS, rows, 2 * _GLOSS_ROWS, columns, 3).mean((1, 3))
+    small = gaussian_filter(small, (_GLOSS_BLUR, _GLOSS_BLUR, 0), mode=("nearest", "wrap", "wrap"))
     return Illumination(
         directions=torch.from_numpy(np.concatenate(directions).astype(np.float32)).to(device),
         colours=torch.from_numpy(colours.astype(np.float32)).to(device),
         lamps=len(lamps),
         radii=torch.tensor([x.radius for x in lamps], device=device),
-        gloss=small.to(device),
+        gloss=torch.from_numpy(small).permute(2, 0, 1)[None].contiguous().to(device),
     )
 
 

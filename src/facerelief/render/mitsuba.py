@@ -10,8 +10,6 @@ centre, against the same meshes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,16 +17,15 @@ from numpy.typing import NDArray
 
 from facerelief.geometry.light import linear_to_srgb, srgb_to_linear
 from facerelief.render import film
-from facerelief.render.fine_mesh import FineMesh, bilinear, fine_mesh
+from facerelief.render.fine_mesh import FineMesh, fine_mesh
 from facerelief.render.illumination import illumination
 from facerelief.render.position_map import position_map
+from facerelief.render.tracing import Tracer, load_mitsuba, to_mesh
 from facerelief.synth.scene import DECAL_KINDS, FACE_KINDS, Lamp, Rendering, Scene
 
 FloatArray = NDArray[np.floating[Any]]
-IntArray = NDArray[np.integer[Any]]
 
 _LAMP_DISTANCE = 1e5  # mm: falls off by half a per cent across a head
-_MOST_LAYERS = 16  # of hair before one pixel that are looked through
 _DECAL_REACH = 6.0  # mm from the skin at which a brow's card colours it
 _LANDMARK_TOLERANCE = 4.0  # mm that a landmark may lie behind the drawn surface and be visible
 
@@ -39,39 +36,54 @@ def render(scene: Scene, samples: int = 64) -> Rendering:
     Args:
         samples: paths through each pixel.
 
-    `shading` is zero where something covers the face: it is what the camera sees of a white one.
+    `shading` is the direct light only, and zero where something covers the face: it is what the
+    camera sees of a matt white one.
 
     Raises:
         ImportError: Mitsuba is not installed; the message says how to get it.
     """
     meshes = [fine_mesh(part, scene) for part in scene.parts]
-    photograph, _ = _trace_paths(scene, meshes, samples, white=False)
-    irradiance, _ = _trace_paths(scene, meshes, samples, white=True)
-    picture = photograph[..., :3] + (1 - photograph[..., 3:]) * _behind(scene)
-    photo = film.develop(picture, scene.film, np.random.default_rng([scene.seed, 1]))
+    face = [m for m in meshes if m.part.kind in FACE_KINDS]
+    decals = [m for m in meshes if m.part.kind in DECAL_KINDS]
+    layers = [m for m in meshes if m.part.kind not in FACE_KINDS + DECAL_KINDS]
 
-    surface = _Surface.seen(scene, meshes)
-    covered = _coverage(scene, [m for m in meshes if _is_layer(m)], surface.depth)
+    traced = radiance(scene, face + decals + layers, samples)
+    picture = traced[..., :3] + (1 - traced[..., 3:]) * _behind(scene)
+    photo = film.develop(picture, scene.film, np.random.default_rng([scene.seed, 1]))
+    shading = radiance(scene, face + layers, samples, white=True)[..., :3]
+
+    size = scene.size
+    tracer = Tracer(scene.camera, size, face)
+    hits = tracer.surface()
+    flat_depth = np.full(size * size, np.nan, np.float32)
+    flat_depth[hits.pixel] = tracer.depth(hits)
+    albedo = _painted(scene, tracer.colours(hits)[:, :3], hits.pixel, flat_depth, decals)
+    covered = 1 - _transmittance(scene, flat_depth, layers).reshape(size, size)
     for cutout in scene.cutouts:
         alpha = cutout.picture[..., 3:].astype(np.float32) / 255
         photo = np.rint(photo + (cutout.picture[..., :3] - photo.astype(np.float32)) * alpha)
         photo, covered = photo.astype(np.uint8), np.maximum(covered, alpha[..., 0])
-    albedo = _with_decals(scene, [m for m in meshes if m.part.kind in DECAL_KINDS], surface)
-    drawn, hidden = np.isfinite(surface.depth), covered > 0.5
-    mask = drawn & ~hidden
+
+    def image(values: FloatArray) -> NDArray[np.float32]:
+        full = np.zeros((size * size, *values.shape[1:]), np.float32)
+        full[hits.pixel] = values
+        return full.reshape(size, size, *values.shape[1:])
+
+    depth = flat_depth.reshape(size, size)
+    drawn, hidden = np.isfinite(depth), covered > 0.5
     points = scene.landmarks @ np.asarray(scene.rotation).T + scene.translation
     pixels = scene.camera.project(points)
-    inside = ((pixels[:, :2] >= 0) & (pixels[:, :2] < scene.size)).all(1)
-    column, row = pixels[:, :2].astype(int).clip(0, scene.size - 1).T
-    near = -points[:, 2] < surface.depth[row, column] + _LANDMARK_TOLERANCE
+    inside = ((pixels[:, :2] >= 0) & (pixels[:, :2] < size)).all(1)
+    column, row = pixels[:, :2].astype(int).clip(0, size - 1).T
+    near = -points[:, 2] < depth[row, column] + _LANDMARK_TOLERANCE
     return Rendering(
         photo=photo,
-        normals=surface.normals,
-        normals_smooth=surface.smooth,
-        depth=surface.depth,
-        albedo=np.rint(255 * linear_to_srgb(albedo.clip(0, 1))).astype(np.uint8),
-        shading=(irradiance[..., :3] * mask[..., None]).astype(np.float16),
-        mask=mask,
+        normals=image(tracer.unit(hits, "normals")),
+        normals_smooth=image(tracer.unit(hits, "smooth")),
+        depth=depth,
+        albedo=np.rint(255 * linear_to_srgb(image(albedo).clip(0, 1))).astype(np.uint8),
+        shading=(shading * (drawn & ~hidden)[..., None]).astype(np.float16),
+        mask=drawn & ~hidden,
         occluder=drawn & hidden,
         position=position_map(scene),
         landmarks=pixels[:, :2].astype(np.float32),
@@ -84,54 +96,63 @@ def render(scene: Scene, samples: int = 64) -> Rendering:
     )
 
 
-# The picture.
-
-
-def _trace_paths(
-    scene: Scene, meshes: list[FineMesh], samples: int, white: bool
-) -> tuple[NDArray[np.float32], Any]:
+def radiance(
+    scene: Scene, meshes: list[FineMesh], samples: int, white: bool = False
+) -> NDArray[np.float32]:
     """(H, W, 4) linear radiance, premultiplied with alpha, of everything but the background.
 
-    With `white` the face is matt and white and light does not bounce: radiance is the direct
+    With `white` the face is matt and white and light does not bounce: radiance is then the direct
     irradiance over pi.
     """
-    mi = _mitsuba()
+    mi = load_mitsuba()
     content: dict[str, Any] = {
         "type": "scene",
         # `volpath` lets light through the holes of textures on its way to a lamp; `path` does not.
-        "integrator": {
-            "type": "volpath",
-            "max_depth": 2 if white else 5,
-            "hide_emitters": True,
-        },
+        "integrator": {"type": "volpath", "max_depth": 2 if white else 5, "hide_emitters": True},
         "sensor": _sensor(scene),
         "sky": {"type": "envmap", "bitmap": mi.Bitmap(_environment(scene))},
     }
     for index, lamp in enumerate(scene.lighting.lamps):
         content[f"lamp{index}"] = _lamp(lamp)
     for index, mesh in enumerate(meshes):
-        if white and mesh.part.kind in DECAL_KINDS:
-            continue
         plain = white and mesh.part.kind in FACE_KINDS
-        content[f"part{index}"] = _mesh(mesh, _white() if plain else _bsdf(mesh))
-    traced = mi.load_dict(content)
-    picture = np.array(mi.render(traced, spp=samples, seed=scene.seed % 2**32))
-    return picture.astype(np.float32), traced
+        content[f"part{index}"] = to_mesh(mesh, _white() if plain else _bsdf(mesh))
+    picture = mi.render(mi.load_dict(content), spp=samples, seed=scene.seed % 2**32)
+    return np.array(picture).astype(np.float32)
 
 
-def _mitsuba() -> Any:
-    try:
-        import mitsuba
-    except ImportError:
-        raise ImportError("path tracing needs Mitsuba: pip install 'facerelief[synth]'") from None
-    if mitsuba.variant() != "scalar_rgb":
-        mitsuba.set_variant("scalar_rgb")
-    return mitsuba
+def _painted(
+    scene: Scene, albedo: FloatArray, pixel: Any, depth: FloatArray, decals: list[FineMesh]
+) -> FloatArray:
+    """`albedo` (P, 3) of the face's pixels with brows and lashes on it."""
+    full = np.zeros((scene.size**2, 3))
+    full[pixel] = albedo
+    if decals:
+        tracer = Tracer(scene.camera, scene.size, decals)
+        for hits in reversed(list(tracer.layers(pixel, depth[pixel] - _DECAL_REACH))):
+            colour, near = (
+                tracer.colours(hits),
+                tracer.depth(hits) < depth[hits.pixel] + _DECAL_REACH,
+            )
+            alpha = colour[:, 3:] * near[:, None]
+            full[hits.pixel] += (colour[:, :3] - full[hits.pixel]) * alpha
+    return full[pixel]
+
+
+def _transmittance(scene: Scene, depth: FloatArray, layers: list[FineMesh]) -> FloatArray:
+    """(H W,) how much of the surface at `depth` (H W,) is seen through what is before it."""
+    result = np.ones(len(depth))
+    if layers:
+        tracer, pixel = Tracer(scene.camera, scene.size, layers), np.flatnonzero(np.isfinite(depth))
+        for hits in tracer.layers(pixel, np.zeros(len(pixel))):
+            before = tracer.depth(hits) < depth[hits.pixel]
+            result[hits.pixel] *= 1 - tracer.colours(hits)[:, 3] * before
+    return result
 
 
 def _sensor(scene: Scene) -> dict[str, Any]:
     """Our camera. Mitsuba's looks along its own +z with x to the left."""
-    mi = _mitsuba()
+    mi = load_mitsuba()
     size, camera = scene.size, scene.camera
     return {
         "type": "perspective",
@@ -161,7 +182,7 @@ def _environment(scene: Scene) -> NDArray[np.float32]:
 
 
 def _lamp(lamp: Lamp) -> dict[str, Any]:
-    mi = _mitsuba()
+    mi = load_mitsuba()
     direction = np.asarray(lamp.direction, np.float64)
     colour = np.asarray(lamp.colour, np.float64)
     if lamp.radius <= 0:
@@ -175,33 +196,9 @@ def _lamp(lamp: Lamp) -> dict[str, Any]:
     radiance = colour / (np.pi * np.sin(radius) ** 2)
     return {
         "type": "disk",
-        "to_world": place @ mi.ScalarTransform4f().scale(_LAMP_DISTANCE * np.tan(radius)),
+        "to_world": place @ mi.ScalarTransform4f().scale([_LAMP_DISTANCE * float(np.tan(radius))] * 3),
         "emitter": {"type": "area", "radiance": {"type": "rgb", "value": radiance.tolist()}},
     }
-
-
-def _mesh(mesh: FineMesh, bsdf: dict[str, Any] | None) -> Any:
-    mi = _mitsuba()
-    properties = mi.Properties()
-    if bsdf is not None:
-        properties["mesh_bsdf"] = mi.load_dict(bsdf)
-    made = mi.Mesh(
-        mesh.part.kind,
-        vertex_count=len(mesh.vertices),
-        face_count=len(mesh.triangles),
-        has_vertex_normals=True,
-        has_vertex_texcoords=True,
-        props=properties,
-    )
-    parameters = mi.traverse(made)
-    parameters["vertex_positions"] = mesh.vertices.astype(np.float32).ravel()
-    parameters["vertex_normals"] = mesh.normals.astype(np.float32).ravel()
-    # Row 0 of a texture is at v = 0 there.
-    flipped = np.stack([mesh.uv[:, 0], 1 - mesh.uv[:, 1]], 1)
-    parameters["vertex_texcoords"] = flipped.astype(np.float32).ravel()
-    parameters["faces"] = mesh.triangles.astype(np.uint32).ravel()
-    parameters.update()
-    return made
 
 
 def _white() -> dict[str, Any]:
@@ -212,7 +209,7 @@ def _white() -> dict[str, Any]:
 
 
 def _bsdf(mesh: FineMesh) -> dict[str, Any]:
-    mi = _mitsuba()
+    mi = load_mitsuba()
     material = mesh.part.material
     picture = {
         "type": "bitmap",
@@ -220,7 +217,7 @@ def _bsdf(mesh: FineMesh) -> dict[str, Any]:
         "wrap_mode": "clamp",
     }
     inner: dict[str, Any] = {"type": "diffuse", "reflectance": picture}
-    if mesh.part.kind not in DECAL_KINDS + ("hair", "hat"):
+    if mesh.part.kind not in (*DECAL_KINDS, "hair", "hat"):
         inner = {
             "type": "principled",
             "base_color": picture,
@@ -244,83 +241,3 @@ def _behind(scene: Scene) -> NDArray[np.float32]:
     """The background as radiance: it was exposed when taken, so undo what the film will do."""
     gain = np.asarray(scene.film.white_balance, np.float32) * scene.film.exposure
     return (srgb_to_linear(scene.background / 255) / gain).astype(np.float32)
-
-
-# The geometry.
-
-
-@dataclass(frozen=True, eq=False)
-class _Hits:
-    """Where rays through pixels first meet meshes. All arrays are over the P pixels that do."""
-
-    pixel: IntArray  # (P,) row * width + column
-    distance: FloatArray  # (P,) along the ray
-    mesh: IntArray  # (P,) which of the meshes
-    corners: IntArray  # (P, 3) vertices of that mesh
-    weights: FloatArray  # (P, 3)
-    from_behind: NDArray[np.bool_]  # (P,)
-
-    def interpolate(self, meshes: list[FineMesh], name: str) -> FloatArray:
-        """(P, C) of an attribute of the meshes' vertices."""
-        starts = np.cumsum([0, *(len(m.vertices) for m in meshes)])
-        stacked = np.concatenate([getattr(m, name) for m in meshes])
-        corners = self.corners + starts[self.mesh][:, None]
-        return np.einsum("pc,pck->pk", self.weights, stacked[corners])
-
-    def textures(self, meshes: list[FineMesh]) -> FloatArray:
-        """(P, 4) linear colour and alpha of what was hit."""
-        uv, result = self.interpolate(meshes, "uv"), np.zeros((len(self.pixel), 4))
-        for index, mesh in enumerate(meshes):
-            here = self.mesh == index
-            texture = mesh.part.material.texture / 255
-            texture[..., :3] = srgb_to_linear(texture[..., :3])
-            result[here] = bilinear(texture, uv[here])
-        return result
-
-
-class _Tracer:
-    """Rays through the centres of pixels."""
-
-    def __init__(self, scene: Scene, meshes: list[FineMesh]) -> None:
-        self.meshes = meshes
-        whole = _joined(meshes)
-        self._scene = _mitsuba().load_dict({"type": "scene", "meshes": _mesh(whole, None)})
-        self._triangles = np.concatenate([m.triangles for m in meshes])
-        self._ends = np.cumsum([len(m.triangles) for m in meshes])
-        centres = np.arange(scene.size) + 0.5
-        x, y = np.meshgrid(centres, centres)
-        points = scene.camera.unproject(np.stack([x, y, np.full_like(x, -1)], -1)).reshape(-1, 3)
-        self.directions = points / np.linalg.norm(points, axis=1, keepdims=True)
-
-    def first(self, pixel: IntArray, start: FloatArray) -> _Hits:
-        """First hits of the rays of `pixel` (P,) beyond the distances `start` (P,)."""
-        mi = _mitsuba()
-        found = []
-        for place, direction, begin in zip(
-            pixel.tolist(), self.directions[pixel].tolist(), start.tolist(), strict=True
-        ):
-            origin = [begin * component for component in direction]
-            hit = self._scene.ray_intersect_preliminary(mi.Ray3f(origin, direction))
-            if hit.is_valid():
-                u, v = hit.prim_uv
-                found.append((place, begin + hit.t, hit.prim_index, u, v))
-        table = np.array(found).reshape(-1, 5)
-        triangle = table[:, 2].astype(int)
-        corners, weights = self._triangles[triangle], np.empty((len(table), 3))
-        weights[:, 1:] = table[:, 3:]
-        weights[:, 0] = 1 - table[:, 3] - table[:, 4]
-        mesh = np.searchsorted(self._ends, triangle, side="right")
-        hits = _Hits(table[:, 0].astype(int), table[:, 1], mesh, corners, weights, np.zeros(0))
-        return hits
-
-
-def _joined(meshes: list[FineMesh]) -> FineMesh:
-    starts = np.cumsum([0, *(len(m.vertices) for m in meshes)])
-    return FineMesh(
-        meshes[0].part,
-        *(
-            np.concatenate([getattr(m, name) for m in meshes])
-            for name in ("vertices", "normals", "smooth", "uv")
-        ),
-        np.concatenate([m.triangles + s for m, s in zip(meshes, starts, strict=False)]),
-    )

@@ -47,7 +47,7 @@ def render(scene: Scene, device: torch.device | str = "cpu") -> Rendering:
     sky_lights, lamp_lights = light.directions.split(
         [len(light.directions) - light.lamps, light.lamps]
     )
-    sky = DepthMaps(casters[::2], surface.points, sky_lights, _SKY_CELLS)
+    sky = DepthMaps(casters[::3], surface.points, sky_lights, _SKY_CELLS)
     lamps = DepthMaps(casters, surface.points, lamp_lights, _LAMP_CELLS) if light.lamps else None
 
     albedo = draw_decals(decals, surface, scene) if decals else surface.albedo

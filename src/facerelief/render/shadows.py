@@ -25,23 +25,18 @@ class DepthMaps:
     def __init__(self, casters: Tensor, receivers: Tensor, directions: Tensor, cells: int) -> None:
         self.cells = cells
         self.axes = _frames(directions)  # (D, 3, 3)
-        extent = receivers[:: max(len(receivers) // 2000, 1)] @ self.axes.mT
-        low, high = extent.amin(1, keepdim=True), extent.amax(1, keepdim=True)  # (D, 1, 3)
-        self.middle = (low + high) / 2
-        #: (D, 1) mm along the side of a cell.
-        self.cell = (high - low)[..., :2].amax(-1) / (cells - 4)
-        at, height = self._project(casters)
-        inside = ((at >= 0) & (at < cells)).all(-1)
-        column, row = at.to(torch.int32).unbind(-1)
-        index = row * cells + column
-        lights = torch.arange(len(directions), device=casters.device)[:, None]
-        index = torch.where(inside, index + lights * cells**2, len(directions) * cells**2)
-        maps = casters.new_full((len(directions) * cells**2 + 1,), -torch.inf)
-        maps.scatter_reduce_(0, index.flatten().long(), height.flatten(), "amax")
-        maps = maps[:-1].view(len(directions), 1, cells, cells)
+        extent = self._turned(receivers[:: max(len(receivers) // 2000, 1)])  # (D, 3, N)
+        low, high = extent.amin(2, keepdim=True), extent.amax(2, keepdim=True)
+        self.middle = (low + high) / 2  # (D, 3, 1)
+        #: (D, 1) mm along the side of a cell; two cells at each border are for what lies outside.
+        self.cell = (high - low)[:, :2].amax(1) / (cells - 4)
+        columns, rows, height = self._project(casters)
+        index = self._index(columns, rows)
+        maps = casters.new_full((len(directions), cells**2), -torch.inf)
+        maps = maps.scatter_reduce_(1, index, height, "amax").view(-1, 1, cells, cells)
         # A cell that no point fell into, among cells that have one, is a gap in the splatting.
         closed = -max_pool2d(-max_pool2d(maps, 3, 1, 1), 3, 1, 1)
-        self.maps = torch.where(maps.isinf(), closed, maps)[:, 0]
+        self.maps = torch.where(maps.isinf(), closed, maps).flatten(1)
 
     def visibility(
         self, points: Tensor, normals: Tensor, spread: Tensor | float = 1.0, taps: int = 2
@@ -53,32 +48,33 @@ class DepthMaps:
                 the border of a shadow is.
             taps: along each axis.
         """
-        spread = torch.as_tensor(spread, dtype=points.dtype, device=points.device)
-        spread = spread.reshape(-1, 1)
-        at, height = self._project(points)
+        spread = torch.as_tensor(spread, dtype=points.dtype, device=points.device).reshape(-1, 1)
+        columns, rows, height = self._project(points)
         # A map cannot tell the surface from itself within the filter's reach: start above it.
-        lift = (1 + spread * (taps - 1) / 2) * self.cell
-        turned = normals @ self.axes.mT  # (D, N, 3)
-        at = at + turned[..., :2] * (lift / self.cell)[..., None]
-        height = height + turned[..., 2] * lift + 0.3 * self.cell
-        lights = torch.arange(len(self.maps), device=points.device)[:, None] * self.cells**2
-        flat, total = self.maps.flatten(), points.new_zeros(height.shape)
-        offsets = (torch.arange(taps, device=points.device) - (taps - 1) / 2) * spread
-        columns, rows = (
-            (at[..., axis] + offsets.T[:, :, None].expand(-1, len(self.maps), 1))
-            .to(torch.int64)
-            .clamp(0, self.cells - 1)
-            for axis in range(2)
-        )
-        for row in rows:
-            for column in columns:
-                total += flat[lights + row * self.cells + column] <= height
+        lift = 1 + spread * (taps - 1) / 2  # cells
+        x, y, z = self._turned(normals).unbind(1)
+        columns, rows = columns + x * lift, rows + y * lift
+        height = height + (z * lift + 0.3) * self.cell
+        total = torch.zeros_like(height)
+        for i in range(taps):
+            for j in range(taps):
+                dx, dy = (i - (taps - 1) / 2) * spread, (j - (taps - 1) / 2) * spread
+                total += self.maps.gather(1, self._index(columns + dx, rows + dy)) <= height
         return total / taps**2
 
-    def _project(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Cells (D, N, 2), column and row, and mm above the middle (D, N), for each light."""
-        turned = points @ self.axes.mT - self.middle
-        return turned[..., :2] / self.cell[..., None] + self.cells / 2, turned[..., 2]
+    def _turned(self, vectors: Tensor) -> Tensor:
+        """(D, 3, N) of `vectors` (N, 3) in the frame of each light."""
+        return (self.axes.flatten(0, 1) @ vectors.T).unflatten(0, (-1, 3))
+
+    def _project(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Column and row in cells, and height above the middle in mm, each (D, N)."""
+        x, y, z = (self._turned(points) - self.middle).unbind(1)
+        return x / self.cell + self.cells / 2, y / self.cell + self.cells / 2, z
+
+    def _index(self, columns: Tensor, rows: Tensor) -> Tensor:
+        """Cells (D, N) in a flat map; what is outside is put into the border."""
+        last = self.cells - 1
+        return rows.long().clamp_(0, last) * self.cells + columns.long().clamp_(0, last)
 
 
 def fibonacci_sphere(count: int) -> Tensor:

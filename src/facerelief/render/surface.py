@@ -28,11 +28,11 @@ class Placed:
     uv: Tensor  # (T, 3, 2)
 
     def casters(self) -> Tensor:
-        """(P, 3) points that stand for the surface in a depth map; holes of the texture do not."""
+        """(P, 3) middles of the triangles, but for those in holes of the texture."""
         centres = self.vertices[self.triangles].mean(1)
         alpha = self.part.material.texture[..., 3]
         if alpha.min() > _SOLID_ALPHA:
-            return torch.cat([self.vertices, centres])
+            return centres
         height, width = alpha.shape
         u, v = self.uv.mean(1).clamp(0, 1).cpu().numpy().T
         column = (u * width).astype(int).clip(0, width - 1)

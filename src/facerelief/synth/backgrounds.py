@@ -34,7 +34,9 @@ def draw_background(g: np.random.Generator, photos: Sequence[Path], size: int) -
     if kind < 0.85:
         return np.zeros((size, size, 3), np.uint8)
     side = int(g.integers(2, 24))
-    noise = Image.fromarray(g.integers(0, 256, (side, side, 3), np.uint8))
+    grey = g.normal(g.uniform(40, 215), g.uniform(5, 50), (side, side, 1))
+    colours = grey + g.normal(0, g.uniform(0, 25), (side, side, 3))
+    noise = Image.fromarray(colours.clip(0, 255).astype(np.uint8))
     return np.asarray(noise.resize((size, size), Image.Resampling.BICUBIC))
 
 

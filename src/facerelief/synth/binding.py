@@ -82,7 +82,9 @@ class SurfaceBinding:
         anchors: FloatArray | None = None,
     ) -> SurfaceBinding:
         """Bind `points` (P, 3) to the triangle that is nearest to them, or to `anchors` (P, 3)."""
-        nearest, weights = closest_points(points if anchors is None else anchors, vertices, triangles)
+        nearest, weights = closest_points(
+            points if anchors is None else anchors, vertices, triangles
+        )
         corners = triangles[nearest]
         frame, scale = _frames(vertices[corners])
         foot = np.einsum("pc,pcd->pd", weights, vertices[corners])

@@ -196,9 +196,9 @@ def _draw_film(g: np.random.Generator, grey: bool, skin: float) -> Film:
     Args:
         skin: linear albedo of the skin: a camera brightens dark faces, but not all the way.
     """
-    metered = (0.35 / max(skin, 0.02)) ** 0.6
+    metered = (0.25 / max(skin, 0.02)) ** 0.7
     return Film(
-        exposure=float(metered * np.exp(g.normal(-0.1, 0.35))),
+        exposure=float(metered * np.exp(g.normal(0, 0.3))),
         white_balance=tuple(np.exp(g.normal(0, 0.06, 3)).tolist()),
         contrast=float(np.exp(g.normal(0, 0.12))),
         saturation=0.0 if grey else float(np.clip(g.normal(1, 0.2), 0.2, 1.8)),

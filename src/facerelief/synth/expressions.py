@@ -28,7 +28,6 @@ _FACES: dict[str, dict[str, tuple[float, float]]] = {
     "pout": {"mouthPucker": (0.3, 1), "mouthFunnel": (0, 0.4)},
     "puff": {"cheekPuff": (0.3, 1), "mouthPress": (0, 0.6)},
 }  # fmt: skip
-_EYES = ("eyeLookUp", "eyeLookDown", "eyeLookIn", "eyeLookOut")
 
 
 def draw_expression(
@@ -56,6 +55,9 @@ def draw_expression(
             for name in g.choice(names, min(int(g.integers(1, 5)), len(names)), replace=False):
                 if not name.startswith("eye") and name != "tongueOut":
                     weights[str(name)] = float(np.clip(weights[str(name)] + g.beta(1.2, 2.5), 0, 1))
+    if "mouthClose" in weights:
+        # It closes the lips over an open jaw: more than the jaw's own weight pulls them through.
+        weights["mouthClose"] = min(weights["mouthClose"], weights.get("jawOpen", 0.0))
     _gaze(g, weights)
     if g.random() < 0.06:
         add("eyeBlink", g.uniform(0.5, 1))

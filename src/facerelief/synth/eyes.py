@@ -7,7 +7,6 @@ axis. Irises are drawn, or taken from MakeHuman's eye pictures.
 from __future__ import annotations
 
 import colorsys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +41,9 @@ class Eyes:
     """Both eyes of a head as one part."""
 
     def __init__(self, head: MorphableModel, assets: Path | None) -> None:
-        self.triangles, self.uv, self.uv_triangles = _disc_mesh(head)
-        self.vertices = np.unique(self.triangles)
-        self.triangles = np.searchsorted(self.vertices, self.triangles).astype(np.int32)
+        triangles, self.uv, self.uv_triangles = _disc_mesh(head)
+        self.vertices = np.unique(triangles)
+        self.triangles = np.searchsorted(self.vertices, triangles).astype(np.int32)
         y, x = (np.mgrid[:_SIZE, :_SIZE] + 0.5) / _SIZE * 2 - 1
         self._angle = np.hypot(x, y).astype(np.float32) * _REACH  # degrees from the axis
         self._around = np.arctan2(-y, x).astype(np.float32)
@@ -76,8 +75,8 @@ class Eyes:
         """(size, size, 4) an eye of random colour."""
         share = np.array([s for s, *_ in _IRISES])
         share = share * np.where(np.arange(len(share)) < 2, 0.15 + dark, 1.15 - dark) + 1e-3
-        _, outer, inner = _IRISES[g.choice(len(_IRISES), p=share / share.sum())]
-        outer, inner = (_jittered(g, colour) for colour in (outer, inner))
+        _, *colours = _IRISES[g.choice(len(_IRISES), p=share / share.sum())]
+        outer, inner = (_jittered(g, colour) for colour in colours)
         radius = _IRIS * g.uniform(0.94, 1.06)
         pupil = radius * g.uniform(0.24, 0.55)
         across = np.clip((self._angle - pupil) / (radius - pupil), 0, 1)
@@ -131,7 +130,9 @@ class Teeth:
         ]
 
 
-def _disc_mesh(head: MorphableModel) -> tuple[IntArray, NDArray[np.float32], IntArray]:
+def _disc_mesh(
+    head: MorphableModel,
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]:
     """Triangles of both eyes (into the head), uv and triangles into uv."""
     mean = head.mean.astype(np.float64)
     triangles, uv, uv_triangles, count = [], [], [], 0

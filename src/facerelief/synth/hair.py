@@ -28,8 +28,7 @@ _TEXTURE = 512
 _LOWEST = -330.0  # mm below the eyes at which long hair is cut off: no picture shows more
 
 
-def _gloss(g: np.random.Generator) -> dict[str, float]:
-    return {"specular": 0.045, "roughness": float(g.uniform(0.3, 0.55))}
+_GLOSS = 0.045  # reflectance of hair at normal incidence
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,17 +44,16 @@ class HairMesh:
     bindings: tuple[SpaceBinding, SpaceBinding]
 
     @classmethod
-    def load(cls, folder: Path, base: FloatArray, fit: SpaceFit, wearer: Wearer) -> HairMesh:
-        """Read the style in `folder`.
+    def load(cls, folder: Path, base: FloatArray, wearer: Wearer) -> HairMesh:
+        """Read the style in `folder`; `base` is the base mesh on the mean head.
 
         Raises:
             FileNotFoundError: a file is missing; the message says where it is published.
         """
-        mesh = proxies.read_proxy(folder, base)
-        points = fit(mesh.vertices)
-        keep = points[mesh.triangles][..., 1].max(axis=1) > _LOWEST
+        mesh = proxies.read_proxy(folder, base).mesh
+        keep = mesh.vertices[mesh.triangles][..., 1].max(axis=1) > _LOWEST
         used, triangles = np.unique(mesh.triangles[keep], return_inverse=True)
-        points, mean = points[used], wearer.head.mean
+        points, mean = mesh.vertices[used], wearer.head.mean
         picture = folder / f"{folder.name}_diffuse.png"
         if picture.is_file():
             pixels = proxies.read_texture(picture, _TEXTURE)
@@ -80,7 +78,7 @@ class HairMesh:
     def draw(
         self, g: np.random.Generator, vertices: FloatArray, centre: FloatArray, colour: HairColour
     ) -> Part:
-        """The style on the head with `vertices`, a little larger or smaller and perhaps mirrored."""
+        """The style on the head with `vertices`, a little larger and perhaps mirrored."""
         points = self.bindings[g.integers(2)](vertices) - centre
         points = points * (1 + np.abs(g.normal(0, 0.02, 3))).astype(np.float32)
         # Slow waves that no two heads share.
@@ -93,7 +91,11 @@ class HairMesh:
             self.triangles,
             self.uv,
             self.uv_triangles,
-            Material(colour.paint(self.grey, self.alpha), **_gloss(g)),
+            Material(
+                colour.paint(self.grey, self.alpha),
+                specular=_GLOSS,
+                roughness=float(g.uniform(0.3, 0.55)),
+            ),
             two_sided=True,
         )
 
@@ -113,31 +115,6 @@ def _islands(mesh: proxies.Mesh) -> NDArray[np.bool_]:
         [mesh.uv[:, 0] * _TEXTURE, (1 - mesh.uv[:, 1]) * _TEXTURE, np.zeros(len(mesh.uv))], axis=1
     )
     return rasterise(points, mesh.uv_triangles, (_TEXTURE, _TEXTURE)).mask
-
-
-class SpaceFit:
-    """From MakeHuman's base mesh (decimetres) to the mean of a head of its topology (mm)."""
-
-    def __init__(self, base: FloatArray, head_vertices: FloatArray, of_base: IntArray) -> None:
-        """Args:
-        base: (B, 3) the base mesh.
-        head_vertices: (V, 3) the head's mean.
-        of_base: (V,) the base vertex of each, -1 for none.
-        """
-        from facerelief.synth.binding import spread
-
-        known = np.flatnonzero(of_base >= 0)
-        known = known[spread(head_vertices[known].astype(float), 900)]
-        self._target = head_vertices[known]
-        self._source = base[of_base[known]]
-
-    def __call__(self, points: FloatArray) -> FloatArray:
-        """(P, 3) of points around the base mesh."""
-        from scipy.interpolate import RBFInterpolator
-
-        spline = RBFInterpolator(self._source, self._target, kernel="linear", degree=1)
-        moved: FloatArray = spline(points)
-        return moved
 
 
 @dataclass(frozen=True)
@@ -181,9 +158,11 @@ class CapHair:
         for _ in range(_BANK):
             lumps = gaussian_filter(g.standard_normal(shape), (3, 3), mode=("nearest", "wrap"))
             self._lumps.append((lumps / lumps.std()).astype(np.float32))
-            fray = gaussian_filter(
-                g.standard_normal((_HEIGHT, _WIDTH)), (9, 0.8), mode=("nearest", "wrap")
-            )
+            fray = np.zeros((_HEIGHT, _WIDTH))
+            for wide in (0.7, 2.5, 8.0):  # single strands, locks and the whole outline
+                noise = g.standard_normal((_HEIGHT, _WIDTH))
+                noise = gaussian_filter(noise, (9, wide), mode=("nearest", "wrap"))
+                fray += noise / noise.std()
             self._fray.append((fray / fray.std()).astype(np.float32))
         # Degrees from the front, -180 to 180, with the first column repeated behind the last.
         self._side = np.abs((np.append(grid.azimuth, 0) + 180) % 360 - 180)
@@ -197,22 +176,30 @@ class CapHair:
         vertices: FloatArray,
         colour: HairColour,
         style: CapStyle | None = None,
+        flat: bool = False,
     ) -> Part:
-        """A style, random unless given, on the head with `vertices`."""
+        """A style, random unless given, on the head with `vertices`; `flat` fits under a hat."""
         style = style or STYLES[g.integers(len(STYLES))]
         grid, centre = self._grid, self._grid.centre(vertices)
         points = grid(vertices)
         outwards = points - centre
         outwards /= np.linalg.norm(outwards, axis=-1, keepdims=True)
         lumps = np.roll(self._lumps[g.integers(_BANK)], g.integers(grid.columns), axis=1)
-        reach = max(12.0, min(30.0, style.thickness[1]))
-        grown = np.clip((grid.hairline + 6) / reach, 0, 1) ** 0.7
-        thickness = g.uniform(*style.thickness) * grown * (1 + style.lumps * lumps[: grid.rows])
+        calm = np.clip(grid.polar / 40, 0, 1)[:, None]  # columns meet at the crown
+        lumps = np.clip(lumps[: grid.rows], -1.5, 1.5) * calm
+        thick = g.uniform(*style.thickness)
+        thick = min(thick, 3.0) if flat else thick
+        reach = np.clip(1.5 * thick, 12, 45)
+        grown = np.clip((grid.hairline + 3) / reach, 0, 1) ** 0.8
+        thickness = thick * grown * (1 + style.lumps * lumps)
         field, hairline = self._field(g, style)
-        if hairline.shape[0] > grid.rows:
-            hanging = np.maximum(thickness, 0.5 * g.uniform(*style.thickness) * (field > -5))
+        # A fringe stands off the forehead a little.
+        thickness = np.maximum(thickness, np.clip(field / 8, 0, 1) * min(thick, 2.5))
+        if style.drop[1] > 0:
+            thickness = np.maximum(thickness, 0.4 * thick * (self._side[:-1] > 50))
+            points = grid(vertices, over_ears=True) + outwards * (0.8 + thickness[..., None])
             drop = np.linspace(0, g.uniform(*style.drop), _DROP_ROWS + 1)[1:]
-            points = drape(points + outwards * (0.8 + hanging[..., None]), centre, drop)
+            points = drape(points, centre, drop)
         else:
             points = points + outwards * (0.8 + thickness[..., None])
         rows = len(points)
@@ -223,7 +210,7 @@ class CapHair:
         alpha = alpha + style.fray * np.roll(
             self._fray[g.integers(_BANK)], g.integers(_WIDTH), axis=1
         )
-        alpha = np.clip(alpha * (255 / (0.8 * style.fray)) + 128, 0, 255)
+        alpha = np.clip(alpha * (255 / (1.2 * style.fray)) + 128, 0, 255)
         bank = self._strands[style.curl]
         grey = np.roll(bank[g.integers(_BANK)], g.integers(_WIDTH), axis=1)
         texture = colour.paint(grey, alpha.astype(np.uint8))
@@ -233,7 +220,7 @@ class CapHair:
             triangles[kept],
             uv,
             uv_triangles[kept],
-            Material(texture, **_gloss(g)),
+            Material(texture, specular=_GLOSS, roughness=float(g.uniform(0.3, 0.55))),
             two_sided=True,
         )
 

@@ -40,8 +40,8 @@ def draw_lighting(
         share = g.uniform(0.0, 0.12)
     lamps = [_scaled(x, (1 - share) / sum(float(y.colour[1]) for y in lamps)) for x in lamps]
     sky = sky * (share / max(_frontal(sky), 1e-6))
-    lighting = Lighting((sky * np.pi).astype(np.float32), tuple(_scaled(x, np.pi) for x in lamps))
-    return lighting, f"{kind} {name}"
+    lamps = [_scaled(x, np.pi) for x in lamps]
+    return Lighting(sky.astype(np.float32), tuple(lamps)), f"{kind} {name}"
 
 
 def _sky(
@@ -67,7 +67,7 @@ def _made_sky(g: np.random.Generator) -> NDArray[np.float32]:
     up = directions[..., 1:2] * 0.5 + 0.5
     sky = (1 - up) * _tint(g) * g.uniform(0.1, 0.8) + up * _tint(g) * g.uniform(0.3, 1.5)
     for _ in range(g.integers(0, 5)):
-        towards = _normalised(g.normal(size=3) + (0, 0.4, 0.5))
+        towards = _normalised(g.normal((0.0, 0.4, 0.5)))
         size = np.cos(np.radians(g.uniform(8, 40)))
         inside = 1 / (1 + np.exp(-(directions @ towards - size) * g.uniform(10, 80)))
         sky = sky + inside[..., None] * _tint(g) * g.uniform(1, 12)

@@ -6,14 +6,20 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from facerelief.synth import sample_files
+from facerelief.synth.assets import Assets
 from facerelief.synth.scene import Rendering
+
+if TYPE_CHECKING:
+    from facerelief.synth.draw import SynthOptions
+
 
 #: Makes the sample of an index; the same for the same index.
 Draw = Callable[[int], Rendering]
@@ -25,12 +31,33 @@ class WorkerError(RuntimeError):
     """A worker process died."""
 
 
+def random_heads(
+    assets: Assets, options: SynthOptions, seed: int, renderer: str, paths: int
+) -> Draw:
+    """Draws the heads of a seed.
+
+    Args:
+        renderer: torch is quick, mitsuba careful.
+        paths: through each pixel, for mitsuba.
+    """
+    from facerelief.synth.draw import Heads
+
+    heads = Heads(assets, options, seed)
+    if renderer == "mitsuba":
+        from facerelief.render import mitsuba
+
+        return lambda index: mitsuba.render(heads.scene(index), paths)
+    from facerelief.render.scene import render
+
+    return lambda index: render(heads.scene(index))
+
+
 def produce(
     make: Callable[[], Draw],
     indices: Iterable[int],
     workers: int,
     files: Iterable[str] = sample_files.FILES,
-) -> Iterator[dict[str, bytes]]:
+) -> Generator[dict[str, bytes], None, None]:
     """The files of the samples `indices`, in their order.
 
     Each of the `workers` is a process that calls `make` once and computes on one thread, so that

@@ -1,17 +1,21 @@
 """MakeHuman's proxies: small meshes, such as hair or brows, tied to its base mesh.
 
 A folder holds a mesh (``.obj``), how it hangs on the base mesh (``.mhclo``) and often a texture.
-All of it is CC0. Coordinates are the base mesh's: decimetres, x to the subject's left, y up.
+All of it is CC0. The base mesh is in decimetres, x to the subject's left, y up.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.interpolate import RBFInterpolator
+
+from facerelief.synth.binding import spread
 
 FloatArray = NDArray[np.floating]
 IntArray = NDArray[np.integer]
@@ -30,20 +34,30 @@ class Mesh:
     uv_triangles: IntArray  # (T, 3)
 
 
-def asset_folder(root: Path | str) -> Path:
-    """The folder of MakeHuman's base assets under `root`.
+def find_folder(root: Path | str | None) -> Path | None:
+    """The folder of MakeHuman's base assets under `root`, or None if there is none.
 
     Raises:
-        FileNotFoundError: there is none; the message says where they are published.
+        FileNotFoundError: `root` is no folder.
     """
+    if root is None:
+        return None
     root = Path(root)
+    if not root.is_dir():
+        raise FileNotFoundError(
+            f"{root} is no folder; MakeHuman's assets are published at {PUBLISHED}"
+        )
     for folder in (root / "makehuman" / "base", root / "base", root):
         if (folder / "3dobjs" / "base.obj").is_file():
             return folder
-    raise FileNotFoundError(
-        f"{root} holds no MakeHuman assets (makehuman/base/3dobjs/base.obj); get them from "
-        f"{PUBLISHED}, or leave the folder out for procedural hair, brows and eyes"
-    )
+    return None
+
+
+def folders(parent: Path) -> list[Path]:
+    """The proxies in a folder, by name; none where it is absent."""
+    if not parent.is_dir():
+        return []
+    return sorted(path for path in parent.iterdir() if (path / f"{path.name}.obj").is_file())
 
 
 def read_obj(path: Path) -> Mesh:
@@ -64,7 +78,7 @@ def read_obj(path: Path) -> Mesh:
             uv.append([float(x) for x in rest[:2]])
         elif kind == "f":
             corners = [[int(i or 1) for i in (c + "/1").split("/")[:2]] for c in rest]
-            fans += [[corners[0], b, c] for b, c in zip(corners[1:], corners[2:], strict=False)]
+            fans += [[corners[0], b, c] for b, c in itertools.pairwise(corners[1:])]
     if not fans:
         raise ValueError(f"{path} holds no mesh")
     faces = np.array(fans) - 1
@@ -72,11 +86,20 @@ def read_obj(path: Path) -> Mesh:
     return Mesh(np.array(vertices), faces[..., 0], np.array(uv), faces[..., 1])
 
 
-def read_proxy(folder: Path, base: FloatArray) -> Mesh:
-    """The proxy in `folder` as it hangs on the base mesh `base` (V, 3).
+@dataclass(frozen=True, eq=False)
+class Proxy:
+    """A mesh whose vertices are mixes of three base vertices plus an offset."""
 
-    Every vertex is a mix of three base vertices plus an offset, which is given in units of the
-    distance between two base vertices along each axis; or it is one base vertex.
+    mesh: Mesh  # its vertices as they hang on the base that it was read with
+    corners: IntArray  # (V, 3) base vertices
+    weights: FloatArray  # (V, 3)
+    offset: FloatArray  # (V, 3) in the base's units
+
+
+def read_proxy(folder: Path, base: FloatArray) -> Proxy:
+    """The proxy in `folder` as it hangs on the base mesh `base` (V, 3), in whatever units.
+
+    Its file gives offsets in units of the distance between two base vertices along each axis.
 
     Raises:
         FileNotFoundError: a file is missing; the message says where it is published.
@@ -101,17 +124,34 @@ def read_proxy(folder: Path, base: FloatArray) -> Mesh:
             in_table = True
         elif in_table and words[0].isdigit():
             numbers = [float(x) for x in words]
+            # A line with a single number is a vertex of the base itself.
             rows.append(numbers if len(numbers) >= 9 else [numbers[0]] * 3 + [1] + [0] * 5)
         elif rows:
             in_table = False
     if len(rows) != len(mesh.vertices):
-        raise ValueError(
-            f"{path} binds {len(rows)} vertices, its mesh has {len(mesh.vertices)}"
-        )
+        raise ValueError(f"{path} binds {len(rows)} vertices, its mesh has {len(mesh.vertices)}")
     table = np.array([row[:9] for row in rows])
-    corners = base[table[:, :3].astype(int)]  # (V, 3 corners, 3)
-    vertices = np.einsum("vc,vcd->vd", table[:, 3:6], corners) + table[:, 6:] * scale
-    return Mesh(vertices, mesh.triangles, mesh.uv, mesh.uv_triangles)
+    corners, weights, offset = table[:, :3].astype(int), table[:, 3:6], table[:, 6:] * scale
+    vertices = np.einsum("vc,vcd->vd", weights, base[corners]) + offset
+    return Proxy(replace(mesh, vertices=vertices), corners, weights, offset)
+
+
+def base_on_head(base: FloatArray, mean: FloatArray, of_base: IntArray) -> FloatArray:
+    """(B, 3) the base mesh in a head's space (mm): its vertices where the head has them.
+
+    The others, such as the shoulders, go where a smooth map of space takes them.
+
+    Args:
+        base: (B, 3) the base mesh as published.
+        mean: (V, 3) the head's mean.
+        of_base: (V,) the base vertex of each, -1 for none.
+    """
+    known = np.flatnonzero(of_base >= 0)
+    ties = known[spread(mean[known].astype(float), 300)]
+    spline = RBFInterpolator(base[of_base[ties]], mean[ties], kernel="linear", degree=1)
+    result: FloatArray = spline(base)
+    result[of_base[known]] = mean[known]
+    return result
 
 
 def read_texture(path: Path, size: int) -> NDArray[np.uint8]:

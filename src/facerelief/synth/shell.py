@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import NearestNDInterpolator
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 from facerelief.synth.binding import SpaceBinding
@@ -40,18 +40,20 @@ class HeadGrid:
         left = np.array([1.0, 0, 0])
         around = np.cos(azimuth) * front + np.sin(azimuth) * left  # (columns, 3)
         directions = np.cos(polar) * up + np.sin(polar) * around
+        flat = directions.reshape(-1, 3)
         self._corners, self._weights, missed = _cast(
-            wearer.skull_centre, directions.reshape(-1, 3), mean, wearer.bare_triangles
+            wearer.skull_centre, flat, mean, wearer.bare_triangles
+        )
+        self._ear_corners, self._ear_weights, self._no_ear = _cast(
+            wearer.skull_centre, flat, mean, wearer.ear_triangles
         )
         self._missed = np.flatnonzero(missed)
         radius = np.linalg.norm(self._hits(mean) - wearer.skull_centre, axis=1)
         if len(self._missed):
-            unit = directions.reshape(-1, 3)
-            near = NearestNDInterpolator(unit[~missed], radius[~missed])
-            radius[missed] = near(unit[missed])
-            grid = np.where(missed, radius, radius).reshape(rows, columns)
-            soft = gaussian_filter1d(gaussian_filter1d(grid, 1, 0), 1, 1, mode="wrap").ravel()
-            filled = wearer.skull_centre + unit[missed] * soft[missed, None]
+            near = NearestNDInterpolator(flat[~missed], radius[~missed])
+            radius[missed] = near(flat[missed])
+            soft = gaussian_filter(radius.reshape(rows, columns), 1.5, mode=("nearest", "wrap"))
+            filled = wearer.skull_centre + flat[missed] * soft.ravel()[missed, None]
             self._filled = SpaceBinding(wearer.controls, mean, filled)
         #: (rows, columns) how much of each point is scalp, and its distance in mm from the
         #: hairline, positive on the scalp, on the mean head.
@@ -70,11 +72,14 @@ class HeadGrid:
         """(3,) where the rays start."""
         return self._centre(vertices)[0]
 
-    def __call__(self, vertices: FloatArray) -> NDArray[np.float32]:
+    def __call__(self, vertices: FloatArray, over_ears: bool = False) -> NDArray[np.float32]:
         """(rows, columns, 3) on the head with these `vertices` (V, 3), mm."""
         points = self._hits(vertices).astype(np.float32)
         if len(self._missed):
             points[self._missed] = self._filled(vertices)
+        if over_ears:
+            ears = np.einsum("pc,pcd->pd", self._ear_weights, vertices[self._ear_corners])
+            points[~self._no_ear] = ears[~self._no_ear]
         return points.reshape(self.rows, self.columns, 3)
 
 
@@ -85,6 +90,9 @@ def _cast(
 
     Triangles are tried by the angle to their centres, nearest first (Moeller and Trumbore 1997).
     """
+    if not len(triangles):
+        shape = (len(directions), 3)
+        return np.zeros(shape, int), np.zeros(shape), np.ones(len(directions), bool)
     corners = vertices[triangles] - origin
     middle = corners.mean(axis=1)
     middle /= np.linalg.norm(middle, axis=1, keepdims=True)
@@ -139,7 +147,9 @@ def drape(points: FloatArray, centre: FloatArray, drop: FloatArray) -> NDArray[n
     return (np.concatenate([hung, below]) + centre).astype(np.float32)
 
 
-def grid_mesh(rows: int, columns: int) -> tuple[NDArray[np.float32], IntArray, IntArray]:
+def grid_mesh(
+    rows: int, columns: int
+) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]:
     """uv, triangles and uv triangles of a grid whose last column meets the first.
 
     Row 0 is at v = 1. Seen from outside the triangles are counter-clockwise for columns that go
@@ -149,7 +159,7 @@ def grid_mesh(rows: int, columns: int) -> tuple[NDArray[np.float32], IntArray, I
     uv = np.stack([u.ravel(), v.ravel()], axis=1).astype(np.float32)
     row, column = (i.ravel() for i in np.mgrid[: rows - 1, :columns])
 
-    def quads(width: int, right: IntArray) -> IntArray:
+    def quads(width: int, right: IntArray) -> NDArray[np.int32]:
         a, b = row * width + column, row * width + right
         c, d = a + width, b + width
         return np.concatenate([np.stack([a, c, d], 1), np.stack([a, d, b], 1)]).astype(np.int32)

@@ -23,27 +23,26 @@ FloatArray = NDArray[np.floating[Any]]
 #: Optical density of the melanin at 550 nm, in and out, at tone 0 (very pale) and at tone 1.
 MELANIN = (0.06, 2.8)
 #: Its fall with the wavelength. Extracted eumelanin has 3.3; skin that scatters within the pigment
-#: and bears it in patches looks flatter: 1.8 carries measured pale skin into measured dark skin.
-MELANIN_SLOPE = 1.8
+#: and bears it in patches looks flatter: 1.6 carries measured pale skin into measured dark skin.
+MELANIN_SLOPE = 1.6
 #: Reflected above the pigment whatever lies below, so that the darkest skin is brown, not red.
-SURFACE = 0.008
+SURFACE = 0.010
 #: Volume fraction of blood in the dermis at flush 0 (bloodless) and at flush 1 (lips, burns).
 BLOOD = (0.0015, 0.16)
 OXYGENATION = 0.7
 
 _WAVELENGTHS = np.arange(400, 701, 10.0)  # nm
 # Molar extinction of oxygenated and of reduced haemoglobin, per cm and mole a litre.
-_OXYGENATED = np.array(
-    "266232 466840 480360 246072 102580 62816 44480 33209 26629 23684 20933 20035 24202 39957 "
-    "53236 43016 32613 44496 50104 14401 3200 1506 942 610 442 368 320 294 278 276 290".split(),
-    float,
-)
-_REDUCED = np.array(
-    "223296 303956 407560 528600 413280 103292 23389 16156 14550 16684 20862 25774 31590 39036 "
-    "46592 53412 53788 45072 37020 28324 14677 9444 6510 5149 4345 3750 3227 2795 2408 2052 "
-    "1794".split(),
-    float,
-)
+_OXYGENATED = (
+    266232, 466840, 480360, 246072, 102580, 62816, 44480, 33209, 26629, 23684, 20933, 20035, 24202,
+    39957, 53236, 43016, 32613, 44496, 50104, 14401, 3200, 1506, 942, 610, 442, 368, 320, 294, 278,
+    276, 290,
+)  # fmt: skip
+_REDUCED = (
+    223296, 303956, 407560, 528600, 413280, 103292, 23389, 16156, 14550, 16684, 20862, 25774, 31590,
+    39036, 46592, 53412, 53788, 45072, 37020, 28324, 14677, 9444, 6510, 5149, 4345, 3750, 3227,
+    2795, 2408, 2052, 1794,
+)  # fmt: skip
 
 
 def encode(linear: ArrayLike) -> FloatArray:
@@ -70,7 +69,7 @@ def skin_colour(tone: ArrayLike, flush: ArrayLike) -> FloatArray:
     blood = BLOOD[0] * (BLOOD[1] / BLOOD[0]) ** np.asarray(flush, float)[..., None]
     epidermis = np.exp(-density * (nm / 550) ** -MELANIN_SLOPE)
     baseline = 0.0244 + 8.53 * np.exp(-(nm - 154) / 66.2)
-    extinction = OXYGENATION * _OXYGENATED + (1 - OXYGENATION) * _REDUCED
+    extinction = OXYGENATION * np.array(_OXYGENATED) + (1 - OXYGENATION) * np.array(_REDUCED)
     haemoglobin = 2.303 * extinction * 150 / 64500 / 10  # 150 g a litre of whole blood, per mm
     scattering = 14.74 * nm**-0.22 + 2.2e11 * nm**-4  # reduced, per mm
 
@@ -88,7 +87,7 @@ def _sensors() -> FloatArray:
     """(31, 3) weights of a reflectance spectrum in linear sRGB; those of white sum to 1."""
 
     def lobe(mean: float, below: float, above: float) -> FloatArray:
-        width = np.where(_WAVELENGTHS < mean, below, above)
+        width = np.where(mean > _WAVELENGTHS, below, above)
         return np.exp(-0.5 * ((_WAVELENGTHS - mean) / width) ** 2)
 
     xyz = np.stack(
@@ -113,21 +112,35 @@ def _sensors() -> FloatArray:
 class Palette:
     """Skin colours by table: 256 tones by 64 flushes, so that a picture is one look-up."""
 
-    encoded: NDArray[np.float32]  # (256 * 64, 3) sRGB in [0, 1]
+    encoded: NDArray[np.float32]  # (3, 256 * 64) sRGB in [0, 1]
 
     @classmethod
     def build(cls) -> Palette:
         tone, flush = np.meshgrid(np.linspace(0, 1, 256), np.linspace(0, 1, 64), indexing="ij")
-        return cls(encode(skin_colour(tone, flush)).reshape(-1, 3).astype(np.float32))
+        return cls(encode(skin_colour(tone, flush)).reshape(-1, 3).T.astype(np.float32))
 
     def __call__(
-        self, tone: NDArray[np.float32], flush: NDArray[np.float32]
+        self,
+        tone: NDArray[np.float32],
+        flush: NDArray[np.float32],
+        tint: tuple[float, float, float] = (1.0, 1.0, 1.0),
     ) -> NDArray[np.float32]:
-        """sRGB (..., 3) in [0, 1] of tone and flush (...), clipped to [0, 1]."""
-        row = np.clip(tone, 0, 1) * np.float32(255) + np.float32(0.5)
-        column = np.clip(flush, 0, 1) * np.float32(63) + np.float32(0.5)
-        index = row.astype(np.int32) * 64 + column.astype(np.int32)
-        return self.encoded.take(index, axis=0)
+        """sRGB (3, n), planes of red, green and blue, of tone and flush (n,), times `tint`.
+
+        Tone and flush outside [0, 1] count as the nearest end.
+        """
+        row, column = tone * np.float32(255), flush * np.float32(63)
+        for values, last in ((row, 255), (column, 63)):
+            values += np.float32(0.5)
+            np.clip(values, 0, last, out=values)
+        index = row.astype(np.int32)
+        index *= 64
+        index += column.astype(np.int32)
+        table = self.encoded * np.asarray(tint, np.float32)[:, None]
+        picture = np.empty((3, len(index)), np.float32)
+        for plane, colours in zip(picture, table, strict=True):
+            colours.take(index, out=plane, mode="clip")
+        return picture
 
 
 @dataclass(frozen=True, eq=False)

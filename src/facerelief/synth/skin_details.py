@@ -63,33 +63,40 @@ class SkinDetails:
         cheek = skin.blob((marks[46] + marks[54]) / 2 + [3, 0, 0], (16, 16, 25))
         self._pores = (0.5 + 0.8 * nose + 0.6 * cheek) * self._calm
 
-    def draw(
-        self, g: np.random.Generator, relief: Relief, expression: Mapping[str, float]
-    ) -> Map:
-        """(S, S) mm outwards. `expression` holds weights by ARKit's names."""
+    def smooth(self, g: np.random.Generator, relief: Relief) -> Map:
+        """(S, S) mm outwards: lumps, pores and the lips' lines."""
         height = self._lumps(g, relief.lumps)
         height += self._grain(g, relief)
-        flat = height.reshape(-1)
-        bend = self.noise.draw(g, 13.0).reshape(-1)
+        height.reshape(-1)[self._lip.index] += self._lip_lines(g, relief.lips)
+        return height
+
+    def folds(self, g: np.random.Generator, relief: Relief, expression: Mapping[str, float]) -> Map:
+        """(S, S) mm outwards: the lines of age and of an expression, weights by ARKit's names."""
+        shape = (self.skin.size, self.skin.size)
+        height = np.zeros(shape, np.float32)
+        slow, quick = (
+            self.noise.add(g, wavelength, 1.0, np.zeros(shape, np.float32)).reshape(-1)
+            for wavelength in (25.0, 13.0)
+        )
         for line, strip in zip(self.lines, self.strips, strict=True):
-            self._crease(g, line, strip, relief, expression, bend, flat)
-        flat[self._lip.index] += self._lip_lines(g, relief.lips, bend)
+            self._crease(g, line, strip, relief, expression, slow, quick, height.reshape(-1))
         return height
 
     def _lumps(self, g: np.random.Generator, strength: float) -> Map:
-        waves: Map = self.noise.draw(g, 25.0) * np.float32(0.85 * strength)
-        waves += self.noise.draw(g, 13.0) * np.float32(0.4 * strength)
-        waves += self.noise.draw(g, 7.0) * np.float32(0.14 * strength)
+        waves = np.zeros((self.skin.size, self.skin.size), np.float32)
+        self.noise.add(g, 25.0, 0.85 * strength, waves)
+        self.noise.add(g, 13.0, 0.22 * strength, waves)
+        self.noise.add(g, 7.0, 0.06 * strength, waves)
         waves *= self._calm
         return waves
 
     def _grain(self, g: np.random.Generator, relief: Relief) -> Map:
-        fine = self.noise.draw(g, 2.4)
-        coarse = self.noise.draw(g, 4.0)
+        fine = self.noise.add(g, 2.4, 1.0, np.zeros_like(self._pores))
         # Pores are pits: what rises is halved.
-        np.maximum(fine, 0.5 * fine - 0.5, out=fine)
-        fine += np.float32(0.4 + 0.6 * relief.age) * coarse
-        fine *= self._pores * np.float32(relief.grain)
+        np.minimum(fine, 0.5 * fine, out=fine)
+        self.noise.add(g, 4.0, 0.4 + 0.6 * relief.age, fine)
+        fine *= self._pores
+        fine *= np.float32(relief.grain)
         return fine
 
     def _crease(
@@ -99,7 +106,8 @@ class SkinDetails:
         strip: Strip,
         relief: Relief,
         expression: Mapping[str, float],
-        bend: NDArray[np.float32],
+        slow: NDArray[np.float32],
+        quick: NDArray[np.float32],
         height: NDArray[np.float32],
     ) -> None:
         """Adds one line on both sides to `height`. Draws the same numbers whatever comes of it."""
@@ -118,23 +126,22 @@ class SkinDetails:
         depth = np.where(
             strip.right, np.float32(right * (1 - uneven)), np.float32(left * (1 + uneven))
         )
-        wave = bend[strip.index] * np.float32((sway - 0.5) * 2 * 0.5 * line.width)
+        wave = slow[strip.index] * np.float32((sway - 0.5) * 1.6 * line.width)
         begin, stop = 0.25 * start, 1 - 0.3 * end
         middle = line.points[0][0] == 0  # goes on over the middle line
         taper = np.clip((stop + 0.2 - strip.along) / 0.3, 0, 1)
         if not middle:
             taper = taper * np.clip((strip.along - begin + 0.2) / 0.3, 0, 1)
         # Wrinkles come and go along their way; deep folds do not.
-        broken = 1 + np.float32(0.0 if line.fold > 0.4 else 0.35) * bend[strip.index]
+        broken = 1 + np.float32(0.0 if line.fold > 0.4 else 0.25) * quick[strip.index]
         shape = groove(line, strip, wave, 0.8 + 0.5 * width)
-        height[strip.index] += shape * depth * taper * np.clip(broken, 0.2, 1.6)
+        height[strip.index] += shape * depth * taper * np.clip(broken, 0.3, 1.5)
 
-    def _lip_lines(
-        self, g: np.random.Generator, depth: float, bend: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
+    def _lip_lines(self, g: np.random.Generator, depth: float) -> NDArray[np.float32]:
         strip = self._lip
+        bend = self.noise.draw(g, 13.0, strip.index)
         # Lines run across the lip: waves along it, of unequal lengths, that lean a little.
-        x = strip.along * np.float32(strip.length) + 0.35 * bend[strip.index]
+        x = strip.along * np.float32(strip.length) + 0.35 * bend
         x = np.where(strip.right, -x, x) + 0.12 * strip.beside * np.sign(x)
         waves = np.zeros(len(x), np.float32)
         for wavelength in g.uniform(2.0, 5.0, 4):

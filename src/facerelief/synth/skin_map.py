@@ -90,7 +90,10 @@ class SkinMap:
         smooth = ndimage.gaussian_filter(picture.astype(np.float32), (spread, spread, 0))
         where = [(1 - place[..., 1]) * height - 0.5, place[..., 0] * width - 0.5]
         return np.stack(
-            [ndimage.map_coordinates(smooth[..., c], where, order=1, mode="nearest") for c in (0, 1, 2)],
+            [
+                ndimage.map_coordinates(smooth[..., c], where, order=1, mode="nearest")
+                for c in (0, 1, 2)
+            ],
             axis=-1,
         )
 
@@ -203,7 +206,7 @@ class SkinMap:
         return np.stack([angle * 85 * self.scale, p[..., 1]], axis=-1)
 
     def region(self, outline: ArrayLike, softness: float) -> Map:
-        """(S, S) in [0, 1]: inside a polygon (n, 2) given as `around` gives it, soft edges in mm."""
+        """(S, S) in [0, 1]: inside a polygon (n, 2) of `around`, with edges that soft, mm."""
         return self._filled(np.asarray(outline, float), self.around(self.position), softness)
 
     def front(self, outline: ArrayLike, softness: float) -> Map:

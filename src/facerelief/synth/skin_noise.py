@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.linalg.blas import saxpy
 
 Map = NDArray[np.float32]
 
@@ -36,7 +37,7 @@ class SkinNoise:
         centre = np.sqrt(1.5) / _VOXELS
         with np.errstate(divide="ignore"):
             band = np.exp(-0.5 * (np.log(radius / centre) / 0.25) ** 2)
-        self._fields = {}
+        self._fields: dict[float, list[NDArray[np.float32]]] = {}
         for wavelength in BANDS:
             fields = []
             for _ in range(FIELDS):
@@ -47,21 +48,37 @@ class SkinNoise:
                 where = np.moveaxis(where + g.uniform(0, _TILE, 3), -1, 0).astype(np.float32)
                 field = ndimage.map_coordinates(cube, where, order=1, mode="grid-wrap")
                 fields.append((field - field.mean()) / field.std())
-            self._fields[wavelength] = np.stack(fields).astype(np.float32)
+            self._fields[wavelength] = [field.astype(np.float32).ravel() for field in fields]
 
     def draw(
-        self, g: np.random.Generator, wavelength: float, index: NDArray[np.int32] | None = None
-    ) -> Map:
-        """A field of one of `BANDS`, mm: (S, S), or (n,) at some texels `index` of the flat map.
+        self, g: np.random.Generator, wavelength: float, index: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """(n,) a field of one of `BANDS`, mm, at some texels `index` (n,) of the flat map.
 
         Raises:
             KeyError: a wavelength that is not kept.
         """
+        one, other, cosine, sine = self._mix(g, wavelength)
+        mixed: NDArray[np.float32] = one[index] * cosine
+        mixed += other[index] * sine
+        return mixed
+
+    def add(self, g: np.random.Generator, wavelength: float, strength: float, onto: Map) -> Map:
+        """Adds `strength` times a field to a map (S, S) in place, and returns it.
+
+        Raises:
+            KeyError: a wavelength that is not kept.
+        """
+        one, other, cosine, sine = self._mix(g, wavelength)
+        flat = onto.reshape(-1)
+        saxpy(one, flat, a=strength * cosine)  # no temporary maps: these are most of the work
+        saxpy(other, flat, a=strength * sine)
+        return onto
+
+    def _mix(
+        self, g: np.random.Generator, wavelength: float
+    ) -> tuple[Map, Map, np.float32, np.float32]:
         first, second = g.choice(FIELDS, 2, replace=False)
         angle = g.uniform(0, 2 * np.pi)
-        one, other = (self._fields[wavelength][k] for k in (first, second))
-        if index is not None:
-            one, other = one.ravel()[index], other.ravel()[index]
-        mixed: Map = one * np.float32(np.cos(angle))
-        mixed += other * np.float32(np.sin(angle))
-        return mixed
+        fields = self._fields[wavelength]
+        return fields[first], fields[second], np.float32(np.cos(angle)), np.float32(np.sin(angle))

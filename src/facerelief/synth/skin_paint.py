@@ -11,7 +11,7 @@ from facerelief.synth.skin_noise import SkinNoise
 from facerelief.synth.skin_regions import Regions
 
 Map = NDArray[np.float32]
-Picture = NDArray[np.float32]  # (N, 3) sRGB in [0, 1], the flat texture
+Picture = NDArray[np.float32]  # (3, N) sRGB in [0, 1], planes of the flat texture
 Index = NDArray[np.int32]
 
 
@@ -68,16 +68,20 @@ class SkinPaint:
         """Hairs that lean outwards, dense in the middle; they also stand a little out."""
         strip, k = self.regions.brow, self.skin.scale
         along = strip.along + np.sign(strip.along - 0.5) * strip.beyond / np.float32(strip.length)
-        centre = look.brow_lift + 3.0 * look.brow_arch * np.sin(np.pi * along**1.6) - 1.0
+        centre = (
+            look.brow_lift
+            + 3.0 * look.brow_arch * np.sin(np.pi * np.clip(along, 0, 1) ** 1.6)
+            - 1.0
+        )
         across = strip.beside / k - centre.astype(np.float32)
         half = look.brow_thickness * np.interp(
             along, [-0.15, 0.0, 0.12, 0.6, 1.0, 1.15], [0.3, 2.5, 3.3, 2.8, 1.0, 0.2]
         ).astype(np.float32)
         wild = self.noise.draw(g, 7.0, strip.index)
         hairs = _hairs(g, strip, np.interp(along, [0, 0.35, 1], [70, 25, -12]), wild)
-        edge = np.clip((half - np.abs(across)) / 1.3 + 0.55 + 0.5 * hairs, 0, 1)
+        edge = np.clip((half - np.abs(across)) / 1.3 + 0.55 + 0.4 * hairs, 0, 1)
         ends = np.clip((along + 0.08) / 0.16, 0, 1) * np.clip((1.12 - along) / 0.2, 0, 1)
-        alpha = edge * ends * (0.72 + 0.25 * hairs) * np.float32(look.brows)
+        alpha = edge * ends * (0.8 + 0.15 * hairs) * np.float32(look.brows)
         alpha = np.clip(alpha, 0, 0.95).astype(np.float32)
         _blend(picture, strip.index, alpha, look.hair_colour)
         relief[strip.index] += alpha * (0.25 + 0.15 * hairs)
@@ -90,20 +94,24 @@ class SkinPaint:
         if look.stubble:
             where = np.array([0.9, 1.0, 0.75, 0.55], np.float32) @ self._beard_parts
             where = np.minimum(where, 1) * (0.75 + 0.15 * grain + 0.1 * clumps)
-            shadow = tuple(0.55 * c + 0.45 * b for c, b in zip(look.hair_colour, (0.22, 0.24, 0.27), strict=True))
+            shadow = tuple(
+                0.55 * c + 0.45 * b
+                for c, b in zip(look.hair_colour, (0.22, 0.24, 0.27), strict=True)
+            )
             alpha = np.clip(where, 0, 1) * np.float32(0.42 * look.stubble)
             _blend(picture, self._beard, alpha, shadow)  # type: ignore[arg-type]
-            relief[self._beard] += alpha * grain * 0.08
+            relief[self._beard] += alpha * grain * 0.05
         if lengths.max() > 0:
             place = self._beard_fall
             # Hair falls down and outwards from the middle of the upper lip.
             lean = 0.35 * np.sign(place[:, 0]) * place[:, 1] + place[:, 0]
             streaks = _waves(g, lean + 0.8 * clumps, (1.8, 4.0))
             full = (self._beard_parts * lengths[:, None]).max(axis=0)
-            cover = np.clip(1.9 * full - 0.25 + 0.22 * clumps + 0.18 * grain, 0, 1)
+            ragged = 0.22 * clumps + 0.18 * grain - 0.25
+            cover = np.clip(1.9 * full + ragged * np.minimum(3 * full, 1), 0, 1)
             alpha = (cover * (0.78 + 0.14 * streaks)).astype(np.float32)
             _blend(picture, self._beard, np.clip(alpha, 0, 0.95), look.hair_colour, 0.25 * streaks)
-            relief[self._beard] += cover * (0.5 + 0.22 * streaks + 0.12 * grain)
+            relief[self._beard] += cover * (0.5 + 0.12 * streaks + 0.06 * grain)
 
     def scalp(self, g: np.random.Generator, picture: Picture, look: Look) -> None:
         """Very short hair, or the shadow of a shaved head."""
@@ -129,10 +137,14 @@ def _blend(
     colour: Colour,
     brighter: NDArray[np.floating] | float = 0.0,  # type: ignore[type-arg]
 ) -> None:
-    """Lays a colour over some texels of a flat picture; `brighter` (n,) is a share of it."""
-    paint = np.asarray(colour, np.float32) * (1 + np.asarray(brighter, np.float32)[..., None])
-    below = picture[index]
-    picture[index] = below + alpha[:, None].astype(np.float32) * (paint - below)
+    """Lays a colour over some texels of a picture; `brighter` (n,) is a share of it."""
+    cover = alpha.astype(np.float32)
+    gain = cover * (1 + np.asarray(brighter, np.float32))
+    for plane, value in zip(picture, colour, strict=True):
+        below = plane[index]
+        below *= 1 - cover
+        below += gain * np.float32(value)
+        plane[index] = below
 
 
 def _waves(
@@ -157,5 +169,5 @@ def _hairs(
     """Stripes (n,) beside a curve that lean `degrees` (n,) off it, of unequal length."""
     angle = np.radians(degrees).astype(np.float32)
     s = strip.along * np.float32(strip.length)
-    across = np.cos(angle) * strip.beside - np.sin(angle) * s + 0.5 * wild
+    across = np.cos(angle) * strip.beside - np.sin(angle) * s + 0.25 * wild
     return _waves(g, across, (1.5, 3.2))

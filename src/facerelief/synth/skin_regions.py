@@ -71,11 +71,13 @@ class Regions:
             lips=lips,
             mouth=np.clip(1.6 * behind - 0.1, 0, 1),
             cheeks=blob(cheek, 15, 13, 25),
-            nose=np.maximum(blob(mark[30], 9, 8, 10), blob(alar + [1 * k, 2 * k, 0], 6, 6, 9)),
+            nose=np.maximum(
+                blob(mark[30], 9, 8, 10), blob(alar + np.array([1, 2, 0]) * k, 6, 6, 9)
+            ),
             ears=_ears(skin),
             chin=blob(mark[8] + np.array([0, 8.0, 0]) * k, 14, 9, 16),
             forehead=skin.front(_forehead(skin), 8 * k),
-            eye_socket=blob(eye + [0, 1 * k, 0], 17, 11, 20),
+            eye_socket=blob(eye + np.array([0, 1, 0]) * k, 17, 11, 20),
             under_eye=_strip_mask(skin, under, -5.5 * k, 3.2 * k),
             lid=_strip_mask(skin, eyes, 4.0 * k, 3.5 * k),
             lid_edge=np.maximum(
@@ -106,10 +108,7 @@ def lip_mask(skin: SkinMap) -> Map:
 
 
 def _ears(skin: SkinMap) -> Map:
-    """The ears: the head's own region, or where they are on most heads."""
-    own = skin.head.regions.get("ears")
-    if own is not None:
-        return np.clip(skin.from_vertices(own[:, None].astype(np.float32))[..., 0], 0, 1)
+    """The ears, and a little of the skin round them."""
     middle = skin.landmarks[16] + np.array([10.0, -16.0, -32.0]) * skin.scale
     return np.clip(1.6 * skin.blob(middle, np.array([9, 22, 14]) * skin.scale) - 0.2, 0, 1)
 
@@ -142,8 +141,8 @@ def _brow(skin: SkinMap) -> FloatArray:
 def _forehead(skin: SkinMap) -> FloatArray:
     mark, k = skin.landmarks[:, :2], skin.scale
     low = float(mark[24, 1]) + 8 * k
-    return np.array([(0, low - 6 * k), (mark[25, 0], low), (mark[26, 0], low), (48 * k, low + 40 * k),
-                     (0, low + 45 * k)])  # fmt: skip
+    side = [(mark[25, 0], low), (mark[26, 0], low), (48 * k, low + 40 * k)]
+    return np.array([(0, low - 6 * k), *side, (0, low + 45 * k)])
 
 
 def _hairline(skin: SkinMap) -> FloatArray:
@@ -177,7 +176,8 @@ def _beard(skin: SkinMap, lips: Map) -> dict[str, Map]:
         (0, corner[1] + 4 * k),
     ]  # fmt: skip
     goatee = [
-        (0, low[1] + 1 * k), (corner[0] * 0.45, low[1] - 4 * k), (corner[0] + 1 * k, corner[1] - 1 * k),
+        (0, low[1] + 1 * k), (corner[0] * 0.45, low[1] - 4 * k),
+        (corner[0] + 1 * k, corner[1] - 1 * k),
         (corner[0] + 8 * k, corner[1] - 2 * k), (corner[0] + 6 * k, chin[1] - 2 * k),
         (0.6 * corner[0], chin[1] - 10 * k), (0, chin[1] - 12 * k),
     ]  # fmt: skip
@@ -189,7 +189,8 @@ def _beard(skin: SkinMap, lips: Map) -> dict[str, Map]:
         (angle[0] - 8 * k, chin[1] + 6 * k), (0, chin[1] - 12 * k), (0, chin[1] + 4 * k),
     ]  # fmt: skip
     throat = [
-        (0, chin[1] + 2 * k), (angle[0] - 12 * k, chin[1] + 10 * k), (ear[0] - 2 * k, angle[1] - 4 * k),
+        (0, chin[1] + 2 * k), (angle[0] - 12 * k, chin[1] + 10 * k),
+        (ear[0] - 2 * k, angle[1] - 4 * k),
         (ear[0] - 2 * k, chin[1] - 10 * k), (0.6 * ear[0], chin[1] - 34 * k), (0, chin[1] - 40 * k),
     ]  # fmt: skip
     return {

@@ -102,9 +102,7 @@ def load_textures(
     return result
 
 
-def take_apart(
-    name: str, rgb: NDArray[np.uint8], skin: SkinMap, regions: Regions
-) -> SkinTexture:
+def take_apart(name: str, rgb: NDArray[np.uint8], skin: SkinMap, regions: Regions) -> SkinTexture:
     """The structure of a texture (S', S', 3) in the layout of `skin`, of any size.
 
     Raises:

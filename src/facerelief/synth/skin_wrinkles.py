@@ -51,9 +51,7 @@ DRIVERS: dict[str, dict[str, float]] = {
 }
 
 
-def expression_strength(
-    family: str, expression: Mapping[str, float]
-) -> tuple[float, float]:
+def expression_strength(family: str, expression: Mapping[str, float]) -> tuple[float, float]:
     """How far an expression poses a family on the subject's left and right, 0 to 1 each.
 
     Names count whole (``mouthSmile``) or by side (``mouthSmileLeft``); others are ignored.
@@ -86,11 +84,13 @@ def wrinkles(skin: SkinMap) -> list[Wrinkle]:
         shape = [(0.0, -1.0), (12, 0.6), (25, 2.5 * arch), (38, 1.5 * arch), (49 - i, -3.0)]
         lines.append(Wrinkle("forehead", level(brow + rise * k, *shape), 1.5, 0.6, 0.3, posed=0.8))
     inner = float(marks[22, 1])
-    for x, low, high in ((5.5, -8, 11), (10.0, -4, 8)):
+    for x, low, high in ((5.0, -11, 7), (9.0, -7, 4)):
         shape = [(x - 1.0, low), (x, 2.0), (x + 0.8, high)]
-        lines.append(Wrinkle("frown", level(inner, *shape), 1.4, 0.7, 0.35, 0.2, posed=0.9))
+        lines.append(Wrinkle("frown", level(inner, *shape), 1.6, 0.6, 0.35, 0.2, posed=0.8))
     lines.append(
-        Wrinkle("nose root", level(marks[27, 1], (0, 3), (5, 3.3), (10, 1.0)), 1.5, 0.5, 0.4, posed=0.8)
+        Wrinkle(
+            "nose root", level(marks[27, 1], (0, 3), (5, 3.3), (10, 1.0)), 1.5, 0.5, 0.4, posed=0.8
+        )
     )
     for dy in (-2.0, 2.5, 7.0):
         shape = [(2.5, dy), (7, dy - 2.0), (12, dy - 6.0)]
@@ -99,7 +99,9 @@ def wrinkles(skin: SkinMap) -> list[Wrinkle]:
         angle = np.radians(turn)
         run = np.array([np.cos(angle), np.sin(angle)])
         reach = (15, 19, 21, 20, 17)[i]
-        shape = [tuple(np.array([5.5, 0.8]) + run * s * reach + [0, -1.2 * s**2]) for s in (0, 0.5, 1)]
+        shape = [
+            tuple(np.array([5.5, 0.8]) + run * s * reach + [0, -1.2 * s**2]) for s in (0, 0.5, 1)
+        ]
         lines.append(Wrinkle("crow's feet", at(45, *shape), 1.1, 0.45, 0.3, posed=0.7))
     lid_inner, lid_outer = marks[42], marks[45]
     for drop, depth in ((4.5, 0.22), (7.5, 0.25)):
@@ -128,7 +130,7 @@ def wrinkles(skin: SkinMap) -> list[Wrinkle]:
             *at(35, (13.0 + out, 0.0)),
             *at(54, (9.0 + out, 6.0), (8.0 + 0.9 * out, -8.0)),
         ]
-        lines.append(Wrinkle("smile", shape, 1.8, 0.35, 0.5, posed=0.7))
+        lines.append(Wrinkle("smile", shape, 2.2, 0.35, 0.5, posed=0.6))
     lines.append(
         Wrinkle("marionette", at(54, (2.0, -3.0), (4.5, -12), (4.0, -23)), 1.9, 0.9, 0.4, 0.6, 0.6)
     )
@@ -142,7 +144,9 @@ def wrinkles(skin: SkinMap) -> list[Wrinkle]:
         lines.append(Wrinkle("lip", level(low, *shape), 0.8, 0.2, 0.55, posed=0.45))
     low = float(marks[57, 1])
     lines.append(
-        Wrinkle("chin", level(low, (0, -8.5), (9, -9.5), (17, -13.0)), 2.2, 0.8, 0.2, 0.3, posed=0.9)
+        Wrinkle(
+            "chin", level(low, (0, -8.5), (9, -9.5), (17, -13.0)), 2.2, 0.8, 0.2, 0.3, posed=0.9
+        )
     )
     jaw = [*at(54, (8.0, -20.0)), *at(10, (4.0, 3.0)), *at(11, (-2.0, -1.0))]
     lines.append(Wrinkle("jowl", jaw, 3.0, 0.9, 0.55, 0.7))

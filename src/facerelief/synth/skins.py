@@ -26,7 +26,6 @@ from facerelief.synth.skin_regions import Regions
 from facerelief.synth.skin_textures import (
     load_textures,
     makehuman_textures,
-    mesoscopic,
     take_apart,
 )
 
@@ -79,16 +78,17 @@ class Skins:
             take_apart(f"extra {i}", texture, self.skin, self.regions)
             for i, texture in enumerate(extra)
         ]
-        self._differences = np.stack([getattr(self.regions, name).ravel() for name in _REGIONS])
-        face = self.regions.face * self.skin.mask * (1 - self.regions.lips)
-        self._calm_face = face * (1 - self.regions.lid)
-        area = (self._calm_face * self.skin.texel**2).ravel()
-        self._spots = np.flatnonzero(area > 1e-3)
-        self._spot_chance = np.cumsum(area[self._spots]) / area[self._spots].sum()
-        self._sun = np.clip(
-            0.6 * self.regions.nose + 0.7 * self.regions.cheeks + self.regions.forehead, 0, 1
-        )
-        self._meso = self.details.quiet
+        regions = self.regions
+        face = regions.face * self.skin.mask * (1 - regions.lips) * (1 - regions.lid)
+        sun = np.maximum(np.maximum(0.8 * regions.nose, 0.7 * regions.cheeks), regions.forehead)
+        named = [getattr(regions, name) for name in _REGIONS]
+        self._differences = np.stack([*named, sun]).reshape(len(named) + 1, -1)
+        self._face = np.flatnonzero(face.ravel() > 0.05).astype(np.int32)
+        self._face_share = face.ravel()[self._face]
+        self._sunny = (0.3 + 0.7 * sun).ravel()[self._face] * self._face_share
+        self._ruddy = (regions.cheeks + regions.nose).ravel()[self._face] * self._face_share
+        area = self._face_share * self.skin.texel.ravel()[self._face] ** 2
+        self._chance = np.cumsum(area) / area.sum()
 
     def draw(
         self,
@@ -115,35 +115,129 @@ class Skins:
             IndexError: the look names a texture that is not there.
         """
         size = self.skin.size
-        relief = self.details.draw(g, look.relief, expression or {})
-        creases = np.minimum(relief - self.noise_free(relief), 0)
-        tone, flush, shade = self._pigments(g, look, relief)
-        shade += np.float32(0.12 + 0.1 * look.age) * creases
-        self._spots_on(g, look, tone, flush, relief)
+        relief = self.details.smooth(g, look.relief)
+        folds = self.details.folds(g, look.relief, expression or {})
+        tone, flush, shade = self._pigments(g, look)
+        # Folds are shaded a little: light is lost in them, and skin gathers colour there.
+        shade += np.float32(0.10 + 0.10 * look.age) * np.minimum(folds, 0)
+        relief += folds
+        self._spots(g, look, tone, flush, relief)
 
-        picture = self.palette(tone, flush)
+        tint = (1 + 0.012 * look.warmth, 1.0, 1 - 0.06 * look.warmth)
+        picture = self.palette(tone.reshape(-1), flush.reshape(-1), tint)
         shade *= np.float32(1 / 2.3)  # on encoded values
-        np.exp(shade, out=shade)
-        tint = np.array([1 + 0.012 * look.warmth, 1.0, 1 - 0.06 * look.warmth], np.float32)
-        picture *= shade[..., None] * tint
-        flat, height = picture.reshape(-1, 3), relief.reshape(-1)
-        self.paint.lips_and_lids(flat, look)
-        self.paint.make_up(g, flat, look)
-        self.paint.scalp(g, flat, look)
-        self.paint.beard(g, flat, height, look)
-        self.paint.brows(g, flat, height, look)
+        picture *= np.exp(shade, out=shade).reshape(-1)
+        height = relief.reshape(-1)
+        self.paint.lips_and_lids(picture, look)
+        self.paint.make_up(g, picture, look)
+        self.paint.scalp(g, picture, look)
+        self.paint.beard(g, picture, height, look)
+        self.paint.brows(g, picture, height, look)
 
         texture = np.full((size, size, 4), 255, np.uint8)
-        np.clip(picture, 0, 1, out=picture)
         picture *= 255
-        picture += 0.5
-        texture[..., :3] = picture
+        np.clip(picture, 0, 255, out=picture)
+        for channel, values in enumerate(picture.astype(np.uint8)):
+            texture[..., channel] = values.reshape(size, size)
         return Material(
             texture,
             relief,
             specular=float(0.028 + 0.03 * look.oil),
-            roughness=float(0.62 - 0.3 * look.oil),
+            roughness=float(0.68 - 0.26 * look.oil),
         )
 
-    def noise_free(self, relief: Map) -> Map:
-        return np.zeros_like(relief)
+    def _pigments(self, g: np.random.Generator, look: Look) -> tuple[Map, Map, Map]:
+        """Tone, flush and shade (S, S)."""
+        textured = look.base >= 0
+        even = 1 - 0.65 * look.foundation
+        # A texture brings its own differences between regions; a few are added.
+        amount = np.float32(look.regional * even * (0.35 if textured else 1.0))
+        tone, flush = (weights @ self._differences for weights in _weights(look) * amount)
+        shape = (self.skin.size, self.skin.size)
+        tone, flush = tone.reshape(shape), flush.reshape(shape)
+        tone += np.float32(look.tone)
+        flush += np.float32(look.flush)
+        if textured:
+            parts = self.textures[look.base].unpacked(look.contrast * (1 - look.blend))
+            if look.other >= 0 and look.blend:
+                parts += self.textures[look.other].unpacked(look.contrast * look.blend)
+            tone += parts[0]
+            flush += parts[1]
+            shade = parts[2]
+        else:
+            shade = self.noise.add(g, 2.4, 0.025, np.zeros(shape, np.float32))
+        uneven = look.mottling * even * (0.6 if textured else 1.0)
+        self.noise.add(g, 25.0, 0.018 * uneven, tone)
+        self.noise.add(g, 4.0, 0.010 * uneven, tone)
+        self.noise.add(g, 13.0, 0.022 * uneven, flush)
+        self.noise.add(g, 4.0, 0.018 * uneven, flush)
+        self._marks(g, look, even, tone.reshape(-1), flush.reshape(-1))
+        return tone, flush, shade
+
+    def _marks(
+        self, g: np.random.Generator, look: Look, even: float, tone: Map, flush: Map
+    ) -> None:
+        """Freckles, age spots and broken capillaries, added to flat tone and flush."""
+        index = self._face
+        if look.freckles:
+            field = 0.75 * self.noise.draw(g, 2.4, index) + 0.5 * self.noise.draw(g, 4.0, index)
+            dots = np.clip(1.6 * (field - (1.9 - 1.2 * look.freckles)), 0, 1) * self._sunny
+            tone[index] += dots * np.float32((0.10 + 0.10 * look.freckles) * even)
+        if look.age_spots:
+            field = 0.8 * self.noise.draw(g, 7.0, index) + 0.4 * self.noise.draw(g, 4.0, index)
+            dots = np.clip(1.8 * (field - (2.1 - 0.7 * look.age_spots)), 0, 1) * self._sunny
+            tone[index] += dots * np.float32(0.13 * even)
+        if look.veins:
+            field = self.noise.draw(g, 7.0, index) + 0.4 * self.noise.draw(g, 2.4, index)
+            threads = np.exp(-((field / 0.16) ** 2)) * self._ruddy
+            flush[index] += threads * np.float32(0.13 * look.veins * even)
+
+    def _spots(
+        self, g: np.random.Generator, look: Look, tone: Map, flush: Map, relief: Map
+    ) -> None:
+        """Moles, blemishes and scars: each has its place, size and height."""
+        for kind in ("mole",) * look.moles + ("blemish",) * look.blemishes + ("scar",) * look.scars:
+            where, size, strong, high = g.uniform(size=4)
+            texel = self._face[min(np.searchsorted(self._chance, where), len(self._face) - 1)]
+            place = window(self.skin, texel, 4.0 if kind != "scar" else 14.0)
+            here = place.rows, place.columns
+            if kind == "mole":
+                dot = spot(place, 0.7 + 1.3 * size**3)
+                tone[here] += np.float32(0.18 + 0.3 * strong) * dot
+                relief[here] += np.float32(0.7 * high**3) * dot
+            elif kind == "blemish":
+                dot = spot(place, 1.2 + 1.3 * size)
+                flush[here] += np.float32((0.06 + 0.18 * strong) * (1 - look.foundation)) * dot
+                relief[here] += np.float32(0.1 + 0.35 * high) * dot
+            else:
+                turn = g.normal(size=3).astype(np.float32)
+                turn -= (turn @ (n := self.skin.normal.reshape(-1, 3)[texel])) * n
+                line = scar(place, turn / np.linalg.norm(turn), 6 + 14 * size, 0.7 + 0.5 * strong)
+                flush[here] += np.float32(0.12 * strong - 0.08) * line
+                tone[here] -= np.float32(0.05) * line
+                relief[here] += np.float32(0.5 * high - 0.4) * line
+
+
+def _weights(look: Look) -> Map:
+    """(2, R + 1): how much each region, and the sun, add to tone and to flush."""
+    ruddy, dark = look.ruddy, look.dark_circles
+    # The lips of dark skin hold less melanin than the skin round them, those of fair skin more.
+    lips = 0.10 * (look.lip_tone - 0.3) - 0.16 * look.lip_tone * max(look.tone - 0.5, 0)
+    of = {
+        "cheeks": (0.0, 0.02 + 0.11 * ruddy),
+        "nose": (0.01, 0.03 + 0.10 * ruddy),
+        "ears": (0.0, 0.04 + 0.09 * ruddy),
+        "chin": (0.0, 0.02 + 0.03 * ruddy),
+        "forehead": (-0.01, -0.04),
+        "eye_socket": (0.015 + 0.03 * dark, 0.02),
+        "under_eye": (0.07 * dark, 0.02 + 0.06 * dark),
+        "lid": (0.03 * dark, 0.05),
+        "lid_edge": (0.02, 0.12),
+        "nostrils": (0.35, 0.10),
+        "perioral": (0.03, -0.01),
+        "neck": (-0.01 - 0.03 * look.sun, -0.03),
+        "lips": (lips, 0.13 + 0.17 * look.lip_flush),
+        "scalp": (-0.01, -0.02),
+    }
+    rows = [*(of[name] for name in _REGIONS), (0.09 * look.sun, 0.03 * look.sun)]
+    return np.array(rows, np.float32).T

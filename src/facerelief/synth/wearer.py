@@ -29,6 +29,7 @@ class Wearer:
     ears: BoolArray  # (V,)
     skin_triangles: IntArray  # (T, 3)
     bare_triangles: IntArray  # (T, 3) of the skin without the ears
+    ear_triangles: IntArray  # (T, 3)
     controls: IntArray  # (K,) vertices spread over the skin that expressions leave in place
     skull_centre: NDArray[np.float64]  # (3,) mm, on the mean head
 
@@ -71,6 +72,7 @@ def prepare(head: MorphableModel) -> Wearer:
         ears,
         skin_triangles,
         skin_triangles[~ears[skin_triangles].any(axis=1)],
+        skin_triangles[ears[skin_triangles].any(axis=1)],
         controls,
         centre,
     )

@@ -1,0 +1,167 @@
+"""Are rendered truths true, how many heads are rendered a second, and does memory stay flat?
+
+    FACERELIEF_DATA=... python benchmarks/render.py [--heads N] [--seconds S] [--memory N]
+
+Truth: every pixel's ray is cast into the same mesh by Embree (through trimesh), which shares no
+code with the rasteriser. Normals are compared a pixel away from outlines and from borders between
+parts; a landmark is compared with the place in the picture, between pixels, where the cast rays
+meet the surface nearest to its vertex.
+Speed and memory: `facerelief synth`'s own worker processes, everything on, 256 x 256.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from functools import partial
+from typing import Any
+
+import numpy as np
+import trimesh
+from numpy.typing import NDArray
+from rich.progress import track
+from scipy.ndimage import binary_erosion
+from tables import write
+
+from facerelief.cli.common import cores
+from facerelief.geometry.mesh import vertex_normals
+from facerelief.render.scene import render
+from facerelief.synth.assets import Assets
+from facerelief.synth.draw import Heads, SynthOptions
+from facerelief.synth.produce import produce
+from facerelief.synth.scene import FACE_KINDS, Rendering, Scene
+
+
+def main() -> None:
+    """Measure and write results/render.json and its table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--heads", type=int, default=40)
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--memory", type=int, default=0, help="samples to watch the memory over")
+    arguments = parser.parse_args()
+    assets = Assets.find()
+    result: dict[str, Any] = {"truth": truth(assets, arguments.heads)}
+    result["speed"] = speed(assets, arguments.seconds)
+    if arguments.memory:
+        result["memory"] = memory(assets, arguments.memory)
+    write("render", result)
+
+
+def truth(assets: Assets, count: int) -> dict[str, Any]:
+    """Share of pixels within half a degree of the cast normals, and landmarks' distances."""
+    heads = Heads(assets, SynthOptions(displacement=False, occluders=False), seed=1)
+    within: list[NDArray[np.bool_]] = []
+    distances: list[NDArray[np.floating]] = []
+    for index in track(range(count), "casting rays"):
+        scene = heads.scene(index)
+        made = render(scene)
+        normals, points, interior = cast(scene)
+        compared = interior & made.mask
+        off = np.degrees(np.arccos((normals * made.normals_smooth).sum(-1).clip(-1, 1)))
+        within.append((off < 0.5)[compared])
+        distances.append(landmark_distances(scene, made, points, compared))
+    landmarks = np.concatenate(distances)
+    return {
+        "heads": count,
+        "pixels": int(sum(map(len, within))),
+        "within_half_a_degree": float(np.concatenate(within).mean()),
+        "landmarks": len(landmarks),
+        "landmark_mean_pixels": float(landmarks.mean()),
+        "landmark_99th_pixels": float(np.quantile(landmarks, 0.99)),
+        "landmarks_within_a_quarter": float((landmarks < 0.25).mean()),
+    }
+
+
+def cast(scene: Scene) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Normals and points (H, W, 3) in camera space that rays through the pixels meet, and where
+    they meet one part with all of their neighbours."""
+    parts = [part for part in scene.parts if part.kind in FACE_KINDS]
+    starts = np.cumsum([0, *(len(part.vertices) for part in parts)])
+    moved = [p.vertices @ scene.rotation.T.astype(float) + scene.translation for p in parts]
+    vertices = np.concatenate(moved)
+    triangles = np.concatenate([p.triangles + s for p, s in zip(parts, starts, strict=False)])
+    kinds = np.repeat(np.arange(len(parts)), [len(part.triangles) for part in parts])
+    normals = np.concatenate(
+        [vertex_normals(v, p.triangles) for v, p in zip(moved, parts, strict=True)]
+    )
+    mesh = trimesh.Trimesh(vertices, triangles, process=False)
+    steps = np.arange(scene.size) + 0.5
+    x, y = np.meshgrid(steps, steps)
+    towards = scene.camera.unproject(np.stack([x, y, np.full_like(x, -1.0)], -1)).reshape(-1, 3)
+    points, rays, hit = mesh.ray.intersects_location(
+        np.zeros_like(towards), towards, multiple_hits=False
+    )
+    shares = trimesh.triangles.points_to_barycentric(vertices[triangles[hit]], points)
+    met = np.einsum("pc,pck->pk", shares, normals[triangles[hit]])
+    met /= np.linalg.norm(met, axis=1, keepdims=True)
+    shape = (scene.size, scene.size)
+    full = np.zeros((scene.size**2, 7))
+    full[rays] = np.concatenate([met, points, kinds[hit][:, None] + 1.0], 1)
+    part = full[:, 6].reshape(shape)
+    interior = np.zeros(shape, bool)
+    for kind in range(1, len(parts) + 1):
+        interior |= binary_erosion(part == kind)
+    return full[:, :3].reshape(*shape, 3), full[:, 3:6].reshape(*shape, 3), interior
+
+
+def landmark_distances(
+    scene: Scene, made: Rendering, points: NDArray[np.float64], interior: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """(L,) pixels between the landmarks and where the cast surface has them."""
+    camera = scene.landmarks @ scene.rotation.T.astype(float) + scene.translation
+    found = []
+    for landmark, pixel, seen in zip(camera, made.landmarks, made.landmarks_visible, strict=True):
+        column, row = (pixel - 0.5).round().astype(int)
+        around = np.s_[row - 1 : row + 2, column - 1 : column + 2]
+        if not seen or interior[around].shape != (3, 3) or not interior[around].all():
+            continue
+        patch = points[around]
+        if np.ptp(patch[..., 2]) > 6:  # mm: an outline passes
+            continue
+        # The surface about the pixel as a plane: how points move with column and row.
+        to_right, down = (patch[1, 2] - patch[1, 0]) / 2, (patch[2, 1] - patch[0, 1]) / 2
+        move, *_ = np.linalg.lstsq(
+            np.stack([to_right, down], 1), landmark - patch[1, 1], rcond=None
+        )
+        found.append(np.linalg.norm(np.array([column, row]) + 0.5 + move - pixel))
+    return np.array(found)
+
+
+def speed(assets: Assets, seconds: float) -> dict[str, Any]:
+    """Samples a second of the worker processes, their start not counted."""
+    samples = produce(partial(_drawing, assets), range(1_000_000), cores())
+    for _ in range(4 * cores()):
+        next(samples)
+    began, count = time.perf_counter(), 0
+    while time.perf_counter() - began < seconds:
+        next(samples)
+        count += 1
+    elapsed = time.perf_counter() - began
+    samples.close()  # type: ignore[attr-defined]
+    return {"cores": cores(), "samples": count, "samples_a_second": count / elapsed}
+
+
+def memory(assets: Assets, count: int) -> dict[str, Any]:
+    """Resident MB of one process after each tenth of `count` samples."""
+    draw = _drawing(assets)
+    resident = []
+    for index in track(range(count), "watching memory"):
+        draw(index)
+        if (index + 1) % (count // 10) == 0:
+            resident.append(_resident())
+    return {"samples": count, "megabytes": resident}
+
+
+def _drawing(assets: Assets) -> Any:
+    heads = Heads(assets, SynthOptions(), seed=2)
+    return lambda index: render(heads.scene(index))
+
+
+def _resident() -> float:
+    with open("/proc/self/status") as file:
+        line = next(line for line in file if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+if __name__ == "__main__":
+    main()
