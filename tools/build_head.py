@@ -15,6 +15,7 @@ import head_landmarks
 import head_regions
 import head_shape
 import head_topology
+import head_unwrap
 import makehuman
 import numpy as np
 
@@ -46,11 +47,12 @@ def build(samples: int, components: int, seed: int, data: Path) -> dict[str, np.
         head_regions.ear_vertices(topology),
         head_landmarks.positions(mean, topology.quads, landmarks),
     )
+    uv, uv_quads = head_unwrap.layout(topology, mean, regions)
     return {
         "mean": mean.astype(np.float32),
         "quads": topology.quads.astype(np.int16),
-        "uv": topology.uv.astype(np.float32),
-        "uv_quads": topology.uv_quads.astype(np.int16),
+        "uv": uv.astype(np.float32),
+        "uv_quads": uv_quads.astype(np.int16),
         "uv_makehuman": topology.uv.astype(np.float32),
         "uv_makehuman_quads": topology.uv_quads.astype(np.int16),
         "makehuman_vertices": topology.vertices.astype(np.int32),

@@ -6,6 +6,7 @@ import makehuman
 import numpy as np
 from head_topology import LASHES, Topology
 
+from facerelief.geometry.mesh import face_normals
 from facerelief.geometry.raster import rasterise
 
 # Of the vertical axis that azimuths are measured about, mm from the point between the eyes.
@@ -13,7 +14,10 @@ AXIS_Z = -80.0
 
 
 def seen(topology: Topology, points: np.ndarray) -> np.ndarray:
-    """(Q,) quads of `points` (V, 3) mm that some direction shows, all parts hiding each other."""
+    """(Q,) quads of `points` (V, 3) mm that some direction shows from outside.
+
+    All parts hide each other; from below one looks into the hollow neck, at backs of quads.
+    """
     triangles = np.concatenate([topology.quads[:, [0, 1, 2]], topology.quads[:, [0, 2, 3]]])
     result = np.zeros(len(topology.quads), bool)
     for pitch in np.radians((-40, 0, 40)):
@@ -24,8 +28,9 @@ def seen(topology: Topology, points: np.ndarray) -> np.ndarray:
             nod = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
             camera = points @ (nod @ turn).T
             pixels = np.stack([350 + 2 * camera[:, 0], 400 - 2 * camera[:, 1], camera[:, 2]], 1)
-            triangle = rasterise(pixels, triangles, (800, 700)).triangle
-            result[triangle[triangle >= 0] % len(topology.quads)] = True
+            triangle = np.unique(rasterise(pixels, triangles, (800, 700)).triangle)[1:]
+            front = face_normals(camera, triangles[triangle])[:, 2] > 0
+            result[triangle[front] % len(topology.quads)] = True
     return result
 
 
@@ -69,17 +74,19 @@ def regions(
     hairline = np.array([[0.97, 32], [0.75, 54], [0.4, 66], [0, 70]]) * [jaw[-1, 0], 1]
     contour = np.concatenate([[[-1, jaw[0, 1]]], jaw, hairline, [[-1, 70]]])
     face = _contains(contour, unrolled(mean)) & outer & ~ears & (z > AXIS_Z)
+    face &= (z > mark[54, 2] - 4) | ~(np.hypot(x / 30, (y - mark[62, 1]) / 25) < 1)  # no gums
     result["face"] = face
     result["ears"] = ears & skin
 
-    lip = inside(np.concatenate([mark[51:58], mark[[57]] * [0, 1, 1] - [1, 0, 0],
+    lip_outline = inside(np.concatenate([mark[51:58], mark[[57]] * [0, 1, 1] - [1, 0, 0],
                                  mark[[51]] * [0, 1, 1] - [1, 0, 0]]))  # fmt: skip
-    lip &= outer_opened & skin & (z > mark[62, 2] - 14) & (side < mark[54, 0] + 0.5)
+    lip = lip_outline & outer_opened & skin & (z > mark[62, 2] - 14)
     lower = jaw_open[:, 1] < jaw_open[_nearest(mean, mark[57]), 1] / 2
     result["lips_upper"], result["lips_lower"] = lip & ~lower, lip & lower
-    middle = (mark[33, 1] - 2 > y) & (y > mark[8, 1]) & (side < 1.3 * mark[54, 0])
-    result["mouth_inside"] = hidden & middle & ~lip
     result["nostrils"] = hidden & (side < 25) & (y > mark[33, 1] - 2) & (y < -12) & (z > -5)
+    around = (side < 50) & (y < -15) & (y > mark[8, 1] - 10) & (z > -100)
+    behind = lip_outline & (z < mark[54, 2] - 4) & (z > -100)  # seen between the lips
+    result["mouth_inside"] = (hidden & around & ~result["nostrils"] | skin & behind) & ~lip
 
     centre = mark[42:48].mean(0)
     half = (mark[45, 0] - mark[42, 0]) / 2
@@ -87,7 +94,7 @@ def regions(
     result["eyelids"] = face & (from_eye < 1)
     result["eye_sockets"] = hidden & (np.hypot(side - centre[0], y - centre[1]) < 1.6 * half)
     result["eye_sockets"] &= z > -45
-    brow = _distance_to_line(np.c_[side, y], mark[22:27, :2]) < 5.5
+    brow = _distance_to_line(np.c_[side, y], mark[22:27, :2]) < 7
     result["brow_left"], result["brow_right"] = face & brow & (x > 0), face & brow & (x < 0)
 
     alar = mark[35]
@@ -104,7 +111,10 @@ def regions(
     named = ("eyelids", "brow_left", "brow_right", "nose", "forehead", "chin", "jaw",
              "lips_upper", "lips_lower")  # fmt: skip
     rest = face & ~np.any([result[name] for name in named], axis=0)
-    result["cheeks"] = rest & (side > 6) & (y < mark[42, 1] - 4)
+    glabella = rest & (y > mark[27, 1] - 4) & (side < mark[43, 0])
+    result["forehead"] |= glabella
+    result["philtrum"] = rest & (side < mark[52, 0] + 3) & (y < mark[33, 1] + 2)
+    result["cheeks"] = rest & ~glabella & ~result["philtrum"]
     rest = outer & ~face & ~ears & ~lip & ~result["nostrils"]
     above = y > mark[14, 1] - 15
     result["scalp"] = rest & above & ((z < mark[15, 2] + 5) | (y > 0))

@@ -8,8 +8,11 @@ from head_topology import LEFT_EYE_JOINT, MM, RIGHT_EYE_JOINT, Topology
 
 # Standard deviations of local sliders, whose ends at -1 and 1 are caricatures, by how their names
 # begin; the first that fits counts.
-SPREADS = {"head-scale": 0.15, "head-back": 0.15, "head-age": 0.25, "head-fat": 0.2, "head-": 0.12,
-           "ear-shape": 0.1, "ear": 0.16, "neck": 0.2, "measure": 0.1, "forehead": 0.2, "nose": 0.19, "mouth": 0.2, "": 0.25}
+SPREADS = {
+    "head-scale": 0.15, "head-back": 0.15, "head-age": 0.25, "head-fat": 0.2, "head-": 0.12,
+    "ear-shape": 0.1, "ear": 0.16, "neck": 0.2, "measure": 0.1, "forehead": 0.2,
+    "nose": 0.19, "mouth": 0.2, "": 0.25,
+}  # fmt: skip
 # Of the difference between the same slider left and right.
 ASYMMETRY = 0.06
 

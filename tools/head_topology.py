@@ -30,7 +30,7 @@ class Topology:
 
 
 def cut_level(points: np.ndarray) -> np.ndarray:
-    """Hundredths of a unit above the cut, which runs below the collar bones and up over the shoulders."""
+    """Above the cut, hundredths of a unit: below the collar bones and up over the shoulders."""
     x, y, z = np.moveaxis(points * 100, -1, 0)
     return y - (566 + 0.6 * np.maximum(np.abs(x) - 50, 0) - 0.3 * (z - 20))
 

@@ -13,13 +13,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from head_topology import Topology
 from scipy import sparse
 from scipy.sparse.linalg import factorized, spsolve
 
-STRIP = 0.07  # of the square, at the bottom: eyes, teeth and tongue
+STRIP = 0.055  # of the square, at the bottom: eyes, teeth and tongue
 # Wanted scales, relative to the face; where regions meet they are smoothed.
-SCALES = {"ears": 0.55, "scalp": 0.3, "neck": 0.3, "eye_sockets": 0.25, "mouth_inside": 0.2,
+SCALES = {"scalp": 0.1, "neck": 0.1, "ears": 0.3, "eye_sockets": 0.25, "mouth_inside": 0.1,
           "nostrils": 0.35, "face": 1.0}  # fmt: skip
+ELSEWHERE = 0.5
+GAP = 0.008  # between islands
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +34,36 @@ class Disk:
     mirror: np.ndarray  # (U,) its own mirrored vertex
     seam: np.ndarray  # (S, 2) vertices left and right of the cut, from the neck up; the last equal
     border: np.ndarray  # (B,) the neck's border, from the right end of the seam to the left
+
+
+def layout(
+    topology: Topology, mean: np.ndarray, regions: dict[str, np.ndarray], iterations: int = 60
+) -> tuple[np.ndarray, np.ndarray]:
+    """Texture coordinates (U, 2) in [0, 1], v upwards, and quads (Q, 4) into them.
+
+    Eyes, teeth and tongue keep MakeHuman's own little layouts, in a row at the bottom.
+    """
+    skin = topology.groups == 0
+    disk = cut_open(topology.quads[skin], mean, topology.symmetry)
+    wanted = np.full(len(mean), np.log(ELSEWHERE))
+    for name, value in SCALES.items():
+        wanted[regions[name]] = np.log(value)
+    average = _average(topology.quads[skin], len(mean))
+    for _ in range(4):
+        wanted = (wanted + average @ wanted) / 2
+    parts = [unwrap(disk, mean, np.exp(wanted)[disk.vertices], iterations)]
+    quads = np.zeros_like(topology.quads)
+    quads[skin] = disk.quads
+    count, left = len(parts[0]), GAP
+    for group in range(1, topology.groups.max() + 1):
+        here = topology.groups == group
+        used, numbered = np.unique(topology.uv_quads[here], return_inverse=True)
+        island = topology.uv[used] - topology.uv[used].min(axis=0)
+        island *= (STRIP - 2 * GAP) / island[:, 1].max()
+        parts.append(island + np.array([left, GAP]))
+        quads[here] = numbered.reshape(-1, 4) + count
+        count, left = count + len(used), left + island[:, 0].max() + GAP
+    return np.concatenate(parts), quads
 
 
 def cut_open(quads: np.ndarray, mean: np.ndarray, symmetry: np.ndarray) -> Disk:
@@ -62,9 +95,7 @@ def cut_open(quads: np.ndarray, mean: np.ndarray, symmetry: np.ndarray) -> Disk:
     pairs = np.stack([number[seam], number[doubled[seam]]], axis=1)
     loop = _walk(unique[count == 1], int(start), mean)
     border = np.concatenate([number[loop], pairs[:1, 1]])[::-1]
-    return Disk(
-        numbered.reshape(quads.shape), original[used], number[partner[used]], pairs, border
-    )
+    return Disk(numbered.reshape(quads.shape), original[used], number[partner[used]], pairs, border)
 
 
 def _walk(edges: np.ndarray, start: int, mean: np.ndarray) -> list[int]:
@@ -154,23 +185,33 @@ def _start(disk: Disk, points: np.ndarray, scale: np.ndarray) -> tuple[np.ndarra
     uv = np.where(np.isnan(uv), np.nan, (uv + (uv[disk.mirror] * [-1, 1] + [1, 0])) / 2)
     on_border = ~np.isnan(uv[:, 0])
 
+    # A vertex of one quad would make that quad a triangle if it had to stay on the line.
+    alone = np.bincount(disk.quads.ravel(), minlength=len(points))[disk.border] == 1
+    alone[[0, -1]] = False
+    uv[disk.border[alone], 1] -= 0.2 / len(disk.border)
     fixed = np.zeros(uv.shape, bool)
-    fixed[disk.border, 1] = True
+    fixed[disk.border[~alone], 1] = True
     fixed[disk.seam[: corner + 1], 0] = True
     fixed[disk.seam[corner:], 1] = True
     fixed[disk.seam[[0, -1]]] = True
 
-    count = len(points)
-    a = disk.quads.ravel()
-    b = np.roll(disk.quads, -1, axis=1).ravel()
-    adjacency = sparse.csr_array((np.ones(len(a)), (a, b)), shape=(count, count))
-    adjacency = ((adjacency + adjacency.T) > 0).astype(float)
-    laplacian = sparse.csc_array(sparse.diags_array(adjacency.sum(axis=1)) - adjacency)
+    average = _average(disk.quads, len(points))
+    laplacian = sparse.csc_array(sparse.eye_array(len(points)) - average)
     inner = ~on_border
     solve = factorized(sparse.csc_array(laplacian[inner][:, inner]))
     known = laplacian[inner][:, on_border] @ uv[on_border]
     uv[inner] = -np.stack([solve(known[:, i]) for i in (0, 1)], axis=1)
     return uv, fixed
+
+
+def _average(quads: np.ndarray, count: int) -> sparse.csr_array:
+    """(count, count): every vertex's mean over its neighbours along edges."""
+    a, b = quads.ravel(), np.roll(quads, -1, axis=1).ravel()
+    adjacency = sparse.csr_array((np.ones(len(a)), (a, b)), shape=(count, count))
+    adjacency = ((adjacency + adjacency.T) > 0).astype(float)
+    return sparse.csr_array(
+        sparse.diags_array(1 / np.maximum(adjacency.sum(axis=1), 1)) @ adjacency
+    )
 
 
 def _corner_triangles(

@@ -71,10 +71,10 @@ def base_mesh() -> BaseMesh:
 
 def target(path: Path, vertices: np.ndarray) -> np.ndarray:
     """Offsets (V, 3) of one target file at `vertices` (V,) of the base mesh."""
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
+    content = path.read_bytes()
+    text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+    rows = [line.split() for line in text.splitlines() if line[:1].isdigit()]
     full = np.zeros((VERTICES, 3))
-    with opened as file:
-        rows = [line.split() for line in file if line[0].isdigit()]
     if rows:  # some say that nothing moves
         table = np.array(rows, float)
         full[table[:, 0].astype(int)] = table[:, 1:4]

@@ -19,8 +19,15 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from facerelief.apps.encode import to_png
-from facerelief.geometry.normals import normalise
-from facerelief.synth.sample_files import FILES, SampleError, from_files, from_png, to_files
+from facerelief.geometry.normals import decode, normalise
+from facerelief.synth.sample_files import (
+    FILES,
+    SampleError,
+    from_files,
+    from_png,
+    to_files,
+    to_normals,
+)
 from facerelief.synth.shards import SampleFolders, ShardReader, TarShards
 from rendered_spheres import sphere
 
@@ -96,6 +103,14 @@ def test_png_reader_undoes_the_writer(pixels: np.ndarray) -> None:
     found = from_png(to_png(pixels))
     assert found.dtype == pixels.dtype
     np.testing.assert_array_equal(found, pixels)
+
+
+@given(arrays.arrays(np.uint16, (3, 4, 3)), st.integers(0, 3))
+@settings(max_examples=60, deadline=None)
+def test_quick_normals_are_those_of_the_general_decoder(pixels: np.ndarray, grey: int) -> None:
+    pixels[:grey] = 32768
+    np.testing.assert_allclose(to_normals(pixels), decode(pixels), atol=1e-6)
+    assert (to_normals(pixels)[:grey] == 0).all()
 
 
 def test_the_pngs_open_in_other_programs() -> None:

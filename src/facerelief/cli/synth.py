@@ -172,8 +172,8 @@ def _run(action: Any, *arguments: Any) -> None:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         fail(f"{where}{error.strerror or error}{again}", code=1)
-    except WorkerError as error:
-        fail(f"{error}{again}", code=1)
+    except (WorkerError, MemoryError) as error:
+        fail(f"{error or 'out of memory'}{again}", code=1)
     except (AssetError, SampleError) as error:
         fail(str(error), code=1)
     except KeyboardInterrupt:

@@ -20,7 +20,7 @@ from facerelief.geometry.subdivision import Subdivision, catmull_clark
 _ROUND = ("eye_left", "eye_right")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class BuiltinHead(MorphableModel):
     """A `MorphableModel` that also knows MakeHuman's and MediaPipe's numbering.
 
@@ -28,15 +28,13 @@ class BuiltinHead(MorphableModel):
     MakeHuman's eyelash meshes hang on them.
     """
 
-    quads: NDArray[np.int32] = None  # type: ignore[assignment]  # (Q, 4)
-    uv_makehuman: NDArray[np.float32] = None  # type: ignore[assignment]  # (U', 2) MakeHuman's
-    uv_makehuman_triangles: NDArray[np.int32] = None  # type: ignore[assignment]  # (T, 3)
-    makehuman_vertices: NDArray[np.int32] = None  # type: ignore[assignment]
-    # (V,) vertex of MakeHuman's base.obj (19158), -1 for one that subdivision made
-    eye_centres: NDArray[np.float32] = None  # type: ignore[assignment]
-    # (2, 3) mm of the mean, the left eye's first
-    facemesh_triangles: NDArray[np.int32] | None = None  # (478,) triangle of MediaPipe's points
-    facemesh_barycentrics: NDArray[np.float32] | None = None  # (478, 3)
+    quads: NDArray[np.int32]  # (Q, 4)
+    uv_makehuman: NDArray[np.float32]  # (U', 2) in [0, 1], v upwards: the layout of its skins
+    uv_makehuman_triangles: NDArray[np.int32]  # (T, 3) into uv_makehuman
+    makehuman_vertices: NDArray[np.int32]  # (V,) of its base.obj; -1 for those between them
+    eye_centres: NDArray[np.float32]  # (2, 3) mm of the mean, the left eye's first
+    facemesh_triangles: NDArray[np.int32]  # (478,) triangle of each of MediaPipe's points
+    facemesh_barycentrics: NDArray[np.float32]  # (478, 3) weights of its corners
 
 
 @lru_cache(maxsize=4)
@@ -63,7 +61,8 @@ def builtin_head(subdivisions: int = 1) -> BuiltinHead:
     symmetry = data["symmetry"].astype(np.int32)
     makehuman = data["makehuman_vertices"]
     layouts = {
-        name: (data[name], data[f"{name}_quads"].astype(np.int32)) for name in ("uv", "uv_makehuman")
+        name: (data[name], data[f"{name}_quads"].astype(np.int32))
+        for name in ("uv", "uv_makehuman")
     }
     marks = [
         (data[f"{name}_quads"].astype(np.int64), data[f"{name}_st"])

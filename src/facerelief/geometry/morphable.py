@@ -35,6 +35,10 @@ class MorphableModel:
     regions: dict[str, BoolArray] = field(default_factory=dict)  # name -> (V,) vertices
     symmetry: NDArray[np.int32] | None = None  # (V,) the mirrored vertex of each
 
+    def __post_init__(self) -> None:
+        for name in ("identity", "expression"):  # whose products with weights must not copy them
+            object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name)))
+
     def vertices(
         self, identity: ArrayLike | None = None, expression: ArrayLike | None = None
     ) -> NDArray[np.float32]:
@@ -54,7 +58,9 @@ class MorphableModel:
             count = weights.shape[-1]
             if count > len(basis):
                 raise ValueError(f"{self.name} has {len(basis)} {name} coefficients, got {count}")
-            result = result + np.tensordot(weights, basis[:count], axes=1)
+            # As one matrix product of a view: `tensordot` would copy the basis.
+            moved = weights @ basis[:count].reshape(count, -1)
+            result = result + moved.reshape(*weights.shape[:-1], *self.mean.shape)
         return result
 
     def expression_weights(self, **weights: float) -> NDArray[np.float32]:

@@ -21,15 +21,15 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
 
+from facerelief.geometry.closest import Closest, ClosestPoints
 from facerelief.geometry.mesh import face_normals, vertex_normals
+from facerelief.geometry.raster import rasterise
 
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.integer[Any]]
 BoolArray = NDArray[np.bool_]
-
-#: Triangles that are tried for each point, by the distance of their centres.
-_CANDIDATES = 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,16 +40,6 @@ class Surface:
     triangles: IntArray  # (T, 3) counter-clockwise seen from outside
     landmarks: IntArray  # (L,) vertices; the same points on both surfaces
     usable: BoolArray | None = None  # (V,) False where nothing may be matched; None is all
-
-
-@dataclass(frozen=True, eq=False)
-class Closest:
-    """Points on a surface."""
-
-    points: FloatArray  # (N, 3)
-    distance: FloatArray  # (N,) inf where no triangle was allowed
-    triangle: IntArray  # (N,) row of the triangles
-    barycentrics: FloatArray  # (N, 3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,81 +69,6 @@ def similarity(source: ArrayLike, target: ArrayLike) -> tuple[float, FloatArray,
     rotation = (u * proper) @ vt
     scale = float((s * proper).sum() / ((a - centre_a) ** 2).sum())
     return scale, rotation, centre_b - scale * rotation @ centre_a
-
-
-class ClosestPoints:
-    """Nearest points of a mesh, searched many times.
-
-    Of each point, the 24 triangles with the nearest centres are tried: exact where triangles are
-    of similar size nearby, as templates' are.
-    """
-
-    def __init__(self, vertices: FloatArray, triangles: IntArray) -> None:
-        self.triangles = np.asarray(triangles)
-        self.corners = np.asarray(vertices, float)[self.triangles]
-        self.normals = face_normals(vertices, triangles)
-        centres = self.corners.mean(axis=1)
-        self.radius = np.linalg.norm(self.corners - centres[:, None], axis=-1).max(axis=1)
-        self.tree = cKDTree(centres)
-
-    def __call__(
-        self, points: ArrayLike, normals: FloatArray | None = None, compatible: float = 0.3
-    ) -> Closest:
-        """The nearest point to each point (N, 3).
-
-        Arguments:
-            normals: (N, 3) of the points; triangles whose normal has a cosine below `compatible`
-                to it are not allowed, which keeps lips, lids and nostrils apart.
-        """
-        p = np.asarray(points, float)
-        count = min(_CANDIDATES, len(self.triangles))
-        away, nearest = self.tree.query(p, k=count)
-        away, nearest = away.reshape(len(p), count), nearest.reshape(len(p), count)
-        best = Closest(p.copy(), np.full(len(p), np.inf), nearest[:, 0].copy(),
-                       np.full((len(p), 3), 1 / 3))  # fmt: skip
-        for k in range(count):
-            # No point of a triangle is nearer than its centre less its radius.
-            rows = np.flatnonzero(away[:, k] - self.radius[nearest[:, k]] < best.distance)
-            if normals is not None:
-                cosine = (normals[rows] * self.normals[nearest[rows, k]]).sum(axis=1)
-                rows = rows[cosine >= compatible]
-            candidate = nearest[rows, k]
-            weights = _closest_in_triangles(p[rows], self.corners[candidate])
-            found = np.einsum("nc,ncx->nx", weights, self.corners[candidate])
-            distance = np.linalg.norm(found - p[rows], axis=-1)
-            nearer = distance < best.distance[rows]
-            rows = rows[nearer]
-            best.points[rows], best.distance[rows] = found[nearer], distance[nearer]
-            best.triangle[rows], best.barycentrics[rows] = candidate[nearer], weights[nearer]
-        return best
-
-
-def _closest_in_triangles(points: FloatArray, corners: FloatArray) -> FloatArray:
-    """Barycentrics (..., 3) of the points of triangles (..., 3 corners, 3) nearest to points.
-
-    The foot on the plane where it is inside, else the best of the three edges.
-    """
-    a, b, c = corners[..., 0, :], corners[..., 1, :], corners[..., 2, :]
-    ab, ac, ap = b - a, c - a, points - a
-    d00, d01, d11 = ((ab * ab).sum(-1), (ab * ac).sum(-1), (ac * ac).sum(-1))
-    d20, d21 = (ap * ab).sum(-1), (ap * ac).sum(-1)
-    area = np.maximum(d00 * d11 - d01 * d01, 1e-30)
-    v, w = (d11 * d20 - d01 * d21) / area, (d00 * d21 - d01 * d20) / area
-    best = np.stack([1 - v - w, v, w], axis=-1)
-    outside = (best < 0).any(axis=-1)
-    shortest = np.where(outside, np.inf, 0)
-    for i, j in ((0, 1), (1, 2), (2, 0)):
-        edge = corners[..., j, :] - corners[..., i, :]
-        along = ((points - corners[..., i, :]) * edge).sum(-1)
-        t = np.clip(along / np.maximum((edge * edge).sum(-1), 1e-30), 0, 1)
-        foot = corners[..., i, :] + t[..., None] * edge
-        distance = ((points - foot) ** 2).sum(-1)
-        weights = np.zeros((*t.shape, 3))
-        weights[..., i], weights[..., j] = 1 - t, t
-        nearer = outside & (distance < shortest)
-        best = np.where(nearer[..., None], weights, best)
-        shortest = np.where(nearer, distance, shortest)
-    return best
 
 
 def laplacian(vertices: FloatArray, triangles: IntArray) -> tuple[sparse.csr_array, FloatArray]:
@@ -213,6 +128,27 @@ def border_vertices(triangles: IntArray, count: int) -> BoolArray:
     return mask
 
 
+def seen_from_outside(
+    vertices: FloatArray, triangles: IntArray, size: int = 256, yaws: int = 8
+) -> BoolArray:
+    """(V,) vertices of triangles whose front shows in some of `yaws` views by three around.
+
+    What does not, lies inside the mouth, the nostrils or the sockets.
+    """
+    centred = vertices - (vertices.max(axis=0) + vertices.min(axis=0)) / 2
+    scale = size / 2 / np.linalg.norm(centred, axis=1).max()
+    seen = np.zeros(len(vertices), bool)
+    for yaw in np.arange(yaws) * 360 / yaws:
+        for pitch in (-40, 0, 40):
+            turned = centred @ Rotation.from_euler("yx", (yaw, pitch), degrees=True).as_matrix().T
+            points = turned * [scale, -scale, scale] + [size / 2, size / 2, 0]
+            drawn = rasterise(points, triangles, (size, size))
+            front = np.unique(drawn.triangle[drawn.mask])
+            front = front[face_normals(turned, triangles[front])[:, 2] > 0]
+            seen[triangles[front].ravel()] = True
+    return seen
+
+
 def register(
     source: Surface,
     target: Surface,
@@ -257,10 +193,10 @@ def register(
             found, trusted = search(moved, limit)
             weight = np.where(trusted, area / (1 + (found.distance / limit) ** 2) ** 2, 0.0)
             # A landmark weighs as much as a patch of skin of the stiffness' wave length.
-            marked = np.bincount(marks, trust[used], minlength=len(start)) * (10 + hardness / 10)
+            marked = np.bincount(marks, trust[used], minlength=len(start)) * (1 + hardness / 10)
             aim = np.zeros_like(start)
             aim[trusted] = (weight[:, None] * (found.points - start))[trusted]
-            np.add.at(aim, marks, (trust[used] * (10 + hardness / 10))[:, None]
+            np.add.at(aim, marks, (trust[used] * (1 + hardness / 10))[:, None]
                       * (aims - start[marks]))  # fmt: skip
             system = hardness * plate + sparse.diags_array(weight + marked + 1e-6)
             moved = start + _solve(system, aim)
@@ -321,9 +257,13 @@ def in_space(points: FloatArray, known: BoolArray, fields: FloatArray) -> FloatA
     """
     result = np.array(fields, float)
     away, nearest = cKDTree(points[known]).query(points[~known], k=min(24, int(known.sum())))
-    weights = 1 / (np.atleast_2d(away) ** 2 + 1e-6)
+    weights = 1 / (away.reshape(len(away), -1) ** 2 + 1e-6)
     weights /= weights.sum(axis=1, keepdims=True)
-    result[:, ~known] = np.einsum("pk,npkx->npx", weights, result[:, known][:, nearest])
+    starts = np.arange(len(weights) + 1) * weights.shape[1]
+    spread = sparse.csr_array((weights.ravel(), nearest.ravel(), starts),
+                              shape=(len(weights), int(known.sum())))  # fmt: skip
+    for field in result:
+        field[~known] = spread @ field[known]
     return result
 
 
@@ -358,22 +298,31 @@ def extend(
 
 
 def transfer(
-    registration: Registration, vertices: FloatArray, triangles: IntArray, fields: ArrayLike
+    registration: Registration,
+    shape: FloatArray,
+    triangles: IntArray,
+    fields: ArrayLike,
+    through_space: bool,
 ) -> FloatArray:
     """Offsets (N, V', 3) of the target's vertices as offsets (N, V, 3) of the source's.
 
     Arguments:
-        vertices, triangles: of the source, registered (`registration.vertices`) or at rest: the
-            shape that the offsets are bent along where nothing was matched.
+        shape, triangles: of the source, (V, 3) and (T, 3); offsets are carried on along it where
+            nothing was matched.
+        through_space: True carries them on through space, as `register` does: right where all
+            that lies close together moves together, as for identities. False along the mesh
+            alone, for expressions, which open lips and lids.
     """
     given = np.asarray(fields)
-    result = np.zeros((len(given), len(registration.vertices), 3))
+    result = np.zeros((len(given), len(shape), 3))
     matched = registration.matched
     corners = registration.corners[matched]
     weights = registration.barycentrics[matched]
     for k in range(3):
         result[:, matched] += weights[:, k, None] * given[:, corners[:, k]]
-    return extend(vertices, triangles, matched, result)
+    if not through_space:
+        return extend(shape, triangles, matched, result)
+    return in_space(shape, matched, result)
 
 
 def follow(points: FloatArray, guide: FloatArray, fields: ArrayLike) -> FloatArray:

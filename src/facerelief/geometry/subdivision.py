@@ -109,9 +109,7 @@ def catmull_clark(quads: ArrayLike, count: int, *, linear: bool = False) -> Subd
     )
 
 
-def _rows(
-    columns: NDArray[np.int64], weights: NDArray[np.float64], count: int
-) -> sparse.csr_array:
+def _rows(columns: NDArray[np.int64], weights: NDArray[np.float64], count: int) -> sparse.csr_array:
     rows = np.repeat(np.arange(len(columns)), columns.shape[1])
     shape = (len(columns), count)
     return sparse.csr_array((weights.ravel(), (rows, columns.ravel())), shape=shape)

@@ -34,9 +34,10 @@ class Illumination:
     radii: Tensor  # (lamps,) degrees
     gloss: Tensor  # (1, 3, h, w) blurred radiance of the sky
 
-    def harmonics(self) -> Tensor:
-        """(9, 3) coefficients of the radiance, as `facerelief.geometry.light` has them."""
-        return sh_basis(self.directions).T @ self.colours
+    def harmonics(self, first: int | None = None) -> Tensor:
+        """(9, 3) coefficients of the radiance of the first lights, or of all, in the order and
+        scale of `facerelief.geometry.light`."""
+        return sh_basis(self.directions[:first]).T @ self.colours[:first]
 
 
 def illumination(lighting: Lighting, device: torch.device | str) -> Illumination:

@@ -196,7 +196,8 @@ def _lamp(lamp: Lamp) -> dict[str, Any]:
     radiance = colour / (np.pi * np.sin(radius) ** 2)
     return {
         "type": "disk",
-        "to_world": place @ mi.ScalarTransform4f().scale([_LAMP_DISTANCE * float(np.tan(radius))] * 3),
+        "to_world": place
+        @ mi.ScalarTransform4f().scale([_LAMP_DISTANCE * float(np.tan(radius))] * 3),
         "emitter": {"type": "area", "radiance": {"type": "rgb", "value": radiance.tolist()}},
     }
 

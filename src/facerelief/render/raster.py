@@ -109,8 +109,10 @@ def rasterise(
     seen, drawn = _visible(points.detach().double(), triangles, size, perspective, cull_back_faces)
 
     item, row, column = (seen >= 0).nonzero(as_tuple=True)
-    corners = points[item[:, None], triangles[seen[item, row, column]]].double()
-    share, depth = _on_surface(corners, column + 0.5, row + 0.5, perspective)
+    corners = points[item[:, None], triangles[seen[item, row, column]]].double().permute(2, 1, 0)
+    every = torch.arange(len(item), device=points.device)
+    edges = _edge_functions(corners, every, column + 0.5, row + 0.5)
+    share, depth = _on_surface(corners, every, edges, perspective)
     where = (item, row, column)
     shape = (batch, height, width)
     return Raster(
@@ -146,12 +148,13 @@ def fragments(
     corners = points.double()[triangles]
     found = []
     usable = _usable(corners, perspective, cull_back_faces=False)
+    planes = corners.permute(2, 1, 0).contiguous()
     for index, column, row in _pairs(corners, usable, height, width):
-        edges = _edge_functions(corners[index], column + 0.5, row + 0.5)
-        inside = ((edges >= 0).all(0) | (edges <= 0).all(0)) & (edges.sum(0) != 0)
-        index, column, row = index[inside], column[inside], row[inside]
-        share, depth = _on_surface(corners[index], column + 0.5, row + 0.5, perspective)
-        found.append((index, row * width + column, share.T, depth))
+        edges = _edge_functions(planes, index, column + 0.5, row + 0.5)
+        inside = _inside(edges)
+        index, pixel = index[inside], (row * width + column)[inside]
+        share, depth = _on_surface(planes, index, edges[:, inside], perspective)
+        found.append((index, pixel, share.T, depth))
     if not found:
         empty = torch.zeros(0, dtype=torch.int64, device=points.device)
         return Fragments(empty, empty, points.new_zeros(0, 3), points.new_zeros(0))
@@ -174,13 +177,13 @@ def _visible(
     drawn = _usable(corners, perspective, cull_back_faces)
     nearest = points.new_full((batch * height * width,), -torch.inf)
     seen = torch.full_like(nearest, -1, dtype=torch.int64)
+    planes = corners.permute(2, 1, 0).contiguous()
     for index, column, row in _pairs(corners, drawn, height, width):
-        edges = _edge_functions(corners[index], column + 0.5, row + 0.5)
-        area = edges[0] + edges[1] + edges[2]
-        inside = ((edges >= 0).all(0) | (edges <= 0).all(0)) & (area != 0)
+        edges = _edge_functions(planes, index, column + 0.5, row + 0.5)
+        inside = _inside(edges)
         index, row, column = index[inside], row[inside], column[inside]
         pixel = (index // count * height + row) * width + column
-        depth = _on_surface(corners[index], column + 0.5, row + 0.5, perspective)[1]
+        depth = _on_surface(planes, index, edges[:, inside], perspective)[1]
 
         # The nearest of this round, then the first in the list among equals.
         before = nearest.clone()
@@ -235,17 +238,28 @@ def _enumerate(values: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
     return owner, number
 
 
-def _edge_functions(corners: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """(3, P): twice the signed area that the pixel spans with the edge opposite each corner."""
-    dx, dy = corners[..., 0].T - x, corners[..., 1].T - y
+def _inside(edges: Tensor) -> Tensor:
+    """(P,) bool: pixels in a triangle that has an area, from its edge functions (3, P)."""
+    a, b, c = edges
+    front, back = (a >= 0) & (b >= 0) & (c >= 0), (a <= 0) & (b <= 0) & (c <= 0)
+    return (front | back) & (a + b + c != 0)
+
+
+def _edge_functions(corners: Tensor, index: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """(3, P): twice the signed area that the pixel spans with the edge opposite each corner.
+
+    `corners` (3 coordinates, 3 corners, N): planes are gathered several times faster than rows.
+    """
+    dx, dy = corners[0][:, index] - x, corners[1][:, index] - y
     return torch.stack([dx[i] * dy[j] - dy[i] * dx[j] for i, j in ((1, 2), (2, 0), (0, 1))])
 
 
-def _on_surface(corners: Tensor, x: Tensor, y: Tensor, perspective: bool) -> tuple[Tensor, Tensor]:
-    """Barycentrics (3, P) and depth (P,) where the ray of a pixel (P,) meets corners (P, 3, 3)."""
-    edges = _edge_functions(corners, x, y)
+def _on_surface(
+    corners: Tensor, index: Tensor, edges: Tensor, perspective: bool
+) -> tuple[Tensor, Tensor]:
+    """Barycentrics (3, P) and depth (P,) where the rays of the pixels with these `edges` meet."""
     share = edges / (edges[0] + edges[1] + edges[2])
-    z = corners[..., 2].T
+    z = corners[2][:, index]
     if perspective:
         share = share / z
         depth = 1 / (share[0] + share[1] + share[2])

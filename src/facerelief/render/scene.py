@@ -18,6 +18,7 @@ from facerelief.render import film
 from facerelief.render.illumination import Illumination, ggx, gloss_grid, illumination, schlick
 from facerelief.render.layers import draw_decals, draw_layers
 from facerelief.render.position_map import position_map
+from facerelief.render.shading import shade_sh
 from facerelief.render.shadows import DepthMaps
 from facerelief.render.surface import Surface, draw_surface, place
 from facerelief.synth.scene import DECAL_KINDS, FACE_KINDS, Rendering, Scene
@@ -82,18 +83,28 @@ def _light(
 ) -> tuple[Tensor, Tensor]:
     """Irradiance over pi (N, 3), and radiance of the gloss (N, 3)."""
     count = len(light.directions) - light.lamps
-    # The sky is soft: its shadows are found at the vertices and interpolated.
+    # The sky is soft: its shadows are found at the vertices and interpolated, and what the
+    # displacement adds is the ratio that it has without shadows.
     used, local = surface.corners.unique(return_inverse=True)
-    at_vertices = sky.visibility(surface.vertices[used], surface.normals[used]).T
-    seen = torch.einsum("nc,nck->nk", surface.weights, at_vertices[local])
+    normals = surface.normals[used]
+    seen = sky.visibility(surface.vertices[used], normals)  # (D, V)
+    cosine = (light.directions[:count] @ normals.T).clamp_min(0)
+    parts = [
+        (cosine * seen).T @ light.colours[:count],
+        (cosine * (1 - seen)).T @ light.colours[:count],
+    ]
+    at_vertices = torch.cat([*parts, seen.mean(0)[:, None]], 1)
+    direct, hidden, openness = torch.einsum(
+        "nc,nck->nk", surface.weights, at_vertices[local]
+    ).split([3, 3, 1], 1)
     blend = normalize(torch.lerp(surface.detail, surface.smooth, 0.3), dim=1)
-    cosine = (blend @ light.directions[:count].T).clamp_min(0)
-    direct = (cosine * seen) @ light.colours[:count]
-    hidden = (cosine * (1 - seen)) @ light.colours[:count]
-    total = direct + hidden * albedo * _BOUNCE
+    open_light = light.harmonics(count)
+    floor = 0.05 * open_light[0] + 1e-6
+    with_detail = torch.maximum(shade_sh(blend[None], open_light[None])[0], floor)
+    without = torch.maximum(shade_sh(surface.smooth[None], open_light[None])[0], floor)
+    total = direct * (with_detail / without).clamp(0.25, 4) + hidden * albedo * _BOUNCE
 
     view = normalize(-surface.points, dim=1)
-    openness = seen.mean(1, keepdim=True) * 2
     mirrored = 2 * (surface.detail * view).sum(1, keepdim=True) * surface.detail - view
     gloss = grid_sample(
         light.gloss, gloss_grid(mirrored)[None, None], padding_mode="border", align_corners=False
@@ -102,7 +113,7 @@ def _light(
     # A rough surface mirrors less at grazing angles (Lagarde, "Adopting a physically based
     # shading model", 2011).
     fresnel = schlick(facing, surface.specular, (1 - surface.roughness) ** 2)
-    specular = gloss * fresnel * openness.clamp_max(1)
+    specular = gloss * fresnel * (2 * openness).clamp_max(1)
 
     if lamps is not None:
         spread = (

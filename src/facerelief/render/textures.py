@@ -10,7 +10,8 @@ from torch import Tensor
 
 from facerelief.geometry.light import srgb_to_linear
 
-_LINEAR = torch.from_numpy(srgb_to_linear(np.arange(256) / 255).astype(np.float32))
+_FINER = 8  # steps of the table between two bytes
+_LINEAR = torch.from_numpy(srgb_to_linear(np.linspace(0, 1, 255 * _FINER + 1)).astype(np.float32))
 
 
 def reduce(texture: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
@@ -39,19 +40,14 @@ def _bilinear(stored: Tensor, at: Tensor) -> Tensor:
     left, right = column.clamp(0, width - 1), (column + 1).clamp(0, width - 1)
     above, below = row.clamp(0, height - 1) * width, (row + 1).clamp(0, height - 1) * width
     flat = stored.flatten(0, 1)
-
-    def read(index: Tensor) -> Tensor:
-        values = flat[index]
-        if values.dtype != torch.uint8:
-            return values
-        linear = _LINEAR.to(values.device)[values[:, :3].int()]
-        if values.shape[1] == 3:
-            return linear
-        return torch.cat([linear, values[:, 3:].float() / 255], 1)
-
-    top = torch.lerp(read(above + left), read(above + right), share[:, 0])
-    bottom = torch.lerp(read(below + left), read(below + right), share[:, 0])
-    return torch.lerp(top, bottom, share[:, 1])
+    corners = ((above + left, above + right), (below + left, below + right))
+    rows = [torch.lerp(flat[a].float(), flat[b].float(), share[:, 0]) for a, b in corners]
+    values = torch.lerp(rows[0], rows[1], share[:, 1])
+    if stored.dtype != torch.uint8:
+        return values
+    # Between its neighbours in encoded values, as most programs take it, and then to light.
+    linear = _LINEAR.to(values.device)[(values[:, :3] * _FINER + 0.5).int()]
+    return torch.cat([linear, values[:, 3:] / 255], 1)
 
 
 def displacement_slopes(displacement: NDArray[np.float32], factor: int) -> NDArray[np.float32]:

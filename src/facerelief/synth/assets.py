@@ -203,10 +203,14 @@ class Assets:
             return []
         try:
             with open(manifest, newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
-            chosen = sorted(row["path"] for row in rows if row["source"] in OPEN_SOURCES)
-        except (KeyError, UnicodeDecodeError, csv.Error):
-            raise AssetError(f"{manifest}: no table with columns path and source") from None
+                table = csv.DictReader(file)
+                usable = {"path", "source"} <= set(table.fieldnames or ())
+                rows = list(table)
+        except (UnicodeDecodeError, csv.Error):
+            usable = False
+        if not usable:
+            raise AssetError(f"{manifest}: no table with columns path and source")
+        chosen = sorted(row["path"] for row in rows if row["source"] in OPEN_SOURCES)
         return [manifest.parent / path for path in chosen]
 
 

@@ -113,7 +113,9 @@ class Beards:
                  jaw[16], *under[::-1]]
             ],
             "moustache": [moustache],
-            "goatee": [[*tuft, *(np.add(chin, (x, -14, -8)) for x in (0.5 * width, 0, -0.5 * width))]],
+            "goatee": [
+                [*tuft, *(np.add(chin, (x, -14, -8)) for x in (0.5 * width, 0, -0.5 * width))]
+            ],
             "strap": [[*(0.97 * (jaw - chin) + chin + (0, 10, 2)), *under[::-1]]],
         }  # fmt: skip
         outlines["circle"] = [

@@ -14,7 +14,7 @@ IntArray = NDArray[np.integer]
 
 
 def closest_points(
-    points: FloatArray, vertices: FloatArray, triangles: IntArray, candidates: int = 24
+    points: FloatArray, vertices: FloatArray, triangles: IntArray, candidates: int = 12
 ) -> tuple[IntArray, FloatArray]:
     """The closest point of a mesh to each of `points` (P, 3).
 

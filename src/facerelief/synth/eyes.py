@@ -237,10 +237,11 @@ def _picture(path: Path) -> NDArray[np.uint8]:
     pixels = proxies.read_texture(path, 1024)
     scale = pixels.shape[0] / 1024
     # The pupils are the darkest spots, of the same size in all files; look at the lower left one.
-    left = pixels[int(400 * scale) :, : int(600 * scale), :3].astype(float).sum(axis=2)
-    blurred = gaussian_filter(left, 12 * scale)
+    step = int(4 * scale)
+    left = pixels[int(400 * scale) :: step, : int(600 * scale) : step, :3].astype(float)
+    blurred = gaussian_filter(left.sum(axis=2), 12 * scale / step)
     row, column = np.unravel_index(blurred.argmin(), blurred.shape)
-    centre = np.array([row + 400 * scale, column])
+    centre = np.array([row + 0.5, column + 0.5]) * step + (400 * scale, 0)
     half = 118 * scale / _IRIS * _REACH  # the iris has a radius of 118 pixels of 1024
     box = (centre[1] - half, centre[0] - half, centre[1] + half, centre[0] + half)
     cut = Image.fromarray(pixels[..., :3]).transform(
@@ -251,7 +252,11 @@ def _picture(path: Path) -> NDArray[np.uint8]:
 
 def _recoloured(g: np.random.Generator, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(size, size, 4) a picture with its brightness and tint moved a little."""
-    return _opaque(picture / 255.0 * g.uniform(0.85, 1.1) * (1 + g.normal(0, 0.04, 3)))
+    colour = picture * np.float32(1 / 255)
+    grey = colour.mean(axis=2, keepdims=True)
+    colour = grey + (colour - grey) * np.float32(g.uniform(0.3, 0.8))
+    tint = g.uniform(0.8, 1.05) * (1 + g.normal(0, 0.04, 3))
+    return _opaque(colour * tint.astype(np.float32))
 
 
 def _jittered(g: np.random.Generator, colour: tuple[float, float, float]) -> FloatArray:

@@ -82,7 +82,7 @@ class Glasses:
         sun = bool(g.random() < 0.25) if sun is None else sun
         shape = SHAPES[g.integers(len(SHAPES))]
         metal = g.random() < (0.7 if shape.name == "aviator" else 0.35)
-        rim = g.uniform(0.5, 1.0) if metal else g.uniform(0.9, 2.6)  # radius, mm
+        rim = g.uniform(0.5, 1.0) if metal else g.uniform(0.9, 2.1)  # radius, mm
         pupils = np.stack([vertices[i].mean(axis=0) for i in self._eyes])
         apart = float(np.linalg.norm(pupils[0] - pupils[1]))
         middle = pupils.mean(axis=0)
@@ -104,7 +104,7 @@ class Glasses:
             specular=0.5 if metal else 0.05,
             roughness=float(g.uniform(0.15, 0.4)),
         )
-        tubes = [_tube(r, rim, closed=True) for r in rims] if g.random() > 0.08 else []
+        tubes = [_tube(r, rim, closed=True) for r in rims] if not metal or g.random() > 0.15 else []
         tubes.append(_tube(bridge, max(rim, 0.9), closed=False))
         for index, (rim_points, sign) in enumerate(zip(rims, (1, -1), strict=True)):
             hinge = rim_points[(rim_points[:, 0] * sign).argmax()] + (sign * 2.0, 2.0, -1.0)

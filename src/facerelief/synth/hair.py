@@ -160,8 +160,8 @@ class CapHair:
             self._lumps.append((lumps / lumps.std()).astype(np.float32))
             fray = np.zeros((_HEIGHT, _WIDTH))
             for wide in (0.7, 2.5, 8.0):  # single strands, locks and the whole outline
-                noise = g.standard_normal((_HEIGHT, _WIDTH))
-                noise = gaussian_filter(noise, (9, wide), mode=("nearest", "wrap"))
+                noise = g.standard_normal((_HEIGHT, _WIDTH), dtype=np.float32)
+                noise = gaussian_filter(noise, (9, wide), mode=("nearest", "wrap"), truncate=2.5)
                 fray += noise / noise.std()
             self._fray.append((fray / fray.std()).astype(np.float32))
         # Degrees from the front, -180 to 180, with the first column repeated behind the last.

@@ -1,14 +1,64 @@
-"""ICT-FaceKit's light model as the data folder holds it: scan-made identities and expressions."""
+"""ICT-FaceKit's light model as the data folder holds it, and on the built-in head's topology.
+
+Its identities and expressions were made from light-stage scans. `registered_ict` carries them to
+the built-in head, so that looks made for that head fit: for training only, at run time.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from facerelief.geometry import head as head_module
+from facerelief.geometry import registration as registration_module
+from facerelief.geometry.head import BuiltinHead, builtin_head
 from facerelief.geometry.model_files_ict import ict_model
 from facerelief.geometry.morphable import MorphableModel
+from facerelief.geometry.registration import (
+    Registration,
+    Surface,
+    follow,
+    in_space,
+    register,
+    seen_from_outside,
+    similarity,
+    transfer,
+)
+
+FloatArray = NDArray[np.floating[Any]]
+
+#: Points of the left ear: back of the helix from above to below, the lobe's end, where the helix
+#: meets the cheek, the notch below the tragus; as ICT-FaceKit's vertices and MakeHuman's.
+_EAR_ICT = (6893, 6836, 7242, 9187, 7264, 7080)
+_EAR_MAKEHUMAN = (12038, 12040, 12052, 12005, 12047, 12085)
+_JAW = slice(0, 17)  # its points slide along the jaw from one annotator to the next
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part that is no skin: it is laid over ICT-FaceKit's and moves as that does."""
+
+    name: str  # region of the built-in head
+    guide: str  # region of ICT-FaceKit
+    anchor: tuple[float, float, float] | None  # point of both boxes, 0 to 1, that shall coincide
+
+
+# Eyes meet at their front, teeth at the edges of their incisors. The tongue keeps its place behind
+# the lower teeth and moves as they do.
+_PARTS = (
+    _Part("eye_left", "left_eye", (0.5, 0.5, 1.0)),
+    _Part("eye_right", "right_eye", (0.5, 0.5, 1.0)),
+    _Part("teeth_upper", "upper_teeth", (0.5, 0.0, 1.0)),
+    _Part("teeth_lower", "lower_teeth", (0.5, 1.0, 1.0)),
+    _Part("tongue", "lower_teeth", None),
+)
 
 
 def load_ict(root: Path) -> MorphableModel:
@@ -35,3 +85,150 @@ def load_ict(root: Path) -> MorphableModel:
             quads_uv=arrays["quads_uv"],
             landmarks=np.array(indices["idx_to_landmark_verts"]),
         )
+
+
+def registered_ict(root: Path, cache: Path, subdivisions: int = 1) -> BuiltinHead:
+    """ICT-FaceKit's shapes on the built-in head: 100 identities, 52 ARKit expressions and two more.
+
+    Arguments:
+        root: the data folder. cache: the result is kept under it, named after a digest of all that
+            it depends on; making it takes about a minute.
+
+    Expressions are in the built-in head's order, then ``cheekRaiserLeft`` and ``cheekRaiserRight``.
+    ``tongueOut``, and the turning of the eyeballs in ``eyeLook...``, are the built-in head's own,
+    since ICT-FaceKit has none. The origin is midway between the eyes of the mean.
+
+    Raises:
+        FileNotFoundError: the files are not there.
+    """
+    head = builtin_head(subdivisions)
+    path = cache / "ict" / f"registered-{_digest(root, head)}.npz"
+    if path.is_file():
+        with np.load(path, allow_pickle=False) as file:
+            stored = {name: file[name] for name in file.files}
+    else:
+        stored = _made(load_ict(root), head)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.stem}.{os.getpid()}.npz")
+        np.savez(temporary, **stored)  # type: ignore[arg-type]
+        temporary.replace(path)
+    eyes = [stored["mean"][head.regions[name]].mean(axis=0) for name in ("eye_left", "eye_right")]
+    result = head.with_bases(
+        stored["mean"],
+        stored["identity"],
+        stored["expression"],
+        name="ICT-FaceKit on the built-in head",
+        licence="MIT AND CC0-1.0",
+        expression_names=tuple(stored["expression_names"].tolist()),
+        eye_centres=np.stack(eyes),
+    )
+    assert isinstance(result, BuiltinHead)
+    return result
+
+
+def _digest(root: Path, head: BuiltinHead) -> str:
+    """Of the data, the head and the code that lays one on the other."""
+    digest = hashlib.sha256()
+    for code in (__file__, registration_module.__file__, head_module.__file__):
+        digest.update(Path(code).read_bytes())
+    for name in ("ict_facekit.npz", "vertex_indices.json"):
+        digest.update((root / "ict" / name).read_bytes())
+    for array in (head.mean, head.triangles, head.expression, head.landmarks):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    for name in sorted(head.regions):
+        digest.update(name.encode() + head.regions[name].tobytes())
+    return digest.hexdigest()[:16]
+
+
+def lay_head_on_ict(ict: MorphableModel, head: BuiltinHead) -> Registration:
+    """The built-in head's skin laid on ICT-FaceKit's mean; other vertices go along through space.
+
+    Raises:
+        ValueError: a model without landmarks.
+    """
+    if ict.landmarks is None or head.landmarks is None or head.symmetry is None:
+        raise ValueError("both models need landmarks, and the head its symmetry")
+    skin = head.regions["skin"]
+    usable = skin & seen_from_outside(head.mean, head.triangles)
+    for hidden in ("mouth_inside", "eye_sockets", "nostrils"):
+        usable &= ~head.regions[hidden]
+    rows = [int(np.flatnonzero(head.makehuman_vertices == k)[0]) for k in _EAR_MAKEHUMAN]
+    outer = ict.mean[ict.regions["skin"]]
+    across = outer[list(_EAR_ICT)] * np.array([-1, 1, 1], np.float32)
+    mirrored = np.linalg.norm(outer - across[:, None], axis=-1).argmin(axis=1)
+    source = Surface(
+        head.mean,
+        head.triangles[skin[head.triangles].all(axis=1)],
+        np.concatenate([head.landmarks, rows, head.symmetry[rows]]),
+        usable,
+    )
+    target = Surface(
+        ict.mean,
+        ict.triangles[ict.regions["skin"][ict.triangles].all(axis=1)],
+        np.concatenate([ict.landmarks, _EAR_ICT, mirrored]),
+    )
+    trust = np.ones(len(source.landmarks))
+    trust[_JAW] = 0.2
+    trust[8] = 0.5  # the chin
+    return register(source, target, trust)
+
+
+def _made(ict: MorphableModel, head: BuiltinHead) -> dict[str, NDArray[Any]]:
+    """Mean, bases and names of ICT-FaceKit's shapes on the built-in head."""
+    laid = lay_head_on_ict(ict, head)
+    triangles = head.triangles[head.regions["skin"][head.triangles].all(axis=1)]
+    mean = laid.vertices.copy()
+    identity = transfer(laid, mean, triangles, ict.identity, through_space=True)
+    moved = transfer(laid, mean, triangles, ict.expression, through_space=False)
+    scale, rotation, _ = similarity(head.mean[laid.matched], mean[laid.matched])
+
+    more = sorted(set(ict.expression_names) - set(head.expression_names))
+    names = (*head.expression_names, *more)
+    own = scale * head.expression @ rotation.T.astype(np.float32)
+    # Rows of the result that ICT-FaceKit has, and its rows for them.
+    known = np.array([row for row, name in enumerate(names) if name in ict.expression_names])
+    order = np.array([ict.expression_names.index(names[row]) for row in known])
+    expression = np.zeros((len(names), *mean.shape))
+    expression[: len(own)] = own
+    expression[known] = moved[order]
+
+    for part in _PARTS:
+        ours, theirs = head.regions[part.name], ict.regions[part.guide]
+        guide = ict.mean[theirs]
+        if part.anchor is not None:
+            mean[ours] = _laid_over(head.mean[ours], guide, np.array(part.anchor))
+        else:  # as the part before it, behind which it lies
+            before = head.regions[_PARTS[_PARTS.index(part) - 1].name]
+            size, turn, shift = similarity(head.mean[before], mean[before])
+            mean[ours] = size * head.mean[ours] @ turn.T + shift
+        identity[:, ours] = follow(mean[ours], guide, ict.identity[:, theirs])
+        motion = follow(mean[ours], guide, ict.expression[:, theirs])
+        expression[np.ix_(known, np.flatnonzero(ours))] = motion[order]
+    for name in ("eye_left", "eye_right"):
+        turning = head.regions[name]
+        expression[: len(own), turning] += own[:, turning]
+    lashes = head.regions["lashes"]
+    for fields in (identity, expression):
+        fields[:, lashes] = in_space(mean, ~lashes & head.regions["skin"], fields)[:, lashes]
+
+    origin = np.mean(
+        [mean[head.regions[k]].mean(axis=0) for k in ("eye_left", "eye_right")], axis=0
+    )
+    return {
+        "mean": (mean - origin).astype(np.float32),
+        "identity": identity.astype(np.float32),
+        "expression": expression.astype(np.float32),
+        "expression_names": np.array(names),
+    }
+
+
+def _laid_over(points: FloatArray, guide: FloatArray, anchor: FloatArray) -> FloatArray:
+    """Points scaled to the guide's width and moved until the anchors of their boxes meet."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    their_low, their_high = guide.min(axis=0), guide.max(axis=0)
+    scale = (their_high - their_low)[0] / (high - low)[0]
+    result: FloatArray = (
+        scale * (points - low - anchor * (high - low))
+        + their_low + anchor * (their_high - their_low)
+    )  # fmt: skip
+    return result

@@ -22,7 +22,6 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from facerelief.geometry.normals import decode
 from facerelief.synth import sample_files
 from facerelief.synth.sample_files import SampleError
 from facerelief.synth.scene import Rendering
@@ -169,7 +168,7 @@ class ShardReader(Sequence[Rendering]):
             photo, normals, mask, occluder = (sample_files.from_png(files[name]) for name in names)
         except (KeyError, SampleError) as error:
             raise SampleError(f"{self.folder}, sample {index}: {error}") from None
-        return TrainingPicture(photo, decode(normals), mask > 127, occluder > 127)
+        return TrainingPicture(photo, sample_files.to_normals(normals), mask > 127, occluder > 127)
 
     def files(self, index: int, names: Sequence[str] = sample_files.FILES) -> dict[str, bytes]:
         """Those of the files `names` that the sample numbered `index` has, as they were written."""

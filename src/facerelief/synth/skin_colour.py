@@ -160,9 +160,9 @@ def separate(rgb: NDArray[np.uint8], where: NDArray[np.bool_]) -> Pigments:
     Around it the logarithm of reflectance is linear in both pigments (after Tsumura et al., 2003),
     and a small price on each keeps what neither explains, such as black hair, in the shade.
     """
-    logarithm = np.log(np.maximum(decode(rgb / 255.0), 2e-3))
+    logarithm = np.log(np.maximum(decode(np.arange(256) / 255), 2e-3))[rgb]
     centre = np.median(logarithm[where], axis=0)
-    tone, flush = np.meshgrid(np.linspace(0, 0.95, 96), np.linspace(0.1, 0.7, 61), indexing="ij")
+    tone, flush = np.meshgrid(np.linspace(0.06, 0.95, 90), np.linspace(0.1, 0.7, 61), indexing="ij")
     table = np.log(skin_colour(tone, flush))
     # Exposure of the picture is unknown, its hue is what tells: lightness counts half.
     gap = table - centre

@@ -84,24 +84,18 @@ class SkinMap:
         """Another layout's texture (H, W, 3) in this one: `uv` (T, 3, 2) of all its triangles."""
         corners = np.asarray(uv, np.float32)[_skin_triangles(self.head)].reshape(-1, 2)
         place = self._raster.interpolate(corners)[self._nearest]
-        height, width = picture.shape[:2]
-        # A texel here covers several there: blur by half of that first.
-        spread = 0.35 * float(np.median(self._footprint(place, (height, width))))
-        smooth = ndimage.gaussian_filter(picture.astype(np.float32), (spread, spread, 0))
+        # Where a texel here covers several there, those are averaged first.
+        step = np.linalg.norm(np.diff(place, axis=1), axis=-1) * len(picture)
+        step = step[self.mask[:, 1:] & self.mask[:, :-1]]
+        image = Image.fromarray(picture).reduce(max(int(np.median(step)), 1))
+        source = np.asarray(image, np.float32)
+        height, width = source.shape[:2]
         where = [(1 - place[..., 1]) * height - 0.5, place[..., 0] * width - 0.5]
-        return np.stack(
-            [
-                ndimage.map_coordinates(smooth[..., c], where, order=1, mode="nearest")
-                for c in (0, 1, 2)
-            ],
-            axis=-1,
-        )
-
-    def _footprint(self, place: FloatArray, shape: tuple[int, int]) -> FloatArray:
-        """Pixels of a picture of `shape` that neighbouring texels lie apart."""
-        step = np.linalg.norm(np.diff(place, axis=1) * [shape[1], shape[0]], axis=-1)
-        inside = self.mask[:, 1:] & self.mask[:, :-1] & (step < 50)
-        return np.maximum(step[inside] - 1, 0)
+        planes = [
+            ndimage.map_coordinates(source[..., c], where, order=1, mode="nearest")
+            for c in range(3)
+        ]
+        return np.stack(planes, axis=-1)
 
     def _texel_size(self) -> Map:
         """(S, S) mm between neighbouring texels, the mean of rows and columns."""

@@ -30,25 +30,18 @@ class SkinNoise:
 
     def __init__(self, position: NDArray[np.float32], seed: int = 0) -> None:
         g = np.random.default_rng(seed)
-        frequency = np.fft.fftfreq(_TILE)
-        radius = np.sqrt(sum(f**2 for f in np.meshgrid(frequency, frequency, frequency)))
-        # A plane cuts the waves of a volume aslant, so what it shows is longer: sqrt(3 / 2) in the
-        # root mean square of the slopes. The cube holds shorter ones to make up for it.
-        centre = np.sqrt(1.5) / _VOXELS
-        with np.errstate(divide="ignore"):
-            band = np.exp(-0.5 * (np.log(radius / centre) / 0.25) ** 2)
+        cube = _cube(g)
         self._fields: dict[float, list[NDArray[np.float32]]] = {}
         for wavelength in BANDS:
-            fields = []
+            self._fields[wavelength] = []
             for _ in range(FIELDS):
-                white = np.fft.fftn(g.standard_normal((_TILE,) * 3))
-                cube = np.fft.ifftn(white * band).real.astype(np.float32)
+                # One cube serves them all: each cuts it elsewhere and at another slant.
                 turn, _ = np.linalg.qr(g.standard_normal((3, 3)))
-                where = (position @ turn.astype(np.float32)) * (_VOXELS / wavelength)
-                where = np.moveaxis(where + g.uniform(0, _TILE, 3), -1, 0).astype(np.float32)
+                where = (position @ turn.astype(np.float32)) * np.float32(_VOXELS / wavelength)
+                where = np.moveaxis(where + g.uniform(0, _TILE, 3).astype(np.float32), -1, 0)
                 field = ndimage.map_coordinates(cube, where, order=1, mode="grid-wrap")
-                fields.append((field - field.mean()) / field.std())
-            self._fields[wavelength] = [field.astype(np.float32).ravel() for field in fields]
+                field = (field - field.mean()) / field.std()
+                self._fields[wavelength].append(field.astype(np.float32).ravel())
 
     def draw(
         self, g: np.random.Generator, wavelength: float, index: NDArray[np.int32]
@@ -82,3 +75,16 @@ class SkinNoise:
         angle = g.uniform(0, 2 * np.pi)
         fields = self._fields[wavelength]
         return fields[first], fields[second], np.float32(np.cos(angle)), np.float32(np.sin(angle))
+
+
+def _cube(g: np.random.Generator) -> NDArray[np.float32]:
+    """A periodic random volume whose waves are `_VOXELS` long where a surface cuts it."""
+    frequency = np.fft.fftfreq(_TILE)
+    radius = np.sqrt(sum(f**2 for f in np.meshgrid(frequency, frequency, frequency)))
+    # A surface cuts the waves of a volume aslant, so what it shows is longer: sqrt(3 / 2) in the
+    # root mean square of the slopes. The cube holds shorter ones to make up for it.
+    centre = np.sqrt(1.5) / _VOXELS
+    with np.errstate(divide="ignore"):
+        band = np.exp(-0.5 * (np.log(radius / centre) / 0.25) ** 2)
+    white = np.fft.fftn(g.standard_normal((_TILE,) * 3))
+    return np.fft.ifftn(white * band).real.astype(np.float32)

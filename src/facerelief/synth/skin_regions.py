@@ -69,7 +69,7 @@ class Regions:
         return cls(
             face=front * (1 - below.astype(np.float32)),
             lips=lips,
-            mouth=np.clip(1.6 * behind - 0.1, 0, 1),
+            mouth=_own(skin, "mouth_inside", np.clip(1.6 * behind - 0.1, 0, 1)) * (1 - lips),
             cheeks=blob(cheek, 15, 13, 25),
             nose=np.maximum(
                 blob(mark[30], 9, 8, 10), blob(alar + np.array([1, 2, 0]) * k, 6, 6, 9)
@@ -105,6 +105,14 @@ def lip_mask(skin: SkinMap) -> Map:
     if opening > 2 * skin.scale:  # a mean head whose mouth is open
         lips = lips * (1 - skin.front(gap, 0.3 * skin.scale))
     return lips
+
+
+def _own(skin: SkinMap, name: str, otherwise: Map) -> Map:
+    """The head's own region of that name, or what stands in for it."""
+    region = skin.head.regions.get(name)
+    if region is None:
+        return otherwise
+    return skin.from_vertices(region[:, None].astype(np.float32))[..., 0]
 
 
 def _ears(skin: SkinMap) -> Map:

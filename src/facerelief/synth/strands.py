@@ -76,15 +76,17 @@ def strands(
     Args:
         curl: 0 straight, 1 frizzy.
     """
-    mode = ("nearest", "wrap")
+
+    def noise(rows: float, columns: float) -> FloatArray:
+        white = g.standard_normal((height, width), dtype=np.float32)
+        soft = gaussian_filter(white, (rows, columns), mode=("nearest", "wrap"), truncate=2)
+        return soft / soft.std()
+
     reach = height * (0.12 * (1 - curl) + 0.006)
-    fine = gaussian_filter(g.standard_normal((height, width)), (reach, 0.7), mode=mode)
-    locks = gaussian_filter(g.standard_normal((height, width)), (reach * 1.5, 3.0), mode=mode)
-    broad = gaussian_filter(g.standard_normal((height, width)), (height / 8, width / 24), mode=mode)
-    mixed = fine / fine.std() + 0.8 * locks / locks.std() + 0.5 * broad / broad.std()
-    bend = gaussian_filter(g.standard_normal((height, width)), (height / 10, width / 40), mode=mode)
-    rows, columns = np.mgrid[:height, :width].astype(float)
-    columns = (columns + bend / bend.std() * width * (0.006 + 0.01 * curl)) % width
+    mixed = noise(reach, 0.7) + 0.8 * noise(1.5 * reach, 3.0)
+    mixed = mixed + 0.5 * noise(height / 12, width / 32)
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    columns = (columns + noise(height / 12, width / 40) * width * (0.006 + 0.01 * curl)) % width
     mixed = map_coordinates(mixed, [rows, columns], order=1, mode="grid-wrap")
     return np.clip(110 + 48 * mixed / mixed.std(), 0, 255).astype(np.uint8)
 

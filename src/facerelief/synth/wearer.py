@@ -16,7 +16,7 @@ BoolArray = NDArray[np.bool_]
 
 _CONTROLS = 160
 _STILL = 1.5  # mm that an expression may move a control vertex
-_INNER = ("eye_left", "eye_right", "teeth", "tongue", "mouth", "socket", "inner")
+_INNER = ("eye_left", "eye_right", "eye_sockets", "teeth", "tongue", "mouth_inside")
 
 
 @dataclass(frozen=True, eq=False)
