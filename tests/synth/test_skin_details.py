@@ -20,7 +20,7 @@ def skin() -> SkinMap:
 
 @pytest.fixture(scope="module")
 def noise(skin: SkinMap) -> SkinNoise:
-    return SkinNoise(skin.position)
+    return SkinNoise(skin.position, skin.texel)
 
 
 def face(skin: SkinMap) -> np.ndarray:

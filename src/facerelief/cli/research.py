@@ -5,10 +5,11 @@ from __future__ import annotations
 import json as json_module
 import os
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -116,18 +117,23 @@ evaluate = typer.Typer(help="Score systems by a protocol.", no_args_is_help=True
 app.add_typer(evaluate, name="evaluate")
 
 
+Systems = Annotated[
+    list[str],
+    typer.Option(help="A name, an .onnx file, mediapipe, or a folder of predictions; repeat."),
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to; made if missing.")]
+PeerPython = Annotated[
+    Path | None,
+    typer.Option(help="Interpreter that has MediaPipe, to score it too.", metavar="PYTHON"),
+]
+
+
 @evaluate.command()
 def yaleb(
-    system: Annotated[
-        list[str],
-        typer.Option(help="A name, an .onnx file, mediapipe, or a folder of predictions; repeat."),
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to; made if missing.")],
+    system: Systems,
+    out: Out,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
-    peer_python: Annotated[
-        Path | None,
-        typer.Option(help="Interpreter that has MediaPipe, to score it too.", metavar="PYTHON"),
-    ] = None,
+    peer_python: PeerPython = None,
     threads: Threads = None,
     data: Data = None,
     json: Json = False,
@@ -140,13 +146,69 @@ def yaleb(
     pictures of the errors.
     """
     _need_training(data)
-    from facerelief.catalogue import UnknownSystemError, WeightsError
-    from facerelief.evaluate import EvaluationError, run_yaleb
+    from facerelief.evaluate import run_yaleb
 
-    try:
-        results = run_yaleb(
+    def score() -> dict[str, Any]:
+        return run_yaleb(
             system, out, split, peer_python=peer_python, threads=threads, progress=not json
         )
+
+    _report(score, out, json)
+
+
+@evaluate.command()
+def basel(
+    system: Systems,
+    out: Out,
+    peer_python: PeerPython = None,
+    threads: Threads = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Score normals on renderings of five real scans, turned and lit in many ways.
+
+    Example: facerelief evaluate basel --system default -o out
+
+    Writes predictions first, then scores the files: results.json, results.md, pictures.csv and
+    pictures of the errors. The first call renders for some minutes.
+    """
+    _need_training(data)
+    from facerelief.evaluate import run_basel
+
+    def score() -> dict[str, Any]:
+        return run_basel(system, out, peer_python=peer_python, threads=threads, progress=not json)
+
+    _report(score, out, json)
+
+
+@evaluate.command()
+def groups(
+    system: Annotated[list[str], typer.Option(help="A name or an .onnx file; repeat.")],
+    out: Out,
+    threads: Threads = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Compare how systems do on photographs of people of each age, sex and ancestry.
+
+    Example: facerelief evaluate groups --system default -o out
+
+    Faces found, error that the network expects, and agreement with MediaPipe's FaceMesh, with
+    standard errors: results.json, results.md and photographs.csv.
+    """
+    _need_training(data)
+    from facerelief.evaluate import run_groups
+
+    _report(lambda: run_groups(system, out, threads=threads, progress=not json), out, json)
+
+
+def _report(score: Callable[[], dict[str, Any]], out: Path, json: bool) -> None:
+    """Run a protocol and show what it found; its errors become one line."""
+    from facerelief.catalogue import UnknownSystemError, WeightsError
+    from facerelief.evaluate import EvaluationError
+
+    try:
+        results = score()
     except (EvaluationError, UnknownSystemError, FileNotFoundError) as error:
         fail(str(error), code=2)
     except WeightsError as error:
@@ -157,7 +219,7 @@ def yaleb(
         typer.echo(json_module.dumps(results))
         return
     typer.echo((out / "results.md").read_text("utf-8"))
-    typer.echo(f"Predictions, results and pictures are in {out}")
+    typer.echo(f"Everything is in {out}")
 
 
 def _need_training(data: Path | None) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facerelief import __version__
+from facerelief.apps.files import make_folder
 from facerelief.data import facemesh
 from facerelief.detect import Detection, Detector, crop_from_detection
-from facerelief.evaluate import protocol
+from facerelief.evaluate import protocol, report
 from facerelief.evaluate.predictors import Predictor, network
 from facerelief.geometry.normals import angular_error
 from facerelief.images import load_photo
@@ -92,15 +93,21 @@ def parse_labels(name: str) -> tuple[str, str, str] | None:
 
 
 def run_groups(
-    systems: Sequence[str], *, threads: int | None = None, progress: bool = False
+    systems: Sequence[str],
+    out: Path,
+    *,
+    threads: int | None = None,
+    progress: bool = False,
 ) -> dict[str, Any]:
     """Detect, estimate and compare every labelled photograph.
 
     Args:
         systems: names of the catalogue or .onnx files.
+        out: folder for ``results.json``, ``results.md`` and ``photographs.csv``; made if missing.
+        threads, progress: as of `evaluate.yaleb.run_yaleb`.
 
     Returns:
-        Figures by system and group, see `tabulate`, ready for JSON.
+        What ``results.json`` holds: figures by system and group, see `tabulate`.
 
     Raises:
         FileNotFoundError: the data is not there. UnknownSystemError, WeightsError: as
@@ -109,6 +116,7 @@ def run_groups(
     from facerelief.data.sources import data_root
 
     root = data_root()
+    make_folder(out)
     photos = labelled_photos(root)
     networks = [network(name, threads) for name in dict.fromkeys(systems)]
     track = protocol.bar if progress else protocol.silent
@@ -120,13 +128,16 @@ def run_groups(
         faces = [find(one.path) for one in batch]
         for one in networks:
             rows[one.label] += measure(batch, faces, one)
-    return {
+    results = {
         "protocol": "groups",
         "version": __version__,
         "source": SOURCE,
         "photographs": len(photos),
         "systems": {one.label: {**one.about, **tabulate(rows[one.label])} for one in networks},
     }
+    lines = [_line(label, row) for label, made in rows.items() for row in made]
+    protocol.write_results(out, results, report.groups_markdown(results), lines, "photographs.csv")
+    return results
 
 
 def finder(root: Path, threads: int | None = None) -> Callable[[str], Found | None]:
@@ -223,6 +234,12 @@ def summarise(rows: Sequence[Row]) -> dict[str, Any]:
         "expected_error": _figure([row.expected_error for row in rows]),
         "disagreement": _figure([row.disagreement for row in rows]),
     }
+
+
+def _line(label: str, row: Row) -> dict[str, Any]:
+    degrees = {"expected_error": row.expected_error, "disagreement": row.disagreement}
+    rounded = {key: "" if v is None else round(v, 3) for key, v in degrees.items()}
+    return {"system": label, **asdict(row.labels), "found": row.found, **rounded}
 
 
 def _figure(values: Iterable[float | None]) -> dict[str, float] | None:

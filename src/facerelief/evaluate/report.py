@@ -89,6 +89,35 @@ Mean by scan, all pictures.
 """
 
 
+def groups_markdown(results: dict[str, Any]) -> str:
+    """The results of `run_groups`: a table a system, its groups below one another."""
+
+    def figure(value: dict[str, float] | None, scale: float = 1, unit: str = "") -> str:
+        if value is None:
+            return "–"
+        return f"{scale * value['mean']:.1f} ± {scale * value['error']:.1f}{unit}"
+
+    def row(name: str, group: dict[str, Any]) -> list[str]:
+        found = figure(group["detected"], 100, " %")
+        degrees = (figure(group[key]) for key in ("expected_error", "disagreement"))
+        return [name, f"{group['photographs']:,}", found, *degrees]
+
+    def groups(system: dict[str, Any]) -> str:
+        rows = [row("all", system["all"])]
+        for kind in ("age", "sex", "ancestry"):
+            rows += [row(f"{kind} {name}", group) for name, group in system[kind].items()]
+        headings = ["Group", "Photographs", "Found", "Expected error", "From FaceMesh"]
+        return table(headings, rows)
+
+    parts = (f"`{name}`\n\n{groups(system)}" for name, system in results["systems"].items())
+    return f"""\
+{results["photographs"]:,} photographs with labels ({results["source"]}), ± standard errors: faces \
+found, the error that the network itself expects, and the mean angle between its normals and the \
+smooth normals of MediaPipe's FaceMesh, both in degrees. None of it is an error against truth.
+
+{chr(10).join(f"{part}{chr(10)}" for part in parts)}"""
+
+
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table whose first column is text and whose others are numbers."""
     rule = [":---", *("---:" for _ in headings[1:])]

@@ -12,7 +12,7 @@ from facerelief.render import textures
 from facerelief.render.illumination import Illumination
 from facerelief.render.raster import fragments
 from facerelief.render.shadows import DepthMaps
-from facerelief.render.surface import Placed, Surface, project
+from facerelief.render.surface import Placed, Surface, interpolate, project
 from facerelief.synth.scene import Scene
 
 _DEEPEST = 12  # layers of one pixel that are composed; what lies behind is hidden by then
@@ -63,8 +63,7 @@ def draw_layers(
     for part in layered:
         found, colour = _read(part, scene)
         shade = _vertex_light(part, light, sky, lamps)
-        corners = part.triangles[found.triangle]
-        shade = torch.einsum("nc,nck->nk", found.barycentrics, shade[corners])
+        shade = interpolate(shade, part.triangles[found.triangle], found.barycentrics)
         front = (found.depth > surface.depth[found.pixel]) & (colour[:, 3] > _FAINT)
         colour = torch.cat([colour[:, :3] * shade, colour[:, 3:]], 1)
         pixels.append(found.pixel[front])
@@ -96,7 +95,7 @@ def _read(placed: Placed, scene: Scene):  # type: ignore[no-untyped-def]
     size = (scene.size, scene.size)
     screen = project(placed.vertices, scene)
     found = fragments(screen, placed.triangles, size, perspective=True)
-    uv = torch.einsum("nc,nck->nk", found.barycentrics, placed.uv[found.triangle])
+    uv = (placed.uv[found.triangle] * found.barycentrics[..., None]).sum(1)
     return found, textures.sample(placed.part.material.texture, uv)
 
 

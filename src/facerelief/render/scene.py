@@ -20,7 +20,7 @@ from facerelief.render.layers import draw_decals, draw_layers
 from facerelief.render.position_map import position_map
 from facerelief.render.shading import shade_sh
 from facerelief.render.shadows import DepthMaps
-from facerelief.render.surface import Surface, draw_surface, place
+from facerelief.render.surface import Surface, draw_surface, interpolate, place
 from facerelief.synth.scene import DECAL_KINDS, FACE_KINDS, Rendering, Scene
 
 _SKY_CELLS, _LAMP_CELLS = 48, 176  # along each side of a depth map
@@ -94,9 +94,8 @@ def _light(
         (cosine * (1 - seen)).T @ light.colours[:count],
     ]
     at_vertices = torch.cat([*parts, seen.mean(0)[:, None]], 1)
-    direct, hidden, openness = torch.einsum(
-        "nc,nck->nk", surface.weights, at_vertices[local]
-    ).split([3, 3, 1], 1)
+    found = interpolate(at_vertices, local, surface.weights)
+    direct, hidden, openness = found.split([3, 3, 1], 1)
     blend = normalize(torch.lerp(surface.detail, surface.smooth, 0.3), dim=1)
     open_light = light.harmonics(count)
     floor = 0.05 * open_light[0] + 1e-6

@@ -40,9 +40,13 @@ def shade_sh(normals: Tensor, coefficients: Tensor) -> Tensor:
 
 def vertex_normals(vertices: Tensor, triangles: Tensor) -> Tensor:
     """Area-weighted unit normals (B, V, 3) of `vertices` (B, V, 3) and `triangles` (T, 3)."""
-    a, b, c = vertices[:, triangles].unbind(2)
-    cross = torch.linalg.cross(b - a, c - a)
+    corners = triangles.unbind(1)
+    # Gathered a coordinate at a time, which is several times faster than whole points.
+    planes = vertices.movedim(-1, 0)
+    a, b, c = (planes[:, :, corner] for corner in corners)
+    (ux, uy, uz), (vx, vy, vz) = b - a, c - a
+    cross = torch.stack([uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx], -1)
     total = torch.zeros_like(vertices)
-    for corner in triangles.unbind(1):
+    for corner in corners:
         total = total.index_add(1, corner, cross)
     return normalize(total, dim=-1, eps=torch.finfo(vertices.dtype).tiny)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import embedding_bag, normalize
 
 from facerelief.render import textures
 from facerelief.render.raster import rasterise
@@ -38,6 +38,12 @@ class Placed:
         column = (u * width).astype(int).clip(0, width - 1)
         row = ((1 - v) * height).astype(int).clip(0, height - 1)
         return centres[torch.from_numpy(alpha[row, column] > _SOLID_ALPHA).to(centres.device)]
+
+
+def interpolate(attributes: Tensor, corners: Tensor, weights: Tensor) -> Tensor:
+    """(N, C): attributes (V, C) summed over `corners` (N, 3) with `weights` (N, 3)."""
+    # What embeddings do for words, and many times faster than gathering and summing.
+    return embedding_bag(corners, attributes, per_sample_weights=weights, mode="sum")
 
 
 def place(part: Part, scene: Scene, device: torch.device | str) -> Placed:
@@ -80,7 +86,7 @@ class Surface:
 
     def interpolate(self, attributes: Tensor) -> Tensor:
         """(N, C) at the pixels of attributes (V, C) of the vertices."""
-        return torch.einsum("nc,nck->nk", self.weights, attributes[self.corners])
+        return interpolate(attributes, self.corners, self.weights)
 
 
 def draw_surface(solid: list[Placed], scene: Scene) -> Surface:
@@ -101,8 +107,8 @@ def draw_surface(solid: list[Placed], scene: Scene) -> Surface:
     pixel = raster.mask.flatten().nonzero()[:, 0]
     triangle = raster.triangle.flatten()[pixel]
     weights, corners = raster.barycentrics.flatten(0, 2)[pixel], triangles[triangle]
-    points = torch.einsum("nc,nck->nk", weights, vertices[corners])
-    smooth = normalize(torch.einsum("nc,nck->nk", weights, normals[corners]), dim=1)
+    points = interpolate(vertices, corners, weights)
+    smooth = normalize(interpolate(normals, corners, weights), dim=1)
     detail, albedo = smooth.clone(), torch.zeros_like(smooth)
     specular, roughness = torch.zeros_like(smooth[:, :1]), torch.ones_like(smooth[:, :1])
 
@@ -114,7 +120,7 @@ def draw_surface(solid: list[Placed], scene: Scene) -> Surface:
         if len(chosen) == 0:
             continue
         material = part.part.material
-        uv = torch.einsum("nc,nck->nk", weights[chosen], part.uv[local])
+        uv = (part.uv[local] * weights[chosen, :, None]).sum(1)
         gradients = textures.uv_gradients(part.vertices[part.triangles], part.uv)[local]
         mm = -points[chosen, 2].mean() / scene.camera.focal  # of a pixel
         footprint = float(gradients.norm(dim=2).median() * mm)

@@ -144,9 +144,10 @@ class SkinDetails:
         x = strip.along * np.float32(strip.length) + 0.35 * bend
         x = np.where(strip.right, -x, x) + 0.12 * strip.beside * np.sign(x)
         waves = np.zeros(len(x), np.float32)
-        for wavelength in g.uniform(2.0, 5.0, 4):
+        for wavelength in g.uniform(1.6, 3.6, 4):
             waves += np.cos(x * np.float32(2 * np.pi / wavelength) + np.float32(g.uniform(0, 7)))
-        return -np.float32(depth) * self._lip_share * np.abs(waves) / 2
+        lines: NDArray[np.float32] = np.clip(0.35 + 0.4 * waves, 0, 1.2)
+        return -np.float32(depth) * self._lip_share * lines
 
 
 @dataclass(frozen=True, eq=False)

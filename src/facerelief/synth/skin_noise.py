@@ -25,14 +25,16 @@ class SkinNoise:
 
     Args:
         position: (S, S, 3) mm.
+        texel: (S, S) mm between texels. A field fades where texels cannot hold its waves.
         seed: of the stored fields, which are the same for every skin.
     """
 
-    def __init__(self, position: NDArray[np.float32], seed: int = 0) -> None:
+    def __init__(self, position: NDArray[np.float32], texel: Map, seed: int = 0) -> None:
         g = np.random.default_rng(seed)
         cube = _cube(g)
         self._fields: dict[float, list[NDArray[np.float32]]] = {}
         for wavelength in BANDS:
+            held = np.clip(wavelength / texel - 2.0, 0, 1)
             self._fields[wavelength] = []
             for _ in range(FIELDS):
                 # One cube serves them all: each cuts it elsewhere and at another slant.
@@ -40,7 +42,7 @@ class SkinNoise:
                 where = (position @ turn.astype(np.float32)) * np.float32(_VOXELS / wavelength)
                 where = np.moveaxis(where + g.uniform(0, _TILE, 3).astype(np.float32), -1, 0)
                 field = ndimage.map_coordinates(cube, where, order=1, mode="grid-wrap")
-                field = (field - field.mean()) / field.std()
+                field = held * (field - field.mean()) / field.std()
                 self._fields[wavelength].append(field.astype(np.float32).ravel())
 
     def draw(

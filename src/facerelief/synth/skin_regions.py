@@ -96,15 +96,10 @@ class Regions:
 
 
 def lip_mask(skin: SkinMap) -> Map:
-    """Where the lips are, from their contours."""
+    """Where the lips are, from their outer contour; they meet, or hide what is between them."""
     mark = skin.landmarks[:, :2]
     outer = _smooth(mark[[51, 52, 53, 54, 55, 56, 57]])
-    lips = skin.front(outer, 0.35 * skin.scale)
-    gap = mark[[62, 63, 64, 65, 66]]
-    opening = float(np.ptp(gap[:, 1]))
-    if opening > 2 * skin.scale:  # a mean head whose mouth is open
-        lips = lips * (1 - skin.front(gap, 0.3 * skin.scale))
-    return lips
+    return skin.front(outer, 0.35 * skin.scale)
 
 
 def _own(skin: SkinMap, name: str, otherwise: Map) -> Map:
@@ -141,9 +136,14 @@ def _strip_mask(skin: SkinMap, strip: Strip, middle: float, width: float) -> Map
 
 
 def _brow(skin: SkinMap) -> FloatArray:
-    """The middle line of the brow (n, 2), from the nose outwards; landmarks lie near its top."""
-    marks = skin.landmarks[22:27, :2]
-    return marks + np.array([[0, -1.5], [0, -2.0], [0, -2.0], [0, -1.5], [0, -0.5]]) * skin.scale
+    """The middle line of the brow (n, 2), from the nose outwards: an even arch.
+
+    Landmarks of brows lie near their tops, and never quite evenly.
+    """
+    x, y = skin.landmarks[22:27, :2].T
+    arch = np.polyfit(x, y, 2)
+    along = np.linspace(min(x[0], 12 * skin.scale), x[-1], 7)
+    return np.column_stack([along, np.polyval(arch, along) - 1.5 * skin.scale])
 
 
 def _forehead(skin: SkinMap) -> FloatArray:
@@ -191,8 +191,8 @@ def _beard(skin: SkinMap, lips: Map) -> dict[str, Map]:
     ]  # fmt: skip
     jaw = [
         (corner[0] + 4 * k, corner[1] + 0 * k), (corner[0] + 22 * k, corner[1] + 7 * k),
-        (0.5 * (corner[0] + ear[0]) + 12 * k, alar[1] + 2 * k), (ear[0] - 14 * k, alar[1] + 16 * k),
-        (ear[0] - 9 * k, ear[1] + 14 * k), (ear[0] + 1 * k, ear[1] + 14 * k),
+        (0.5 * (corner[0] + ear[0]) + 12 * k, alar[1] + 2 * k), (ear[0] - 20 * k, alar[1] + 12 * k),
+        (ear[0] - 13 * k, ear[1] + 14 * k), (ear[0] + 2 * k, ear[1] + 14 * k),
         (ear[0] + 1 * k, angle[1] + 8 * k), (ear[0] - 4 * k, angle[1] - 10 * k),
         (angle[0] - 8 * k, chin[1] + 6 * k), (0, chin[1] - 12 * k), (0, chin[1] + 4 * k),
     ]  # fmt: skip
@@ -204,6 +204,6 @@ def _beard(skin: SkinMap, lips: Map) -> dict[str, Map]:
     return {
         "moustache": skin.region(moustache, 1.3 * k) * skinny,
         "goatee": skin.region(goatee, 2.0 * k) * skinny,
-        "jaw": skin.region(jaw, 3.0 * k) * skinny,
+        "jaw": skin.region(jaw, 4.5 * k) * skinny,
         "throat": skin.region(throat, 6.0 * k) * skinny,
     }

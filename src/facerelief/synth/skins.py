@@ -64,7 +64,7 @@ class Skins:
     ) -> None:
         self.skin = SkinMap(head, size)
         self.regions = Regions.build(self.skin)
-        self.noise = SkinNoise(self.skin.position)
+        self.noise = SkinNoise(self.skin.position, self.skin.texel)
         self.details = SkinDetails(self.skin, self.noise, self.regions.lips)
         self.paint = SkinPaint(self.skin, self.noise, self.regions)
         self.palette = Palette.build()
@@ -158,9 +158,9 @@ class Skins:
         tone += np.float32(look.tone)
         flush += np.float32(look.flush)
         if textured:
-            parts = self.textures[look.base].unpacked(look.contrast * (1 - look.blend))
+            parts = self._structure(look.base, look, 1 - look.blend)
             if look.other >= 0 and look.blend:
-                parts += self.textures[look.other].unpacked(look.contrast * look.blend)
+                parts += self._structure(look.other, look, look.blend)
             tone += parts[0]
             flush += parts[1]
             shade = parts[2]
@@ -173,6 +173,13 @@ class Skins:
         self.noise.add(g, 4.0, 0.018 * uneven, flush)
         self._marks(g, look, even, tone.reshape(-1), flush.reshape(-1))
         return tone, flush, shade
+
+    def _structure(self, index: int, look: Look, share: float) -> Map:
+        """(3, S, S): what a texture adds to tone, flush and shade."""
+        texture = self.textures[index]
+        # What was seen on dark skin is too much for fair skin, and the other way about.
+        far = 1 - 0.5 * abs(look.tone - texture.typical[0])
+        return texture.unpacked(look.contrast * share * far)
 
     def _marks(
         self, g: np.random.Generator, look: Look, even: float, tone: Map, flush: Map
