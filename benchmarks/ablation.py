@@ -75,8 +75,8 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="keep the lines of before")
     options = parser.parse_args()
     pairs = [text.rpartition("=") for text in options.networks]
-    if wrong := [text for text, (what, _, file) in zip(options.networks, pairs) if not (what and file)]:
-        parser.error(f"not WHAT=FILE: {', '.join(wrong)}")
+    if not all(what and file for what, _, file in pairs):
+        parser.error("networks are given as WHAT=FILE")
     named = {what: Path(file) for what, _, file in pairs}
     if len(named) < len(pairs):
         parser.error("two networks have the same WHAT")

@@ -100,13 +100,15 @@ def light(yaleb: dict[str, Any], name: str) -> str:
         ["Lights off the camera axis", *subsets],
         [["Mean error", *(degrees(figures) for figures in subsets.values())]],
     )
-    grid = system["lights"]
+    grid = system.get("lights", [])  # not among the figures of before
     rows = []
     for span, cells in groupby(grid, key=lambda cell: cell["elevation"]):
         shown = [
             f"{cell['mean']:.1f} ({cell['images']})" if cell["images"] else "–" for cell in cells
         ]
         rows.append([f"elevation {_span(span)}", *shown])
+    if not rows:
+        return off_axis
     azimuths = list(dict.fromkeys(_span(cell["azimuth"]) for cell in grid))
     return f"{off_axis}\n\n{table(['S1 to S4', *(f'azimuth {a}' for a in azimuths)], rows)}"
 

@@ -142,7 +142,8 @@ def main() -> None:
     face = [table["face"]["mean"] for table in result["regions"].values()]
     result["face_mean"] = round(max(face), 4)
     print(f"face, worst of these: {result['face_mean']:.3f} mm")
-    if not os.environ.get("DRY"): write("registration", result)
+    if not os.environ.get("DRY"):
+        write("registration", result)
 
 
 if __name__ == "__main__":

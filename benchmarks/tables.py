@@ -1,8 +1,9 @@
-"""Tables of what the benchmarks measured: results/*.json to results/*.md and the README's figures.
+"""Tables of what was measured: results/*.json to results/*.md, the README and the model card.
 
     python benchmarks/tables.py
 
-rewrites all of them, the model card's too, without measuring anything; the benchmarks call `write`, which does the same.
+rewrites all of them, the model card's too, without measuring anything; the benchmarks call
+`write`, which does the same.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def build(samples: int, components: int, seed: int, data: Path) -> dict[str, np.
     topology = head_topology.cut_out(base)
     people = head_shape.People(topology)
     mean, identity = people.principal_components(samples, components, np.random.default_rng(seed))
-    expression = people.expressions()
+    expression = people.expressions(mean)
     identity_steps, identity_scale = quantise(identity)
     expression_steps, expression_scale = quantise(np.stack(list(expression.values())))
     outer = head_regions.seen(topology, mean) & (topology.groups == 0)

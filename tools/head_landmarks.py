@@ -103,7 +103,10 @@ def fit(
     number = {int(vertex): i for i, vertex in enumerate(topology.vertices)}
     known = {k: mean[number[v]] for k, v in PICKED.items()}
     for k, (x, y) in PICKED_BROW.items():
-        known[k] = surface.closest(np.array([[x, y, 60.0 - x]]))[0][0]
+        point = np.array([x, y, 25.0])
+        for _ in range(20):  # straight back onto the surface
+            point[2] = surface.closest(point[None])[0][0, 2]
+        known[k] = point
     known |= {int(MIRRORED[k]): p * [-1, 1, 1] for k, p in known.items()}
 
     source = facemesh_points(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import makehuman
 import numpy as np
 from head_topology import LEFT_EYE_JOINT, MM, RIGHT_EYE_JOINT, Topology
+from scipy.spatial.transform import Rotation
 
 # Standard deviations of local sliders, whose ends at -1 and 1 are caricatures, by how their names
 # begin; the first that fits counts.
@@ -13,6 +14,17 @@ SPREADS = {
     "ear-shape": 0.1, "ear": 0.16, "neck": 0.2, "measure": 0.1, "forehead": 0.2,
     "nose": 0.19, "mouth": 0.2, "": 0.25,
 }  # fmt: skip
+# How far eyeLook* turns an eye at weight 1: about the axis (x, y, z), degrees, for the left eye.
+GAZE = {
+    "Up": ((-1, 0, 0), 22),
+    "Down": ((1, 0, 0), 26),
+    "In": ((0, -1, 0), 30),
+    "Out": ((0, 1, 0), 30),
+}
+# MakeHuman's tongue shows between its lips, which do not quite meet: back and down, mm, and how
+# much of mouthClose the neutral face gets.
+TONGUE_BACK = (0, -4, -9)
+LIPS_CLOSED = 0.03
 # Of the difference between the same slider left and right.
 ASYMMETRY = 0.06
 
@@ -83,15 +95,28 @@ class People:
         basis = np.concatenate([part[1] for part in parts])
         # The components' lengths order them; both kinds compete.
         order = np.argsort(np.linalg.norm(basis, axis=(1, 2)))[::-1][:components]
-        return mean, basis[order]
+        return self.settled(mean), basis[order]
+
+    def settled(self, mean: np.ndarray) -> np.ndarray:
+        """The mean (V, 3) with its mouth closed."""
+        mouth = mean + LIPS_CLOSED * self.expressions(mean)["mouthClose"]
+        mouth[self.part(5)] += TONGUE_BACK
+        return mouth
+
+    def part(self, group: int) -> np.ndarray:
+        """Vertices of one group of quads."""
+        return np.unique(self.topology.quads[self.topology.groups == group])
 
     def centred(self, points: np.ndarray) -> np.ndarray:
         """The head (V, 3) mm with the point midway between the eyes at the origin."""
         eyes = points[LEFT_EYE_JOINT].mean(0) + points[RIGHT_EYE_JOINT].mean(0)
         return self.head(points - eyes / 2)
 
-    def expressions(self) -> dict[str, np.ndarray]:
-        """ARKit's 52 expressions, offsets (V, 3) mm, exact mirror images left and right."""
+    def expressions(self, mean: np.ndarray) -> dict[str, np.ndarray]:
+        """ARKit's 52 expressions, offsets (V, 3) mm, exact mirror images left and right.
+
+        The face units shift the eyes where they should turn: ours turn about their centres.
+        """
         units = {
             name: self.head(offsets)
             for name, offsets in makehuman.face_units(np.arange(makehuman.VERTICES)).items()
@@ -99,7 +124,16 @@ class People:
         mirrored = {
             name: offsets[self.topology.symmetry] * [-1, 1, 1] for name, offsets in units.items()
         }
-        return {name: (units[name] + mirrored[other_side(name)]) / 2 for name in units}
+        result = {name: (units[name] + mirrored[other_side(name)]) / 2 for name in units}
+        for group, side, sign in ((1, "Left", 1), (2, "Right", -1)):
+            ball = self.part(group)
+            points = mean[ball]
+            centre = (points.min(axis=0) + points.max(axis=0)) / 2
+            for direction, (axis, angle) in GAZE.items():
+                vector = np.radians(angle) * np.array(axis) * [1, sign, 1]
+                turned = Rotation.from_rotvec(vector).apply(points - centre) + centre
+                result[f"eyeLook{direction}{side}"][ball] = turned - points
+        return result
 
 
 def other_side(name: str) -> str:

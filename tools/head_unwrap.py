@@ -125,8 +125,8 @@ def unwrap(disk: Disk, mean: np.ndarray, scale: np.ndarray, iterations: int) -> 
     for _ in range(iterations):
         jacobians = _jacobians(gradient_x, gradient_y, uv) / unit
         u, s, vt = np.linalg.svd(jacobians)
-        weight = np.sqrt((s - s**-3) / np.where(np.abs(s - 1) < 1e-6, 1, s - 1))
-        weight[np.abs(s - 1) < 1e-6] = 2
+        # Root of (s - s^-3) / (s - 1): the energy's slope over that of the proxy.
+        weight = np.sqrt((s + 1) * (s**2 + 1) / s**3)
         w = (u * weight[:, None, :]) @ np.swapaxes(u, 1, 2)
         target = w @ (u @ vt)
         root = np.sqrt(area)

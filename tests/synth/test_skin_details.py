@@ -8,7 +8,7 @@ from facerelief.geometry.head import builtin_head
 from facerelief.synth.skin_details import scar, spot, window
 from facerelief.synth.skin_map import SkinMap
 from facerelief.synth.skin_noise import BANDS, SkinNoise
-from facerelief.synth.skin_wrinkles import DRIVERS, strips, wrinkles
+from facerelief.synth.skin_wrinkles import DRIVERS, Course, Crease, profile, wrinkles
 
 SIZE = 384
 
@@ -20,7 +20,7 @@ def skin() -> SkinMap:
 
 @pytest.fixture(scope="module")
 def noise(skin: SkinMap) -> SkinNoise:
-    return SkinNoise(skin.position, skin.texel)
+    return SkinNoise(skin.position, skin.coarse)
 
 
 def face(skin: SkinMap) -> np.ndarray:
@@ -104,12 +104,26 @@ def test_strips_run_beside_their_curves_on_both_sides(skin: SkinMap) -> None:
 def test_every_wrinkle_lies_on_the_head_and_has_its_drivers(skin: SkinMap) -> None:
     lines = wrinkles(skin)
     assert {line.family for line in lines} == set(DRIVERS)
-    for line, strip in zip(lines, strips(skin, lines), strict=True):
-        reach = (9 if line.fold else 4.5) * line.width
-        least = 0.5 * strip.length * reach / np.median(skin.texel[face(skin)]) ** 2
-        assert len(strip.index) > least, line
-        # A groove of depth 1 and deviation w is at most 0.61 / w steep.
+    for line in lines:
+        crease = Crease(skin, line)
+        height = np.zeros(SIZE**2, np.float32)
+        steps = np.ones(128, np.float32)
+        crease.press(height, Course(depth=steps, shift=0 * steps, width=1.0))
+        assert height.min() == pytest.approx(-1, abs=0.15), line
+        pressed = (height.reshape(SIZE, SIZE) < -0.5) & skin.mask
+        # Half the depth is reached 1.18 widths to either side, on both sides of the face.
+        area = (skin.texel[pressed] ** 2).sum()
+        assert area == pytest.approx(2 * 2.35 * line.width * crease.length, rel=0.45), line
+        # A groove of depth 1 and width w is at most 0.61 / w steep.
         assert 0.61 * 1.25 * line.depth / (0.8 * line.width) < np.tan(np.radians(35)), line
+
+
+def test_the_profile_is_a_groove_between_shoulders() -> None:
+    for fold in (0.0, 0.8):
+        relief = profile(fold)
+        assert relief.min() == pytest.approx(-1, abs=0.1)
+        assert abs(relief[0]) < 0.05 and abs(relief[-1]) < 0.05
+        assert relief.max() > 0.2 + 0.5 * fold
 
 
 def test_spots_and_scars_have_their_size_in_millimetres(skin: SkinMap) -> None:

@@ -1,15 +1,17 @@
 """Fitting a morphable model to landmarks of a photo: pose, camera, identity, expression, the rest.
 
 Gauss-Newton on everything at once, a Gaussian prior on the coefficients (identity is in standard
-deviations, expression in weights from 0 to 1), Cauchy weights on the landmarks. What the linear
-model cannot explain is left to a smooth displacement, the posterior mean of a Gaussian process over
-the surface (Luethi et al., "Gaussian process morphable models", PAMI 2018), which decays to nothing
+deviations, expression in weights from 0 to 1), Cauchy weights on the landmarks. What neighbouring
+landmarks have in common beyond the linear model is a Gaussian process over the surface (Luethi et
+al., "Gaussian process morphable models", PAMI 2018): the fit allows for it (generalised least
+squares), and its posterior mean is a smooth displacement of the vertices that decays to nothing
 away from the landmarks.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -72,18 +74,22 @@ class Anchors:
 
 @dataclass(frozen=True)
 class FitOptions:
-    """How much is believed of landmarks and of priors. Lengths are mm on the face."""
+    """How much is believed of landmarks and of priors. Lengths are mm on the face.
+
+    The defaults suit MediaPipe's points, whose errors are smooth: they regress to its mean face.
+    """
 
     identity: int = 60  # coefficients of the identity that are fitted
-    noise: float = 2.0  # standard deviation of a landmark
-    depth_noise: float = 12.0  # and of its depth, where there is one
+    noise: float = 2.0  # standard deviation of what a landmark errs on its own
+    displacement: float = 3.0  # and of what it shares with its neighbours; 0 for none
+    displacement_length: float = 30.0  # over which that changes
+    depth_ratio: float = 2.5  # how much larger both are in depth, where landmarks have one
     identity_deviation: float = 1.0  # of the prior on identity; below 1 is stiffer
-    expression_deviation: float = 0.3  # of the prior on expression weights, about neutral
+    expression_deviation: float = 0.1  # of the prior on expression weights, about neutral
     distance: float = 1000.0  # of the camera, where the focal length is not known
     distance_deviation: float = 0.5  # of its logarithm
-    displacement: float = 1.5  # standard deviation of the displacement; 0 for none
-    displacement_length: float = 25.0  # over which the displacement changes
-    iterations: int = 12
+    rounds: int = 3  # of reweighting, each with two steps of Gauss-Newton
+    displace: bool = True  # whether the shared error moves the vertices
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +143,12 @@ class Aligner:
         self._mean = anchors.of(model.mean)  # (N, 3)
         basis = [anchors.of(model.identity[: self.n_identity]), anchors.of(model.expression)]
         self._basis = np.concatenate(basis)  # (C, N, 3)
-        self._field: tuple[FloatArray, FloatArray] | None = None
+        self._shared = self._covariance(self._mean)  # (N, N)
+
+    @cached_property
+    def _spread(self) -> NDArray[np.float32]:
+        """(V, N): carries the displacement from the anchors to every vertex."""
+        return self._covariance(self.model.mean).astype(np.float32)
 
     def fit(
         self,
@@ -215,8 +226,11 @@ class Aligner:
         if not np.sqrt(np.average(size**2, weights=problem.importance)) < 0.15 * extent * scale:
             raise AlignmentError("the landmarks do not look like a face of this scheme")
         k = self.n_identity
-        weights = problem.importance * robust
-        displacement = self._displace(state.rotation, residual / scale, weights)
+        # Isotropic, so it may be solved in the photo's axes; depth stays as it is.
+        pull = problem.precision(robust) @ (residual / scale * (1, -1))
+        displacement = np.zeros_like(self.model.mean)
+        if self.options.displace and self.options.displacement > 0:
+            displacement = self._spread @ (pull @ state.rotation[:2]).astype(np.float32)
         vertices = self.model.vertices(state.coefficients[:k], state.coefficients[k:])
         camera, translation = problem.camera(state, centre)
         return Alignment(
@@ -232,28 +246,6 @@ class Aligner:
             scale=scale,
             confidence=confidence,
         )
-
-    def _displace(
-        self, rotation: FloatArray, residual: FloatArray, weights: FloatArray
-    ) -> NDArray[np.float32]:
-        """(V, 3) mm, head space: the smooth field behind residuals (N, 2), mm on the photo.
-
-        The process is isotropic, so it may be solved in the photo's axes; depth stays as it is.
-        """
-        options = self.options
-        if options.displacement <= 0:
-            return np.zeros_like(self.model.mean)
-        if self._field is None:
-            self._field = (
-                self._covariance(self._mean),
-                self._covariance(self.model.mean).astype(np.float32),
-            )
-        near, far = self._field
-        used = weights > 1e-4
-        noise = options.noise**2 / weights[used]
-        factor = cho_factor(near[np.ix_(used, used)] + np.diag(noise))
-        solved = cho_solve(factor, residual[used] * (1, -1))
-        return (far[:, used] @ (solved @ rotation[:2]).astype(np.float32)).astype(np.float32)
 
     def _covariance(self, places: FloatArray) -> FloatArray:
         """(P, N) covariance, mm^2, of the displacement at `places` (P, 3) and at the anchors."""
@@ -291,13 +283,17 @@ def fit(
 
 @dataclass(frozen=True, eq=False)
 class _State:
-    """What is solved for. Under perspective the camera is at `distance`."""
+    """What is solved for."""
 
     rotation: FloatArray  # (3, 3)
     shift: FloatArray  # (2,) mm, x and y of the head's origin in camera space
     log_scale: float  # photo pixels a mm at the head's origin
-    log_distance: float  # mm
+    log_distance: float  # mm, of the camera; unused by parallel rays
+    depth: float  # mm, where the landmarks' depth has its origin
     coefficients: FloatArray  # (C,)
+
+
+_POSE = 8  # parameters before the coefficients: turn, shift, log scale, log distance, depth
 
 
 class _Problem:
@@ -315,9 +311,10 @@ class _Problem:
         if focal is not None and not (np.isfinite(focal) and focal > 0):
             raise ValueError(f"a focal length must be positive, got {focal}")
         self.mean, self.basis, self.options = aligner._mean, aligner._basis, aligner.options
+        self.shared, self.k = aligner._shared, aligner.n_identity
         self.observed, self.depth, self.importance = observed, depth, importance
-        self.perspective, self.focal, self.k = perspective, focal, aligner.n_identity
-        self.has_depth = np.isfinite(depth) & (importance > 0)
+        self.perspective, self.focal = perspective, focal
+        self.has_depth = bool(np.isfinite(depth[importance > 0]).all())
 
     def points(self, state: _State) -> FloatArray:
         """(N, 3) landmarks in the camera's axes, mm, about the head's origin."""
@@ -339,31 +336,39 @@ class _Problem:
         return Perspective(scale * distance, middle), np.array([*state.shift, -distance])
 
     def residuals(self, state: _State) -> FloatArray:
-        """(N, 3) observed less predicted: photo pixels x and y, and depth (0 where unknown)."""
-        turned = self.points(state)
-        scale = self.scale(state)
+        """(N, 3) observed less predicted, photo pixels; zero for what is not observed."""
+        turned, scale = self.points(state), self.scale(state)
         zoom = scale * self._nearness(turned, state)[:, None]
         predicted = zoom * (turned[:, :2] + state.shift) * (1, -1)
-        deep = np.zeros(len(turned))
-        if self.has_depth.any():
-            known, share = self.has_depth, self.importance[self.has_depth]
-            gap = self.depth[known] + scale * turned[known, 2]
-            deep[known] = gap - np.average(gap, weights=share)
-        return np.column_stack([self.observed - predicted, deep])
+        deep = self.depth + scale * (turned[:, 2] - state.depth)
+        if not self.has_depth:
+            deep = np.zeros(len(turned))
+        return np.column_stack([self.observed - predicted, deep]) * (self.importance > 0)[:, None]
+
+    def precision(self, robust: FloatArray) -> FloatArray:
+        """(N, N) inverse covariance, mm^-2, of the landmarks' errors; zero for unused ones."""
+        weight = self.importance * robust
+        used = weight > 1e-6
+        noise = np.diag(self.options.noise**2 / weight[used])
+        result = np.zeros_like(self.shared)
+        result[np.ix_(used, used)] = np.linalg.inv(self.shared[np.ix_(used, used)] + noise)
+        return result
 
     def solve(self, start: tuple[FloatArray, FloatArray, float]) -> tuple[_State, FloatArray]:
         """The state, and the Cauchy weights (N,) that it ends with."""
         rotation, shift, scale = start
         distance = self.options.distance if self.focal is None else self.focal / scale
-        state = _State(
-            rotation, shift, np.log(scale), np.log(distance), np.zeros(len(self.basis))
-        )
-        robust = np.ones(len(self.mean))
-        for step in range(self.options.iterations):
-            # Pose and camera first: shape would otherwise explain a pose that is still far off.
-            state = self._step(state, robust, with_shape=step >= 2)
-            robust = self._robust(state)
-        return state, robust
+        shape = np.zeros(len(self.basis))
+        state = _State(rotation, shift, np.log(scale), np.log(distance), 0.0, shape)
+        # Pose and camera first: shape would otherwise explain a pose that is still far off.
+        for _ in range(4):
+            weight = self.importance * self._robust(state) / self.options.noise**2
+            state = self._step(state, np.diag(weight), with_shape=False)
+        for _ in range(self.options.rounds):
+            precision = self.precision(self._robust(state))
+            for _ in range(2):
+                state = self._step(state, precision, with_shape=True)
+        return state, self._robust(state)
 
     def _nearness(self, turned: FloatArray, state: _State) -> FloatArray:
         """(N,) how much larger a point appears than at the head's origin."""
@@ -375,97 +380,95 @@ class _Problem:
     def _robust(self, state: _State) -> FloatArray:
         size = np.linalg.norm(self.residuals(state)[:, :2], axis=1) / self.scale(state)
         used = self.importance > 0
-        # Per axis; never stricter than the noise that landmarks are known to have.
-        spread = max(1.2 * float(np.median(size[used])) / 1.4142, self.options.noise)
+        # Never stricter than the errors that landmarks are known to have.
+        known = np.hypot(self.options.noise, self.options.displacement)
+        spread = max(0.85 * float(np.median(size[used])), known)
         weight: FloatArray = np.where(used, 1 / (1 + (size / (_CAUCHY * spread)) ** 2), 0)
         return weight
 
-    def _step(self, state: _State, robust: FloatArray, with_shape: bool) -> _State:
-        """One step of Gauss-Newton; parameters are turn, shift, log scale, log distance, shape."""
-        options, scale = self.options, self.scale(state)
+    def _step(self, state: _State, precision: FloatArray, with_shape: bool) -> _State:
+        """One step of Gauss-Newton under the landmarks' `precision` (N, N)."""
         turned = self.points(state)
+        motion = self._motion(turned, state.rotation, with_shape)
         near = self._nearness(turned, state)
-        placed = turned[:, :2] + state.shift
-        count = len(turned)
-        motion = np.zeros((3, 7, count))  # of (x, y, z) mm in the camera's axes
+        placed = (turned[:, :2] + state.shift).T
+        distance = np.exp(state.log_distance)
+        slope = near / distance if self.perspective else np.zeros_like(near)
+        residual = (self.residuals(state) / self.scale(state) * (1, -1, 1)).T
+        size = motion.shape[1]
+        hessian, gradient = np.zeros((size, size)), np.zeros(size)
+        for axis in range(2):
+            design = near * (motion[axis] + placed[axis] * slope * motion[2])
+            design[5] = near * placed[axis]
+            if self.perspective:  # the scale is kept at the origin: farther away is flatter
+                design[6] = -near * near * placed[axis] * turned[:, 2] / distance
+            weighted = design @ precision
+            hessian += weighted @ design.T
+            gradient += weighted @ residual[axis]
+        if self.has_depth:
+            design = -motion[2]
+            design[5], design[7] = state.depth - turned[:, 2], 1
+            weighted = design @ precision / self.options.depth_ratio**2
+            hessian += weighted @ design.T
+            gradient += weighted @ residual[2]
+        self._add_priors(hessian, gradient, state)
+        return self._move(state, hessian, gradient)
+
+    def _motion(self, turned: FloatArray, rotation: FloatArray, with_shape: bool) -> FloatArray:
+        """(3, P, N): how x, y and z (mm, the camera's axes) of the landmarks go with parameters."""
         x, y, z = turned.T
+        motion = np.zeros((3, _POSE, len(turned)))
         motion[1, 0], motion[2, 0] = -z, y
         motion[0, 1], motion[2, 1] = z, -x
         motion[0, 2], motion[1, 2] = -y, x
         motion[0, 3] = motion[1, 4] = 1
-        if with_shape:
-            bend = np.einsum("ij,cnj->icn", state.rotation, self.basis)
-            motion = np.concatenate([motion, bend], axis=1)
-        distance = np.exp(state.log_distance)
-        slope = near / distance if self.perspective else np.zeros(count)
-        sides = [near * (motion[i] + placed[:, i] * slope * motion[2]) for i in range(2)]
-        for i in range(2):
-            sides[i][5] = near * placed[:, i]
-            if self.perspective:  # scale kept at the origin: farther away is flatter
-                sides[i][6] = -near * placed[:, i] * near * z / distance
-        residual = self.residuals(state) / scale * (1, -1, 1)
-        weight = np.sqrt(self.importance * robust) / options.noise
-        rows = [sides[0] * weight, sides[1] * weight]
-        right = [residual[:, 0] * weight, residual[:, 1] * weight]
-        if self.has_depth.any():
-            known, share = self.has_depth, self.importance[self.has_depth]
-            deep = -motion[2][:, known]
-            deep[5] = -z[known]
-            deep = deep - np.average(deep, axis=1, weights=share)[:, None]
-            weight = np.sqrt(share * robust[known]) / options.depth_noise
-            rows.append(deep * weight)
-            right.append(residual[known, 2] * weight)
-        design, target = np.concatenate(rows, axis=1), np.concatenate(right)
-        hessian, gradient = design @ design.T, design @ target
-        self._add_priors(hessian, gradient, state)
-        return self._move(state, hessian, gradient)
+        if not with_shape:
+            return motion
+        bend = (self.basis @ rotation.T).transpose(2, 0, 1)
+        return np.concatenate([motion, bend], axis=1)
 
     def _add_priors(self, hessian: FloatArray, gradient: FloatArray, state: _State) -> None:
-        options, shapes = self.options, len(hessian) - 7
-        if self.perspective and self.focal is None:
-            precision = 1 / options.distance_deviation**2
-            hessian[6, 6] += precision
-            gradient[6] += precision * (np.log(options.distance) - state.log_distance)
-        elif self.perspective:  # the focal length, scale * distance, is known
-            miss = np.log(self.focal) - state.log_scale - state.log_distance
-            hessian[5:7, 5:7] += 1e6
-            gradient[5:7] += 1e6 * miss
-        else:
+        options, shapes = self.options, len(hessian) - _POSE
+        if not self.perspective:
             hessian[6, 6] += 1
+        elif self.focal is None:
+            tightness = 1 / options.distance_deviation**2
+            hessian[6, 6] += tightness
+            gradient[6] += tightness * (np.log(options.distance) - state.log_distance)
+        else:  # the focal length, scale * distance, is known
+            hessian[5:7, 5:7] += 1e6
+            gradient[5:7] += 1e6 * (np.log(self.focal) - state.log_scale - state.log_distance)
+        hessian[7, 7] += 1e-6
         deviation = np.full(shapes, float(options.identity_deviation))
         deviation[self.k :] = options.expression_deviation
-        index = np.arange(7, len(hessian))
+        index = np.arange(_POSE, len(hessian))
         hessian[index, index] += deviation**-2
-        gradient[7:] -= state.coefficients[:shapes] / deviation**2
+        gradient[_POSE:] -= state.coefficients[:shapes] / deviation**2
 
     def _move(self, state: _State, hessian: FloatArray, gradient: FloatArray) -> _State:
         """Take the step; expression weights that would leave [0, 1] stop at the bound."""
-        coefficients = state.coefficients
-        free = np.ones(len(hessian), bool)
-        step = np.zeros(len(hessian))
-        first = 7 + self.k
+        coefficients, first = state.coefficients, _POSE + self.k
+        step, free = np.zeros(len(hessian)), np.ones(len(hessian), bool)
         for _ in range(4):
             rest = gradient[free] - hessian[np.ix_(free, ~free)] @ step[~free]
             step[free] = cho_solve(cho_factor(hessian[np.ix_(free, free)]), rest)
-            if len(step) == 7:
+            wanted = coefficients[self.k :][: len(step[first:])] + step[first:]
+            inside = np.clip(wanted, 0, 1)
+            if np.allclose(inside, wanted, atol=1e-9):
                 break
-            bound = np.clip(coefficients[self.k :] + step[first:], 0, 1) - coefficients[self.k :]
-            outside = np.abs(bound - step[first:]) > 1e-9
-            if not (outside & free[first:]).any():
-                break
-            step[first:] = bound
-            free[first:] &= ~outside
-        # The last solve may have moved others past a bound.
+            step[first:] += inside - wanted
+            free[first:] &= np.isclose(inside, wanted, atol=1e-9)
         moved = coefficients.copy()
-        if len(step) > 7:
-            moved = moved + step[7:]
-            moved[self.k :] = moved[self.k :].clip(0, 1)
+        moved[: len(step) - _POSE] += step[_POSE:]
+        moved[self.k :] = moved[self.k :].clip(0, 1)
+        # Far from the solution the linear step overshoots.
         turn = step[:3] * min(1, 0.5 / max(float(np.linalg.norm(step[:3])), 1e-12))
         return _State(
             rotation=Rotation.from_rotvec(turn).as_matrix() @ state.rotation,
             shift=state.shift + step[3:5],
             log_scale=state.log_scale + float(np.clip(step[5], -0.5, 0.5)),
             log_distance=state.log_distance + float(np.clip(step[6], -0.3, 0.3)),
+            depth=state.depth + step[7],
             coefficients=moved,
         )
 
@@ -494,9 +497,7 @@ def _starting_pose(
         # Depth settles what two nearly flat views leave open.
         shape = np.column_stack([target, -depth])
         shape = shape - np.average(shape, axis=0, weights=weight)
-        rows = (weight[:, None] * shape).T @ (
-            model - np.average(model, axis=0, weights=weight)
-        )
+        rows = (weight[:, None] * shape).T @ (model - np.average(model, axis=0, weights=weight))
     u, _, vt = np.linalg.svd(rows)
     u[:, 2] *= np.sign(np.linalg.det(u @ vt))
     rotation = u @ vt

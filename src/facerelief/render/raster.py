@@ -1,9 +1,10 @@
 """A batched, differentiable z-buffer rasteriser in plain torch, for CPU and GPU.
 
 The twin of `facerelief.geometry.raster`: same input, same rules, same pixels (see there). What is
-seen where is decided without gradients, in float64; barycentrics, depth and coverage are then
-computed again for the winners only, differentiably. Gradients of `Raster.interpolate` and
-`depth` hold while the winner stays; those of `Raster.coverage` move the outline.
+seen where is decided without gradients; barycentrics, depth and coverage are then computed again
+for the winners only, differentiably, all in the points' own precision. Gradients of
+`Raster.interpolate` and `depth` hold while the winner stays; those of `Raster.coverage` move the
+outline.
 """
 
 from collections.abc import Iterator
@@ -106,10 +107,10 @@ def rasterise(
         raise ValueError(f"triangles must be (T, 3), got {tuple(triangles.shape)}")
     height, width = size
     batch, count = len(points), len(triangles)
-    seen, drawn = _visible(points.detach().double(), triangles, size, perspective, cull_back_faces)
+    seen, drawn = _visible(points.detach(), triangles, size, perspective, cull_back_faces)
 
     item, row, column = (seen >= 0).nonzero(as_tuple=True)
-    corners = points[item[:, None], triangles[seen[item, row, column]]].double().permute(2, 1, 0)
+    corners = points[item[:, None], triangles[seen[item, row, column]]].permute(2, 1, 0)
     every = torch.arange(len(item), device=points.device)
     edges = _edge_functions(corners, every, column + 0.5, row + 0.5)
     share, depth = _on_surface(corners, every, edges, perspective)
@@ -145,7 +146,7 @@ def fragments(
     `points` (V, 3).
     """
     height, width = size
-    corners = points.double()[triangles]
+    corners = points[triangles]
     found = []
     usable = _usable(corners, perspective, cull_back_faces=False)
     planes = corners.permute(2, 1, 0).contiguous()

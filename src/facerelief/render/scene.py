@@ -85,7 +85,7 @@ def _light(
     count = len(light.directions) - light.lamps
     # The sky is soft: its shadows are found at the vertices and interpolated, and what the
     # displacement adds is the ratio that it has without shadows.
-    used, local = surface.corners.unique(return_inverse=True)
+    used, local = _used(surface.corners, len(surface.vertices))
     normals = surface.normals[used]
     seen = sky.visibility(surface.vertices[used], normals)  # (D, V)
     cosine = (light.directions[:count] @ normals.T).clamp_min(0)
@@ -135,6 +135,16 @@ def _light(
                 )[:, None]
             )
     return total / torch.pi, specular
+
+
+def _used(corners: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Those of `count` vertices that are among `corners`, and the corners as places in that list.
+
+    As `unique` with its inverse, without sorting.
+    """
+    named = torch.zeros(count, dtype=torch.bool, device=corners.device)
+    named[corners.flatten()] = True
+    return named.nonzero()[:, 0], (named.cumsum(0) - 1)[corners]
 
 
 def _rendering(

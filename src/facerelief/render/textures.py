@@ -36,18 +36,26 @@ def _bilinear(stored: Tensor, at: Tensor) -> Tensor:
     height, width = stored.shape[:2]
     low = at.floor()
     share = (at - low)[:, :, None]
-    column, row = low.long().unbind(1)
+    column, row = low.int().unbind(1)
     left, right = column.clamp(0, width - 1), (column + 1).clamp(0, width - 1)
     above, below = row.clamp(0, height - 1) * width, (row + 1).clamp(0, height - 1) * width
-    flat = stored.flatten(0, 1)
     corners = ((above + left, above + right), (below + left, below + right))
-    rows = [torch.lerp(flat[a].float(), flat[b].float(), share[:, 0]) for a, b in corners]
+    rows = [torch.lerp(_take(stored, a), _take(stored, b), share[:, 0]) for a, b in corners]
     values = torch.lerp(rows[0], rows[1], share[:, 1])
     if stored.dtype != torch.uint8:
         return values
     # Between its neighbours in encoded values, as most programs take it, and then to light.
     linear = _LINEAR.to(values.device)[(values[:, :3] * _FINER + 0.5).int()]
     return torch.cat([linear, values[:, 3:] / 255], 1)
+
+
+def _take(stored: Tensor, index: Tensor) -> Tensor:
+    """(N, C) float of the texels (H, W, C) at flat `index` (N,)."""
+    if stored.dtype == torch.uint8 and stored.shape[2] == 4:
+        # Four bytes are gathered as one number, several times faster.
+        packed = stored.view(torch.int32).flatten().index_select(0, index)
+        return packed[:, None].view(torch.uint8).float()
+    return stored.flatten(0, 1).index_select(0, index).float()
 
 
 def displacement_slopes(displacement: NDArray[np.float32], factor: int) -> NDArray[np.float32]:

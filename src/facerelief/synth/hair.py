@@ -165,7 +165,7 @@ class CapHair:
                 fray += noise / noise.std()
             self._fray.append((fray / fray.std()).astype(np.float32))
         # Degrees from the front, -180 to 180, with the first column repeated behind the last.
-        self._side = np.abs((np.append(grid.azimuth, 0) + 180) % 360 - 180)
+        self._side = np.abs((np.append(grid.azimuth, 180) + 180) % 360 - 180)
         self._meshes = {
             rows: grid_mesh(rows, grid.columns) for rows in (grid.rows, grid.rows + _DROP_ROWS)
         }

@@ -53,7 +53,7 @@ class Hats:
         points = grid(vertices, over_ears=kind == "beanie")
         outwards = points - centre
         outwards /= np.linalg.norm(outwards, axis=-1, keepdims=True)
-        loose = g.uniform(8, 12)
+        loose = g.uniform(2, 4) if kind == "band" else g.uniform(8, 12)
         points = points + outwards * loose
         # Worn down to a plane through the forehead that falls off backwards.
         brows = vertices[self._marks[17:27]].mean(axis=0)
@@ -146,14 +146,14 @@ class Hats:
     def _wrap(self, g: np.random.Generator, vertices: FloatArray, material: Material) -> Part:
         """Cloth that follows the line of the jaw and falls over the neck."""
         jaw = vertices[self._marks[:17]].astype(float)
-        line = CubicSpline(range(17), jaw)(np.linspace(1, 15, 41))
+        line = CubicSpline(range(17), jaw)(np.linspace(0, 16, 41))
         middle = np.array([0, line[:, 1].mean(), jaw[[0, 16], 2].mean()])
         away = line - middle
         away[:, 1] = 0
         away /= np.linalg.norm(away, axis=1, keepdims=True)
         t = np.linspace(0, 1, 10)[:, None, None]
         sheet = (
-            line + away * (4 + 10 * np.sin(t * 4) - 8 * t) + (0, -1, 0) * (t * g.uniform(80, 150))
+            line + away * (4 + 10 * np.sin(t * 4) - 8 * t) + (0, -1, 0) * (t * g.uniform(170, 230))
         )
         sheet = sheet + (0, 3.0, 0) * np.sin(t * 9 + np.linspace(0, 3, 41)[:, None])
         return _sheet(sheet, material)

@@ -1,7 +1,7 @@
 """What procedural hair and hats are cut from: a grid of rays over a head, which follows the head.
 
-Rays leave the middle of the skull. Columns go around the crown, the first to the front and on to
-the subject's left; rows go down from the crown, evenly in angle. Ears are left out, so that a cap
+Rays leave the middle of the skull. Columns go around the crown, from the back over the subject's
+right to the front and on; rows go down from the crown, evenly in angle. Ears are left out, so that a cap
 passes under them.
 """
 
@@ -35,7 +35,7 @@ class HeadGrid:
         front = np.array([0, np.sin(tilt), np.cos(tilt)])
         #: (rows,) and (columns,) degrees from the crown, and from the front to the left.
         self.polar = np.linspace(1.0, _LOWEST, rows)
-        self.azimuth = np.arange(columns) * 360 / columns
+        self.azimuth = (180 + np.arange(columns) * 360 / columns) % 360
         polar, azimuth = np.deg2rad(self.polar)[:, None, None], np.deg2rad(self.azimuth)[:, None]
         left = np.array([1.0, 0, 0])
         around = np.cos(azimuth) * front + np.sin(azimuth) * left  # (columns, 3)
@@ -62,7 +62,8 @@ class HeadGrid:
         if missed.any():
             ties = cKDTree(points[~missed]).query(points[missed])[1]
             scalp[missed] = scalp[~missed][ties]
-        self.hairline = _signed_distance(points, scalp > 0.5).reshape(rows, columns)
+        signed = _signed_distance(points, scalp > 0.5).reshape(rows, columns)
+        self.hairline = gaussian_filter(signed, 0.8, mode=("nearest", "wrap"))
 
     def _hits(self, vertices: FloatArray) -> FloatArray:
         hits: FloatArray = np.einsum("pc,pcd->pd", self._weights, vertices[self._corners])

@@ -12,15 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facerelief.synth.skin_map import SkinMap, Strip
+from facerelief.synth.skin_map import SkinMap
 from facerelief.synth.skin_noise import SkinNoise
-from facerelief.synth.skin_wrinkles import (
-    Wrinkle,
-    expression_strength,
-    groove,
-    strips,
-    wrinkles,
-)
+from facerelief.synth.skin_wrinkles import Crease, draw_course, expression_strength, wrinkles
 
 Map = NDArray[np.float32]
 
@@ -47,8 +41,7 @@ class SkinDetails:
 
     def __init__(self, skin: SkinMap, noise: SkinNoise, lips: Map) -> None:
         self.skin, self.noise = skin, noise
-        self.lines = wrinkles(skin)
-        self.strips = strips(skin, self.lines)
+        self.creases = [Crease(skin, line) for line in wrinkles(skin)]
         marks = skin.landmarks
         middle = (marks[[62, 63, 64]] + marks[[66, 65, 64]]) / 2
         middle[0, 0] = 0.0
@@ -72,14 +65,12 @@ class SkinDetails:
 
     def folds(self, g: np.random.Generator, relief: Relief, expression: Mapping[str, float]) -> Map:
         """(S, S) mm outwards: the lines of age and of an expression, weights by ARKit's names."""
-        shape = (self.skin.size, self.skin.size)
-        height = np.zeros(shape, np.float32)
-        slow, quick = (
-            self.noise.add(g, wavelength, 1.0, np.zeros(shape, np.float32)).reshape(-1)
-            for wavelength in (25.0, 13.0)
-        )
-        for line, strip in zip(self.lines, self.strips, strict=True):
-            self._crease(g, line, strip, relief, expression, slow, quick, height.reshape(-1))
+        height = np.zeros((self.skin.size, self.skin.size), np.float32)
+        for crease in self.creases:
+            posed = expression_strength(crease.line.family, expression)
+            course = draw_course(g, crease, relief.age, relief.folds, posed)
+            if course is not None:
+                crease.press(height.reshape(-1), course)
         return height
 
     def _lumps(self, g: np.random.Generator, strength: float) -> Map:
@@ -98,44 +89,6 @@ class SkinDetails:
         fine *= self._pores
         fine *= np.float32(relief.grain)
         return fine
-
-    def _crease(
-        self,
-        g: np.random.Generator,
-        line: Wrinkle,
-        strip: Strip,
-        relief: Relief,
-        expression: Mapping[str, float],
-        slow: NDArray[np.float32],
-        quick: NDArray[np.float32],
-        height: NDArray[np.float32],
-    ) -> None:
-        """Adds one line on both sides to `height`. Draws the same numbers whatever comes of it."""
-        personal, tilt, width, start, end, sway = g.uniform(size=6)
-        grown = np.clip((relief.age - line.onset) / (1.05 - line.onset), 0, 1) ** 0.8
-        if line.onset == 0:
-            grown = 0.6 + 0.4 * grown
-        aged = line.depth * relief.folds * grown * (0.25 + 1.0 * personal)
-        left, right = (
-            aged + line.posed * (0.5 + 0.5 * relief.age) * (0.6 + 0.5 * personal) * strength
-            for strength in expression_strength(line.family, expression)
-        )
-        if max(left, right) < 0.02:
-            return
-        uneven = 0.25 * (tilt - 0.5)
-        depth = np.where(
-            strip.right, np.float32(right * (1 - uneven)), np.float32(left * (1 + uneven))
-        )
-        wave = slow[strip.index] * np.float32((sway - 0.5) * 1.6 * line.width)
-        begin, stop = 0.25 * start, 1 - 0.3 * end
-        middle = line.points[0][0] == 0  # goes on over the middle line
-        taper = np.clip((stop + 0.2 - strip.along) / 0.3, 0, 1)
-        if not middle:
-            taper = taper * np.clip((strip.along - begin + 0.2) / 0.3, 0, 1)
-        # Wrinkles come and go along their way; deep folds do not.
-        broken = 1 + np.float32(0.0 if line.fold > 0.4 else 0.25) * quick[strip.index]
-        shape = groove(line, strip, wave, 0.8 + 0.5 * width)
-        height[strip.index] += shape * depth * taper * np.clip(broken, 0.3, 1.5)
 
     def _lip_lines(self, g: np.random.Generator, depth: float) -> NDArray[np.float32]:
         strip = self._lip

@@ -186,7 +186,7 @@ def draw_look(g: np.random.Generator, textures: int = 0, **limits: Any) -> Look:
             age=age,
             folds=pick("relief_folds", float(np.exp(g.normal(0, 0.35)))),
             grain=pick("relief_grain", spread(0.008, 0.05)),
-            lumps=pick("relief_lumps", spread(0.05, 0.22) + 0.15 * age),
+            lumps=pick("relief_lumps", spread(0.04, 0.18) + 0.12 * age),
             lips=pick("relief_lips", spread(0.03, 0.25)),
         ),
     )

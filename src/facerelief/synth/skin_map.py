@@ -71,7 +71,7 @@ class SkinMap:
         self.landmarks = _symmetric(head.mean[head.landmarks])  # (68, 3) mm
         #: How large this face is beside the one that all lengths here were set for.
         self.scale = float(np.linalg.norm(self.landmarks[45] - self.landmarks[36]) / 89.0)
-        self.texel = self._texel_size()
+        self.texel, self.coarse = self._texel_sizes()
         self._tree: cKDTree | None = None
         self._front = self._depth_map()
 
@@ -97,12 +97,14 @@ class SkinMap:
         ]
         return np.stack(planes, axis=-1)
 
-    def _texel_size(self) -> Map:
-        """(S, S) mm between neighbouring texels, the mean of rows and columns."""
-        right = np.linalg.norm(np.diff(self.position, axis=1, append=np.nan), axis=-1)
-        down = np.linalg.norm(np.diff(self.position, axis=0, append=np.nan), axis=-1)
-        mean = np.sqrt(np.nan_to_num(right, nan=1.0) * np.nan_to_num(down, nan=1.0))
-        return np.clip(ndimage.median_filter(mean, 5), 0.05, 10).astype(np.float32)
+    def _texel_sizes(self) -> tuple[Map, Map]:
+        """(S, S) mm between neighbouring texels: mean of rows and columns, and the larger."""
+        steps = []
+        for axis in (0, 1):
+            step = np.linalg.norm(np.diff(self.position, axis=axis), axis=-1)
+            step = np.pad(step, [(0, int(axis == 0)), (0, int(axis == 1))], mode="edge")
+            steps.append(np.clip(ndimage.median_filter(step, 5), 0.05, 10).astype(np.float32))
+        return np.sqrt(steps[0] * steps[1]), np.maximum(*steps)
 
     def _depth_map(self) -> tuple[FloatArray, FloatArray]:
         """The face seen from the front, a millimetre a pixel: origin (x, y) and z."""

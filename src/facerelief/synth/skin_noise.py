@@ -25,7 +25,7 @@ class SkinNoise:
 
     Args:
         position: (S, S, 3) mm.
-        texel: (S, S) mm between texels. A field fades where texels cannot hold its waves.
+        texel: (S, S) mm between texels, at most; a field fades where they cannot hold its waves.
         seed: of the stored fields, which are the same for every skin.
     """
 

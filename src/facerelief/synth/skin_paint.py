@@ -30,9 +30,7 @@ class SkinPaint:
         parts = parts.reshape(4, -1)
         self._beard = np.flatnonzero(parts.max(axis=0) > 0.02).astype(np.int32)
         self._beard_parts = parts[:, self._beard]
-        low = skin.landmarks[54, 1] - skin.position[..., 1].ravel()[self._beard]
         self._beard_fall = skin.position.reshape(-1, 3)[self._beard]
-        self._below = low.astype(np.float32)
 
     def lips_and_lids(self, picture: Picture, look: Look) -> None:
         """The inside of the mouth, and the roots of the lashes."""
@@ -88,6 +86,8 @@ class SkinPaint:
 
     def beard(self, g: np.random.Generator, picture: Picture, relief: Map, look: Look) -> None:
         """The shadow of a shaved beard, and short beards."""
+        if not (look.stubble or look.moustache or look.goatee or look.beard):
+            return
         lengths = np.array([look.moustache, look.goatee, look.beard, look.beard], np.float32)
         grain = self.noise.draw(g, 2.4, self._beard)
         clumps = self.noise.draw(g, 7.0, self._beard)
@@ -107,7 +107,7 @@ class SkinPaint:
             lean = 0.35 * np.sign(place[:, 0]) * place[:, 1] + place[:, 0]
             streaks = _waves(g, lean + 0.8 * clumps, (1.8, 4.0))
             full = (self._beard_parts * lengths[:, None]).max(axis=0)
-            ragged = 0.22 * clumps + 0.18 * grain - 0.25
+            ragged = 0.16 * clumps + 0.12 * grain - 0.25
             cover = np.clip(1.9 * full + ragged * np.minimum(3 * full, 1), 0, 1)
             alpha = (cover * (0.78 + 0.14 * streaks)).astype(np.float32)
             _blend(picture, self._beard, np.clip(alpha, 0, 0.95), look.hair_colour, 0.25 * streaks)

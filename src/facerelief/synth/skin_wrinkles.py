@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facerelief.synth.skin_map import SkinMap, Strip
+from facerelief.synth.skin_map import SkinMap
 
 Points = list[tuple[float, float]]
 
@@ -124,7 +124,7 @@ def wrinkles(skin: SkinMap) -> list[Wrinkle]:
         *at(35, (3.0, 8.0), (8.0, 2.0), (13.0, -6.0)),
         *at(54, (8.0, 3.0), (8.0, -7.0)),
     ]
-    lines.append(Wrinkle("nasolabial", fold, 2.3, 1.3, 0.1, 0.8, posed=1.2))
+    lines.append(Wrinkle("nasolabial", fold, 2.4, 1.1, 0.1, 0.8, posed=0.9))
     for out in (9.0, 17.0):
         shape = [
             *at(35, (13.0 + out, 0.0)),
@@ -157,23 +157,103 @@ def wrinkles(skin: SkinMap) -> list[Wrinkle]:
     return lines
 
 
-def strips(skin: SkinMap, lines: list[Wrinkle]) -> list[Strip]:
-    """The texels that each line shapes."""
-    return [skin.strip(w.points, (9.0 if w.fold else 4.5) * w.width) for w in lines]
+#: Steps of a line's profile per width, and where it begins and ends, in widths.
+_FINE, _LEFT, _RIGHT = 16, -5.0, 9.0
+#: Steps along a line on either side of the face.
+_STEPS = 64
 
 
-def groove(
-    line: Wrinkle, strip: Strip, offset: NDArray[np.float32], width: float
-) -> NDArray[np.float32]:
-    """Relief (n,) of a line of depth 1 across its strip: a groove, raised shoulders, a fold.
+def profile(fold: float) -> NDArray[np.float32]:
+    """Relief across a line of depth 1 and width 1: a groove, raised shoulders, a fold.
 
-    `offset` (n,) mm moves the line sideways; `width` is a factor on its width.
+    From `_LEFT` to `_RIGHT` widths to the left of the line, in steps of 1 / `_FINE`.
     """
-    w = np.float32(line.width * width)
-    across = (strip.beside + offset) / w
-    past = np.exp(-0.5 * (strip.beyond / (2 * w)) ** 2)
-    relief = -np.exp(-0.5 * across**2)
-    relief += 0.22 * np.exp(-0.5 * (np.abs(across) - 2.6) ** 2)
-    if line.fold:
-        relief += line.fold * np.exp(-0.5 * ((across - 3.6) / 1.9) ** 2)
-    return relief * past
+    across = np.arange(_LEFT, _RIGHT, 1 / _FINE)
+    relief = -np.exp(-0.5 * across**2) + 0.22 * np.exp(-0.5 * (np.abs(across) - 2.6) ** 2)
+    relief += fold * np.exp(-0.5 * ((across - 3.6) / 1.9) ** 2)
+    return relief.astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """How one drawn line runs, in 2 `_STEPS` steps from its right end over 0 to its left end."""
+
+    depth: NDArray[np.float32]  # mm
+    shift: NDArray[np.float32]  # mm to the left of where it usually runs
+    width: float  # factor
+
+
+class Crease:
+    """A line and the texels that it shapes."""
+
+    def __init__(self, skin: SkinMap, line: Wrinkle) -> None:
+        strip = skin.strip(line.points, (8.0 if line.fold else 4.5) * line.width)
+        self.line, self.index, self.length = line, strip.index, strip.length
+        self._beside = strip.beside / np.float32(line.width)
+        along = np.where(strip.right, -strip.along, strip.along)
+        self._step = ((along + 1) * np.float32(_STEPS - 0.01)).astype(np.int32)
+        # Past its end a line fades, and so it does where texels are too coarse for it.
+        held = np.clip(4.0 / skin.coarse.ravel()[strip.index] - 1.0, 0, 1)
+        past = np.exp(-0.5 * (strip.beyond / (2 * line.width)) ** 2)
+        self._share = (held * past).astype(np.float32)
+        self._profile = profile(line.fold)
+
+    def press(self, height: NDArray[np.float32], course: Course) -> None:
+        """Adds the line to a flat relief."""
+        across = self._beside + course.shift.take(self._step)
+        across *= np.float32(_FINE / course.width)
+        across -= np.float32(_FINE * _LEFT)
+        np.clip(across, 0, len(self._profile) - 1, out=across)
+        relief = self._profile.take(across.astype(np.int32))
+        relief *= course.depth.take(self._step)
+        relief *= self._share
+        height[self.index] += relief
+
+
+def draw_course(
+    g: np.random.Generator,
+    crease: Crease,
+    age: float,
+    strength: float,
+    posed: tuple[float, float],
+) -> Course | None:
+    """How a line runs on one face, or None where it is too shallow to be seen.
+
+    The same numbers are drawn whatever comes of them.
+
+    Args:
+        crease: the line.
+        age: 0 to 1.
+        strength: factor on the depth that age gives.
+        posed: how far the expression makes it, on the subject's left and right.
+    """
+    line = crease.line
+    personal, tilt, width, start, end, sway = g.uniform(size=6)
+    phases, lengths = g.uniform(0, 2 * np.pi, (2, 3, 1)), g.uniform(0.6, 1.4, (2, 3, 1))
+    grown = np.clip((age - line.onset) / (1.05 - line.onset), 0, 1) ** 0.8
+    if line.onset == 0:
+        grown = 0.6 + 0.4 * grown
+    aged = line.depth * strength * grown * (0.25 + personal)
+    pose = line.posed * (0.5 + 0.5 * age) * (0.6 + 0.5 * personal)
+    uneven = 0.25 * (tilt - 0.5)
+    left = (aged + pose * posed[0]) * (1 + uneven)
+    right = (aged + pose * posed[1]) * (1 - uneven)
+    if max(left, right) < 0.03:
+        return None
+
+    s = (np.arange(2 * _STEPS) + 0.5) / _STEPS - 1
+    # Bends of about 25 mm and breaks of about 13.
+    cycles = 2 * np.pi * crease.length * lengths / np.array([25.0, 13.0])[:, None, None]
+    bend, gap = np.cos(cycles * s + phases).sum(axis=1) / np.sqrt(1.5)
+    taper = np.clip((1.2 - 0.3 * end - np.abs(s)) / 0.3, 0, 1)
+    over = line.points[0][0] == 0  # it goes on over the middle line
+    if over:
+        side = np.clip(6 * s, -1, 1)
+    else:
+        side = np.sign(s)
+        taper = taper * np.clip((np.abs(s) - 0.25 * start + 0.2) / 0.3, 0, 1)
+    if line.fold <= 0.4:  # fine lines come and go along their way, deep folds do not
+        taper = taper * np.clip(1 + 0.25 * gap, 0.3, 1.5)
+    depth = ((left + right) / 2 + (left - right) / 2 * side) * taper
+    shift = bend * (sway - 0.5) * 1.6
+    return Course(depth.astype(np.float32), shift.astype(np.float32), 0.8 + 0.5 * width)

@@ -64,7 +64,7 @@ class Skins:
     ) -> None:
         self.skin = SkinMap(head, size)
         self.regions = Regions.build(self.skin)
-        self.noise = SkinNoise(self.skin.position, self.skin.texel)
+        self.noise = SkinNoise(self.skin.position, self.skin.coarse)
         self.details = SkinDetails(self.skin, self.noise, self.regions.lips)
         self.paint = SkinPaint(self.skin, self.noise, self.regions)
         self.palette = Palette.build()
