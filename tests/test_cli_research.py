@@ -93,3 +93,41 @@ def test_without_torch_one_line_says_what_to_install(
     result = facerelief("train", "a.yaml")
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1 and "pip install 'facerelief[train]'" in result.stderr
+
+
+@pytest.mark.parametrize(("protocol", "lacks"), [("basel", "Basel"), ("groups", "labels"),
+                                                 ("yaleb", "Yale")])  # fmt: skip
+def test_evaluation_without_its_data_is_one_line(
+    protocol: str, lacks: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FACERELIEF_DATA", "")  # the option changes it: put back afterwards
+    out = tmp_path / "out"
+    call = ("evaluate", protocol, "--system", "default", "-o", out, "--data", tmp_path)
+    result = facerelief(*call)
+    assert result.exit_code == 2 and result.stderr.count("\n") == 1
+    assert lacks in result.stderr and not list(out.rglob("*.json"))
+
+
+def test_evaluation_passes_everything_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from facerelief import evaluate
+
+    asked: dict[str, Any] = {}
+
+    def run_basel(systems: list[str], out: Path, **options: Any) -> dict[str, Any]:
+        asked.update(options, systems=systems)
+        out.mkdir()
+        (out / "results.md").write_text("A table.")
+        return {"protocol": "basel"}
+
+    monkeypatch.setattr(evaluate, "run_basel", run_basel)
+    call = ("evaluate", "basel", "--system", "a", "--system", "b.onnx", "-o", tmp_path / "out")
+    result = facerelief(*call, "--threads", "1", "--peer-python", "python9")
+    assert result.exit_code == 0 and "A table." in result.stdout
+    assert asked == {
+        "systems": ["a", "b.onnx"],
+        "threads": 1,
+        "peer_python": Path("python9"),
+        "progress": True,
+    }
+    result = facerelief(*call[:-1], tmp_path / "other", "--json")
+    assert json.loads(result.stdout) == {"protocol": "basel"} and not asked["progress"]

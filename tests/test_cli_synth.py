@@ -2,13 +2,10 @@
 
 import hashlib
 import json
-import os
 import re
-import signal
 import subprocess
-import sys
-import time
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -236,51 +233,23 @@ def test_a_full_disk_is_one_line_and_goes_on_with_room(tmp_path: Path) -> None:
         subprocess.run(["umount", "-l", tmp_path], check=True)
 
 
-INTERRUPTED = """
-import os
-from functools import partial
-from facerelief.cli import main
-from facerelief.synth import produce, shards
-from rendered_spheres import Spheres
+@pytest.mark.usefixtures("spheres")
+def test_an_interrupted_run_says_so_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments):
+        yield from islice(in_this_process(*arguments), 6)
+        raise KeyboardInterrupt
 
-if __name__ == "__main__":
-    make = partial(Spheres, 48, float(os.environ["SECONDS_A_HEAD"]))
-    original = produce.produce
-    produce.produce = lambda _, *arguments: original(make, *arguments)
-    shards.TarShards.__init__.__defaults__ = (4,)
-    main()
-"""
-
-
-def test_an_interrupted_run_says_so_and_goes_on(tmp_path: Path) -> None:
-    """Control-C reaches the command and its workers together, as from a terminal."""
-    script, out = tmp_path / "run.py", tmp_path / "out"
-    script.write_text(INTERRUPTED)
-    command = [sys.executable, script, "synth", "-n", "12", "-o", out, "--workers", "2"]
-    paths = [str(Path(__file__).parent), *sys.path]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "FACERELIEF_DATA": ""}
-    slow = subprocess.Popen(
-        command,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**environment, "SECONDS_A_HEAD": "0.3"},
-        start_new_session=True,
-    )
-    while not (out / "heads-000000.tar").exists():
-        assert slow.poll() is None
-        time.sleep(0.02)
-    os.killpg(slow.pid, signal.SIGINT)
-    _, errors = slow.communicate(timeout=20)
-    assert slow.returncode == 1
-    assert re.search(r"interrupted.*the same command goes on from there\n$", errors), errors
-    assert "Traceback" not in errors
-    assert not (out / "heads-000002.tar").exists()
-    assert not [path for path in out.iterdir() if "partial" in path.name]
-    environment["SECONDS_A_HEAD"] = "0"
-    subprocess.run(command, check=True, env=environment, capture_output=True)
-    reader = ShardReader(out)
-    assert len(reader) == 12
-    np.testing.assert_array_equal(reader[11].photo, sphere(11, 48).photo)
+    with monkeypatch.context() as patch:
+        patch.setattr(produce, "produce", interrupted)
+        result = synth("-n", 12, "--size", 48, "-o", tmp_path)
+    assert result.exit_code == 1
+    assert re.search(r"interrupted.*the same command goes on from there\n$", result.stderr)
+    assert {path.name for path in tmp_path.iterdir()} == {"synth.json", "heads-000000.tar"}
+    result = synth("-n", 12, "--size", 48, "-o", tmp_path)
+    assert result.exit_code == 0 and "8 heads made, 4 were there" in result.stdout
+    np.testing.assert_array_equal(ShardReader(tmp_path)[11].photo, sphere(11, 48).photo)
 
 
 def test_heads_without_any_assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,16 +41,22 @@ def test_readme_shows_the_present_figures(tables: ModuleType) -> None:
     assert readme == tables.with_figures(readme), "run: python benchmarks/tables.py"
 
 
+def test_model_card_shows_the_present_figures(tables: ModuleType) -> None:
+    card = tables.CARD.read_text("utf-8")
+    assert card == tables.with_card(card), "run: python benchmarks/tables.py"
+
+
 def test_results_page_shows_every_table(tables: ModuleType) -> None:
     page = (tables.ROOT / "docs" / "results.md").read_text("utf-8")
     places = [page.index(f"<!-- result: {name} -->") for name in tables.TABLES]
     assert places == sorted(places)
 
 
-def test_accuracy_is_that_of_the_weights_that_ship(tables: ModuleType) -> None:
-    results = tables.read("accuracy_yaleb")
+@pytest.mark.parametrize("name", ["accuracy_yaleb", "accuracy_basel", "groups"])
+def test_accuracy_is_that_of_the_weights_that_ship(tables: ModuleType, name: str) -> None:
+    results = tables.read(name)
     if results is None:
-        pytest.skip("accuracy has not been measured")
+        pytest.skip(f"{name} has not been measured")
     for entry in catalogue.entries():
         measured = results["systems"][entry.name]["sha256"]
         assert measured == hashlib.sha256(entry.path.read_bytes()).hexdigest(), (
@@ -115,6 +121,33 @@ def test_learning_curve_table(tables: ModuleType) -> None:
     row = {"what": "Mixed people", "samples": 33000, "size": 128, "val": 11.304, "test": None}
     text = tables.learning_curve_markdown([row])
     assert "| Mixed people | 33,000 | 128 | 11.30 | – |" in text
+
+
+def test_ablation_table_compares_with_its_first_line(tables: ModuleType) -> None:
+    def line(what: str, *means: float | None, floor: bool = False) -> dict:
+        named = dict(zip(("yaleb", "random", "yaw"), means, strict=True))
+        return {"what": what, "floor": floor, **named}
+
+    text = tables.ablation_markdown(
+        [
+            line("Everything", 12.5, 10, 14.25),
+            line("No shadows", 13.25, 9.5, 14.25),
+            line("posed-mean", None, 13, 13.5, floor=True),
+        ]
+    )
+    assert "| Everything | 12.50 | 10.00 | 14.25 |" in text
+    assert "| No shadows | 13.25 (+0.75) | 9.50 (-0.50) | 14.25 (+0.00) |" in text
+    assert "| posed-mean (floor) | – | 13.00 | 13.50 |" in text
+
+
+def test_readme_targets_go_by_what_may_be_learned_from(tables: ModuleType) -> None:
+    systems = {
+        "mean-map": {"pooled": {"mean": 15.9}},
+        "a": {"pooled": {"mean": 12.0}, "tier": "open"},
+        "b": {"pooled": {"mean": 10.0}, "tier": "research"},
+    }
+    rows = tables.headlines({"systems": systems, "floor": "mean-map"}, None).splitlines()[2:]
+    assert [row.split("|")[3].strip() for row in rows] == ["", "at most 13°", "at most 10.5°"]
 
 
 def test_headlines_without_measurements(tables: ModuleType) -> None:

@@ -12,7 +12,8 @@ from scipy.spatial.transform import Rotation
 SPREADS = {
     "head-scale": 0.15, "head-back": 0.15, "head-age": 0.25, "head-fat": 0.2, "head-": 0.12,
     "ear-shape": 0.1, "ear": 0.16, "neck": 0.2, "measure": 0.1, "forehead": 0.2,
-    "nose": 0.19, "mouth": 0.2, "": 0.25,
+    "nose": 0.19, "mouth": 0.2,
+    "eye-push": 0.12, "eye-scale": 0.15, "": 0.25,
 }  # fmt: skip
 # How far eyeLook* turns an eye at weight 1: about the axis (x, y, z), degrees, for the left eye.
 GAZE = {
@@ -115,7 +116,8 @@ class People:
     def expressions(self, mean: np.ndarray) -> dict[str, np.ndarray]:
         """ARKit's 52 expressions, offsets (V, 3) mm, exact mirror images left and right.
 
-        The face units shift the eyes where they should turn: ours turn about their centres.
+        The face units shift the eyes where they should turn: ours turn about their centres. The
+        tongue starts from further back.
         """
         units = {
             name: self.head(offsets)
@@ -125,6 +127,7 @@ class People:
             name: offsets[self.topology.symmetry] * [-1, 1, 1] for name, offsets in units.items()
         }
         result = {name: (units[name] + mirrored[other_side(name)]) / 2 for name in units}
+        result["tongueOut"][self.part(5)] -= TONGUE_BACK
         for group, side, sign in ((1, "Left", 1), (2, "Right", -1)):
             ball = self.part(group)
             points = mean[ball]

@@ -14,7 +14,7 @@ RADIUS = 80.0  # mm
 @pytest.fixture
 def ball(monkeypatch: pytest.MonkeyPatch) -> basel.Scan:
     """White, centred on the origin; its landmarks lie within 50 degrees of its front."""
-    vertices, triangles = icosphere(5, RADIUS)
+    vertices, triangles = icosphere(4, RADIUS)
     front = np.argsort(-vertices[:, 2])
     within = front[: np.count_nonzero(vertices[:, 2] > RADIUS * np.cos(np.radians(50)))]
     landmarks = within[np.linspace(0, len(within) - 1, 68).astype(int)]

@@ -1,14 +1,20 @@
 """Samples from worker processes: order, sameness, failures."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from facerelief.synth.produce import WorkerError, produce
 from facerelief.synth.sample_files import to_files
+from facerelief.synth.shards import ShardReader
 from rendered_spheres import Fails, Spheres, sphere
 
 
@@ -46,3 +52,43 @@ def test_what_goes_wrong_at_the_start_is_raised_too() -> None:
 
 def test_nothing_to_do_is_nothing() -> None:
     assert list(produce(broken, [], 2)) == []
+
+
+SCRIPT = """
+import sys
+from functools import partial
+from pathlib import Path
+from facerelief.synth.produce import produce
+from facerelief.synth.shards import TarShards
+from rendered_spheres import Spheres
+
+if __name__ == "__main__":
+    writer = TarShards(Path(sys.argv[1]), 4)
+    samples = produce(partial(Spheres, 48, 0.2), range(100), 2)
+    for shard in writer.pending(100):
+        writer.write(shard, islice(samples, 4))
+"""
+
+
+def test_control_c_stops_all_and_leaves_whole_shards(tmp_path: Path) -> None:
+    """It reaches the program and its workers together, as from a terminal."""
+    script, out = tmp_path / "run.py", tmp_path / "out"
+    script.write_text("from itertools import islice" + SCRIPT)
+    out.mkdir()
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    running = subprocess.Popen(
+        [sys.executable, script, out],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+        start_new_session=True,
+    )
+    while not (out / "heads-000000.tar").exists():
+        assert running.poll() is None
+        time.sleep(0.02)
+    os.killpg(running.pid, signal.SIGINT)
+    _, errors = running.communicate(timeout=60)  # returns when the workers have gone, too
+    assert errors.count("Traceback") == 1 and errors.endswith("KeyboardInterrupt\n")
+    assert not [path for path in out.iterdir() if "partial" in path.name]
+    assert len(ShardReader(out)) % 4 == 0
+    np.testing.assert_array_equal(ShardReader(out)[3].photo, sphere(3, 48).photo)

@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, cholesky, lapack
 from scipy.spatial.transform import Rotation
 
 from facerelief.geometry.camera import Perspective, WeakPerspective
 from facerelief.geometry.morphable import MorphableModel
 
 FloatArray = NDArray[np.floating[Any]]
+DoubleArray = NDArray[np.float64]
 
 #: Fewer landmarks than this do not fix a pose and a shape.
 LEAST_POINTS = 6
@@ -142,7 +143,7 @@ class Aligner:
         self.n_identity = min(self.options.identity, len(model.identity))
         self._mean = anchors.of(model.mean)  # (N, 3)
         basis = [anchors.of(model.identity[: self.n_identity]), anchors.of(model.expression)]
-        self._basis = np.concatenate(basis)  # (C, N, 3)
+        self._basis = np.ascontiguousarray(np.concatenate(basis).transpose(2, 0, 1))  # (3, C, N)
         self._shared = self._covariance(self._mean)  # (N, N)
 
     @cached_property
@@ -185,7 +186,7 @@ class Aligner:
 
     def _check(
         self, points: ArrayLike, weights: ArrayLike | None
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+    ) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
         """Observed (N, 2), depth (N,) with NaN for none, and importance (N,)."""
         given, count = np.asarray(points, np.float64), len(self.anchors)
         if given.ndim != 2 or given.shape[1] not in (2, 3) or len(given) != count:
@@ -209,7 +210,7 @@ class Aligner:
         return observed, depth, importance
 
     def _result(
-        self, problem: _Problem, state: _State, robust: FloatArray, centre: FloatArray
+        self, problem: _Problem, state: _State, robust: DoubleArray, centre: DoubleArray
     ) -> Alignment:
         scale, used = problem.scale(state), problem.importance > 0
         residual = np.where(used[:, None], problem.residuals(state)[:, :2], 0)
@@ -247,7 +248,7 @@ class Aligner:
             confidence=confidence,
         )
 
-    def _covariance(self, places: FloatArray) -> FloatArray:
+    def _covariance(self, places: FloatArray) -> DoubleArray:
         """(P, N) covariance, mm^2, of the displacement at `places` (P, 3) and at the anchors."""
         squared = (
             (places**2).sum(axis=1)[:, None]
@@ -285,12 +286,12 @@ def fit(
 class _State:
     """What is solved for."""
 
-    rotation: FloatArray  # (3, 3)
-    shift: FloatArray  # (2,) mm, x and y of the head's origin in camera space
+    rotation: DoubleArray  # (3, 3)
+    shift: DoubleArray  # (2,) mm, x and y of the head's origin in camera space
     log_scale: float  # photo pixels a mm at the head's origin
     log_distance: float  # mm, of the camera; unused by parallel rays
     depth: float  # mm, where the landmarks' depth has its origin
-    coefficients: FloatArray  # (C,)
+    coefficients: DoubleArray  # (C,)
 
 
 _POSE = 8  # parameters before the coefficients: turn, shift, log scale, log distance, depth
@@ -302,9 +303,9 @@ class _Problem:
     def __init__(
         self,
         aligner: Aligner,
-        observed: FloatArray,
-        depth: FloatArray,
-        importance: FloatArray,
+        observed: DoubleArray,
+        depth: DoubleArray,
+        importance: DoubleArray,
         perspective: bool,
         focal: float | None,
     ) -> None:
@@ -316,18 +317,18 @@ class _Problem:
         self.perspective, self.focal = perspective, focal
         self.has_depth = bool(np.isfinite(depth[importance > 0]).all())
 
-    def points(self, state: _State) -> FloatArray:
+    def points(self, state: _State) -> DoubleArray:
         """(N, 3) landmarks in the camera's axes, mm, about the head's origin."""
-        shape = self.mean + np.tensordot(state.coefficients, self.basis, axes=1)
-        return shape @ state.rotation.T
+        shape = self.mean + (state.coefficients @ self.basis).T
+        return np.asarray(shape @ state.rotation.T)
 
     def scale(self, state: _State) -> float:
         """Photo pixels a mm at the head's origin."""
         return float(np.exp(state.log_scale))
 
     def camera(
-        self, state: _State, centre: FloatArray
-    ) -> tuple[Perspective | WeakPerspective, FloatArray]:
+        self, state: _State, centre: DoubleArray
+    ) -> tuple[Perspective | WeakPerspective, DoubleArray]:
         """The camera of a photo whose principal point is `centre`, and the head's translation."""
         scale, middle = self.scale(state), (float(centre[0]), float(centre[1]))
         if not self.perspective:
@@ -335,7 +336,7 @@ class _Problem:
         distance = float(np.exp(state.log_distance))
         return Perspective(scale * distance, middle), np.array([*state.shift, -distance])
 
-    def residuals(self, state: _State) -> FloatArray:
+    def residuals(self, state: _State) -> DoubleArray:
         """(N, 3) observed less predicted, photo pixels; zero for what is not observed."""
         turned, scale = self.points(state), self.scale(state)
         zoom = scale * self._nearness(turned, state)[:, None]
@@ -345,20 +346,23 @@ class _Problem:
             deep = np.zeros(len(turned))
         return np.column_stack([self.observed - predicted, deep]) * (self.importance > 0)[:, None]
 
-    def precision(self, robust: FloatArray) -> FloatArray:
+    def precision(self, robust: DoubleArray) -> DoubleArray:
         """(N, N) inverse covariance, mm^-2, of the landmarks' errors; zero for unused ones."""
         weight = self.importance * robust
         used = weight > 1e-6
         noise = np.diag(self.options.noise**2 / weight[used])
         result = np.zeros_like(self.shared)
-        result[np.ix_(used, used)] = np.linalg.inv(self.shared[np.ix_(used, used)] + noise)
+        upper = lapack.dpotri(cholesky(self.shared[np.ix_(used, used)] + noise), overwrite_c=True)[
+            0
+        ]
+        result[np.ix_(used, used)] = np.triu(upper) + np.triu(upper, 1).T
         return result
 
-    def solve(self, start: tuple[FloatArray, FloatArray, float]) -> tuple[_State, FloatArray]:
+    def solve(self, start: tuple[DoubleArray, DoubleArray, float]) -> tuple[_State, DoubleArray]:
         """The state, and the Cauchy weights (N,) that it ends with."""
         rotation, shift, scale = start
         distance = self.options.distance if self.focal is None else self.focal / scale
-        shape = np.zeros(len(self.basis))
+        shape = np.zeros(self.basis.shape[1])
         state = _State(rotation, shift, np.log(scale), np.log(distance), 0.0, shape)
         # Pose and camera first: shape would otherwise explain a pose that is still far off.
         for _ in range(4):
@@ -370,23 +374,23 @@ class _Problem:
                 state = self._step(state, precision, with_shape=True)
         return state, self._robust(state)
 
-    def _nearness(self, turned: FloatArray, state: _State) -> FloatArray:
+    def _nearness(self, turned: DoubleArray, state: _State) -> DoubleArray:
         """(N,) how much larger a point appears than at the head's origin."""
         if not self.perspective:
             return np.ones(len(turned))
         distance = np.exp(state.log_distance)
         return distance / np.maximum(distance - turned[:, 2], 0.05 * distance)
 
-    def _robust(self, state: _State) -> FloatArray:
+    def _robust(self, state: _State) -> DoubleArray:
         size = np.linalg.norm(self.residuals(state)[:, :2], axis=1) / self.scale(state)
         used = self.importance > 0
         # Never stricter than the errors that landmarks are known to have.
         known = np.hypot(self.options.noise, self.options.displacement)
         spread = max(0.85 * float(np.median(size[used])), known)
-        weight: FloatArray = np.where(used, 1 / (1 + (size / (_CAUCHY * spread)) ** 2), 0)
+        weight: DoubleArray = np.where(used, 1 / (1 + (size / (_CAUCHY * spread)) ** 2), 0)
         return weight
 
-    def _step(self, state: _State, precision: FloatArray, with_shape: bool) -> _State:
+    def _step(self, state: _State, precision: DoubleArray, with_shape: bool) -> _State:
         """One step of Gauss-Newton under the landmarks' `precision` (N, N)."""
         turned = self.points(state)
         motion = self._motion(turned, state.rotation, with_shape)
@@ -414,7 +418,7 @@ class _Problem:
         self._add_priors(hessian, gradient, state)
         return self._move(state, hessian, gradient)
 
-    def _motion(self, turned: FloatArray, rotation: FloatArray, with_shape: bool) -> FloatArray:
+    def _motion(self, turned: DoubleArray, rotation: DoubleArray, with_shape: bool) -> DoubleArray:
         """(3, P, N): how x, y and z (mm, the camera's axes) of the landmarks go with parameters."""
         x, y, z = turned.T
         motion = np.zeros((3, _POSE, len(turned)))
@@ -424,10 +428,9 @@ class _Problem:
         motion[0, 3] = motion[1, 4] = 1
         if not with_shape:
             return motion
-        bend = (self.basis @ rotation.T).transpose(2, 0, 1)
-        return np.concatenate([motion, bend], axis=1)
+        return np.concatenate([motion, np.tensordot(rotation, self.basis, axes=1)], axis=1)
 
-    def _add_priors(self, hessian: FloatArray, gradient: FloatArray, state: _State) -> None:
+    def _add_priors(self, hessian: DoubleArray, gradient: DoubleArray, state: _State) -> None:
         options, shapes = self.options, len(hessian) - _POSE
         if not self.perspective:
             hessian[6, 6] += 1
@@ -445,7 +448,7 @@ class _Problem:
         hessian[index, index] += deviation**-2
         gradient[_POSE:] -= state.coefficients[:shapes] / deviation**2
 
-    def _move(self, state: _State, hessian: FloatArray, gradient: FloatArray) -> _State:
+    def _move(self, state: _State, hessian: DoubleArray, gradient: DoubleArray) -> _State:
         """Take the step; expression weights that would leave [0, 1] stop at the bound."""
         coefficients, first = state.coefficients, _POSE + self.k
         step, free = np.zeros(len(hessian)), np.ones(len(hessian), bool)
@@ -474,8 +477,8 @@ class _Problem:
 
 
 def _starting_pose(
-    model: FloatArray, observed: FloatArray, depth: FloatArray
-) -> tuple[FloatArray, FloatArray, float]:
+    model: DoubleArray, observed: DoubleArray, depth: DoubleArray
+) -> tuple[DoubleArray, DoubleArray, float]:
     """Rotation, shift (mm) and scale by an affine camera, robustly, then the nearest rotation."""
     known = np.isfinite(depth).all()
     target = observed * (1, -1)

@@ -74,8 +74,8 @@ def similarity(source: ArrayLike, target: ArrayLike) -> tuple[float, FloatArray,
 def laplacian(vertices: FloatArray, triangles: IntArray) -> tuple[sparse.csr_array, FloatArray]:
     """The cotangent Laplacian (V, V), positive semi-definite, and the vertices' areas (V,) in mm2.
 
-    Weights of obtuse corners are lifted to a little above zero, so that no mesh makes it
-    indefinite (Pinkall & Polthier, Experimental Mathematics 2(1), 1993, otherwise).
+    That of Pinkall & Polthier, Experimental Mathematics 2(1), 1993, but that obtuse corners weigh
+    nothing, so that no mesh makes it indefinite.
     """
     corners = vertices[triangles].astype(float)
     count = len(vertices)
@@ -89,7 +89,7 @@ def laplacian(vertices: FloatArray, triangles: IntArray) -> tuple[sparse.csr_arr
         cotangent = (u * v).sum(axis=1) / np.maximum(doubled, 1e-12)
         rows.append(triangles[:, i])
         columns.append(triangles[:, j])
-        weights.append(np.clip(cotangent / 2, 0.02, 5.0))
+        weights.append(np.clip(cotangent / 2, 0.0, 5.0))
     row, column, weight = (np.concatenate(part) for part in (rows, columns, weights))
     half = sparse.coo_array((weight, (row, column)), shape=(count, count))
     adjacency = (half + half.T).tocsr()
@@ -256,8 +256,12 @@ def in_space(points: FloatArray, known: BoolArray, fields: FloatArray) -> FloatA
     (Shepard, 1968): what lies close behind a surface moves with it.
     """
     result = np.array(fields, float)
-    away, nearest = cKDTree(points[known]).query(points[~known], k=min(24, int(known.sum())))
-    weights = 1 / (away.reshape(len(away), -1) ** 2 + 1e-6)
+    if known.all() or not known.any():
+        return result
+    away, nearest = cKDTree(points[known]).query(
+        points[~known], k=range(1, min(known.sum(), 24) + 1)
+    )
+    weights = 1 / (away**2 + 1e-6)
     weights /= weights.sum(axis=1, keepdims=True)
     starts = np.arange(len(weights) + 1) * weights.shape[1]
     spread = sparse.csr_array((weights.ravel(), nearest.ravel(), starts),

@@ -108,7 +108,8 @@ CATALOGUE = (
         "identities and expressions measured on people (ICT-FaceKit light)",
         "MIT",
         "https://github.com/ICT-VGL/ICT-FaceKit",
-        "its FaceXModel as arrays: see the documentation's page on data",
+        "ict_facekit.npz with its arrays mean, identity, expression, expression_names, quads, uv"
+        " and quads_uv, and its vertex_indices.json",
     ),
     Asset(
         "photographs",

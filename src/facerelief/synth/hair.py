@@ -131,13 +131,13 @@ class CapStyle:
 
 
 STYLES = (
-    CapStyle("buzz", (1.5, 3), 0.1, fray=4),
-    CapStyle("short", (6, 14), 0.4, (0, 12), fray=7),
-    CapStyle("fringe", (8, 16), 0.3, (22, 42), fray=6),
-    CapStyle("curly", (14, 26), 0.5, (0, 15), curl=0.8, fray=9),
-    CapStyle("afro", (28, 60), 0.15, (4, 12), curl=1.0, fray=6),
-    CapStyle("bob", (10, 18), 0.25, (0, 35), (40, 110), fray=6),
-    CapStyle("long", (8, 16), 0.25, (0, 20), (140, 260), fray=6),
+    CapStyle("buzz", (1.2, 2.5), 0.1, fray=2),
+    CapStyle("short", (5, 14), 0.4, (0, 10), fray=3),
+    CapStyle("fringe", (7, 14), 0.3, (22, 42), fray=5),
+    CapStyle("curly", (12, 26), 0.5, (0, 15), curl=0.8, fray=6),
+    CapStyle("afro", (28, 60), 0.15, (4, 12), curl=1.0, fray=3),
+    CapStyle("bob", (9, 16), 0.25, (-5, 35), (40, 110), fray=5),
+    CapStyle("long", (7, 14), 0.25, (-5, 25), (140, 260), fray=5),
 )
 _HEIGHT, _WIDTH, _BANK = 192, 384, 4
 _DROP_ROWS = 14
@@ -196,7 +196,7 @@ class CapHair:
         # A fringe stands off the forehead a little.
         thickness = np.maximum(thickness, np.clip(field / 8, 0, 1) * min(thick, 2.5))
         if style.drop[1] > 0:
-            thickness = np.maximum(thickness, 0.4 * thick * (self._side[:-1] > 50))
+            thickness = np.maximum(thickness, (4 + 0.3 * thick) * (self._side[:-1] > 55))
             points = grid(vertices, over_ears=True) + outwards * (0.8 + thickness[..., None])
             drop = np.linspace(0, g.uniform(*style.drop), _DROP_ROWS + 1)[1:]
             points = drape(points, centre, drop)
@@ -210,7 +210,7 @@ class CapHair:
         alpha = alpha + style.fray * np.roll(
             self._fray[g.integers(_BANK)], g.integers(_WIDTH), axis=1
         )
-        alpha = np.clip(alpha * (255 / (1.2 * style.fray)) + 128, 0, 255)
+        alpha = np.clip(alpha * (255 / (1.2 * style.fray + 3)) + 128, 0, 255)
         bank = self._strands[style.curl]
         grey = np.roll(bank[g.integers(_BANK)], g.integers(_WIDTH), axis=1)
         texture = colour.paint(grey, alpha.astype(np.uint8))
@@ -237,7 +237,7 @@ class CapHair:
             return field[:, :-1], field
         # Curtains at the sides and behind: everything below the ears beyond this azimuth.
         edge = g.uniform(58, 80) + g.normal(0, 5) * np.linspace(0, 1, grid.rows + _DROP_ROWS)
-        inside = (self._side[None] - edge[:, None]) * 1.2  # about 1.2 mm a degree
+        inside = (self._side[None] - edge[:, None]) * 1.5  # mm, roughly
         row = np.arange(grid.rows + _DROP_ROWS)
         tips = (len(row) - 1 - row) * (g.uniform(*style.drop) / _DROP_ROWS)
         curtain = np.minimum(inside, tips[:, None])

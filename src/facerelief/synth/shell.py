@@ -62,6 +62,11 @@ class HeadGrid:
         if missed.any():
             ties = cKDTree(points[~missed]).query(points[missed])[1]
             scalp[missed] = scalp[~missed][ties]
+        # Before and under the ears hair grows down to their middle only: sideburns.
+        if wearer.ears.any():
+            ears = mean[wearer.ears]
+            ahead = points[:, 2] > np.quantile(ears[:, 2], 0.1)
+            scalp[ahead & (points[:, 1] < np.median(ears[:, 1]))] = 0
         signed = _signed_distance(points, scalp > 0.5).reshape(rows, columns)
         self.hairline = gaussian_filter(signed, 0.8, mode=("nearest", "wrap"))
 

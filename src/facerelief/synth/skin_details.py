@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from facerelief.synth.skin_map import SkinMap
 from facerelief.synth.skin_noise import SkinNoise
-from facerelief.synth.skin_wrinkles import Crease, draw_course, expression_strength, wrinkles
+from facerelief.synth.skin_wrinkles import Crease, draw_courses, wrinkles
 
 Map = NDArray[np.float32]
 
@@ -66,18 +66,18 @@ class SkinDetails:
     def folds(self, g: np.random.Generator, relief: Relief, expression: Mapping[str, float]) -> Map:
         """(S, S) mm outwards: the lines of age and of an expression, weights by ARKit's names."""
         height = np.zeros((self.skin.size, self.skin.size), np.float32)
-        for crease in self.creases:
-            posed = expression_strength(crease.line.family, expression)
-            course = draw_course(g, crease, relief.age, relief.folds, posed)
-            if course is not None:
-                crease.press(height.reshape(-1), course)
+        courses = draw_courses(g, self.creases, relief.age, relief.folds, expression)
+        for i, crease in enumerate(self.creases):
+            if courses.depth[i].max() > 0.03:  # mm; less is not seen
+                crease.press(
+                    height.reshape(-1), courses.depth[i], courses.shift[i], courses.width[i]
+                )
         return height
 
     def _lumps(self, g: np.random.Generator, strength: float) -> Map:
         waves = np.zeros((self.skin.size, self.skin.size), np.float32)
         self.noise.add(g, 25.0, 0.85 * strength, waves)
         self.noise.add(g, 13.0, 0.22 * strength, waves)
-        self.noise.add(g, 7.0, 0.06 * strength, waves)
         waves *= self._calm
         return waves
 

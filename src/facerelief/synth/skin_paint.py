@@ -20,16 +20,18 @@ class SkinPaint:
 
     def __init__(self, skin: SkinMap, noise: SkinNoise, regions: Regions) -> None:
         self.skin, self.noise, self.regions = skin, noise, regions
-        self._lips = _sparse(regions.lips)
-        self._mouth = _sparse(regions.mouth)
-        self._lid = _sparse(regions.lid)
-        self._edge = _sparse(regions.lid_edge)
-        self._scalp = _sparse(regions.scalp)
-        self._blush = _sparse(regions.cheeks)
+        self._lips = sparse(regions.lips)
+        self._mouth = sparse(regions.mouth)
+        self._lid = sparse(regions.lid)
+        self._edge = sparse(regions.lid_edge)
+        self._scalp = sparse(regions.scalp)
+        self._blush = sparse(regions.cheeks)
         parts = np.stack([regions.moustache, regions.goatee, regions.jaw, regions.throat])
         parts = parts.reshape(4, -1)
         self._beard = np.flatnonzero(parts.max(axis=0) > 0.02).astype(np.int32)
         self._beard_parts = parts[:, self._beard]
+        # Texels under the chin are too coarse for single hairs.
+        self._beard_held = np.clip(4.0 / skin.coarse.ravel()[self._beard] - 1.0, 0, 1)
         self._beard_fall = skin.position.reshape(-1, 3)[self._beard]
 
     def lips_and_lids(self, picture: Picture, look: Look) -> None:
@@ -82,7 +84,7 @@ class SkinPaint:
         alpha = edge * ends * (0.8 + 0.15 * hairs) * np.float32(look.brows)
         alpha = np.clip(alpha, 0, 0.95).astype(np.float32)
         _blend(picture, strip.index, alpha, look.hair_colour)
-        relief[strip.index] += alpha * (0.25 + 0.15 * hairs)
+        relief[strip.index] += alpha * (0.25 + 0.06 * hairs)
 
     def beard(self, g: np.random.Generator, picture: Picture, relief: Map, look: Look) -> None:
         """The shadow of a shaved beard, and short beards."""
@@ -100,18 +102,18 @@ class SkinPaint:
             )
             alpha = np.clip(where, 0, 1) * np.float32(0.42 * look.stubble)
             _blend(picture, self._beard, alpha, shadow)  # type: ignore[arg-type]
-            relief[self._beard] += alpha * grain * 0.05
+            relief[self._beard] += alpha * grain * 0.02
         if lengths.max() > 0:
             place = self._beard_fall
             # Hair falls down and outwards from the middle of the upper lip.
             lean = 0.35 * np.sign(place[:, 0]) * place[:, 1] + place[:, 0]
-            streaks = _waves(g, lean + 0.8 * clumps, (1.8, 4.0))
+            streaks = _waves(g, lean + 0.8 * clumps, (1.8, 4.0)) * self._beard_held
             full = (self._beard_parts * lengths[:, None]).max(axis=0)
             ragged = 0.16 * clumps + 0.12 * grain - 0.25
             cover = np.clip(1.9 * full + ragged * np.minimum(3 * full, 1), 0, 1)
             alpha = (cover * (0.78 + 0.14 * streaks)).astype(np.float32)
             _blend(picture, self._beard, np.clip(alpha, 0, 0.95), look.hair_colour, 0.25 * streaks)
-            relief[self._beard] += cover * (0.5 + 0.12 * streaks + 0.06 * grain)
+            relief[self._beard] += cover * (0.5 + 0.06 * streaks + 0.03 * grain)
 
     def scalp(self, g: np.random.Generator, picture: Picture, look: Look) -> None:
         """Very short hair, or the shadow of a shaved head."""
@@ -124,7 +126,7 @@ class SkinPaint:
         _blend(picture, index, np.clip(alpha, 0, 0.95), look.hair_colour)
 
 
-def _sparse(mask: Map, least: float = 0.02) -> tuple[Index, NDArray[np.float32]]:
+def sparse(mask: Map, least: float = 0.02) -> tuple[Index, NDArray[np.float32]]:
     """Flat indices and values of a mask where it is not nearly zero."""
     index = np.flatnonzero(mask.ravel() > least).astype(np.int32)
     return index, mask.ravel()[index]

@@ -7,7 +7,7 @@ other side mirrors them. Anatomy after Lemperle et al., *A classification of fac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -175,12 +175,12 @@ def profile(fold: float) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
-    """How one drawn line runs, in 2 `_STEPS` steps from its right end over 0 to its left end."""
+class Courses:
+    """How lines run, each in 2 `_STEPS` steps from its right end over 0 to its left end."""
 
-    depth: NDArray[np.float32]  # mm
-    shift: NDArray[np.float32]  # mm to the left of where it usually runs
-    width: float  # factor
+    depth: NDArray[np.float32]  # (L, 2 _STEPS) mm
+    shift: NDArray[np.float32]  # (L, 2 _STEPS) widths to the left of where a line usually runs
+    width: NDArray[np.float32]  # (L,) factor
 
 
 class Crease:
@@ -198,62 +198,68 @@ class Crease:
         self._share = (held * past).astype(np.float32)
         self._profile = profile(line.fold)
 
-    def press(self, height: NDArray[np.float32], course: Course) -> None:
-        """Adds the line to a flat relief."""
-        across = self._beside + course.shift.take(self._step)
-        across *= np.float32(_FINE / course.width)
+    def press(
+        self,
+        height: NDArray[np.float32],
+        depth: NDArray[np.float32],
+        shift: NDArray[np.float32],
+        width: float,
+    ) -> None:
+        """Adds the line to a flat relief; see `Courses` for the rest."""
+        across = self._beside + shift.take(self._step)
+        across *= np.float32(_FINE / width)
         across -= np.float32(_FINE * _LEFT)
         np.clip(across, 0, len(self._profile) - 1, out=across)
         relief = self._profile.take(across.astype(np.int32))
-        relief *= course.depth.take(self._step)
+        relief *= depth.take(self._step)
         relief *= self._share
         height[self.index] += relief
 
 
-def draw_course(
+def draw_courses(
     g: np.random.Generator,
-    crease: Crease,
+    creases: Sequence[Crease],
     age: float,
     strength: float,
-    posed: tuple[float, float],
-) -> Course | None:
-    """How a line runs on one face, or None where it is too shallow to be seen.
-
-    The same numbers are drawn whatever comes of them.
+    expression: Mapping[str, float],
+) -> Courses:
+    """How the lines of one face run. The count of numbers drawn is always the same.
 
     Args:
-        crease: the line.
+        creases: the lines.
         age: 0 to 1.
         strength: factor on the depth that age gives.
-        posed: how far the expression makes it, on the subject's left and right.
+        expression: weights by ARKit's names.
     """
-    line = crease.line
-    personal, tilt, width, start, end, sway = g.uniform(size=6)
-    phases, lengths = g.uniform(0, 2 * np.pi, (2, 3, 1)), g.uniform(0.6, 1.4, (2, 3, 1))
-    grown = np.clip((age - line.onset) / (1.05 - line.onset), 0, 1) ** 0.8
-    if line.onset == 0:
-        grown = 0.6 + 0.4 * grown
-    aged = line.depth * strength * grown * (0.25 + personal)
-    pose = line.posed * (0.5 + 0.5 * age) * (0.6 + 0.5 * personal)
+    lines = [crease.line for crease in creases]
+    onset, full, posed, fold, length = np.array(
+        [(w.onset, w.depth, w.posed, w.fold, c.length) for w, c in zip(lines, creases, strict=True)]
+    ).T
+    over = np.array([line.points[0][0] == 0 for line in lines])  # goes on over the middle line
+    families = {line.family: expression_strength(line.family, expression) for line in lines}
+    pose = np.array([families[line.family] for line in lines])  # (L, 2)
+
+    personal, tilt, width, start, end, sway = g.uniform(size=(6, len(lines)))
+    phases = g.uniform(0, 2 * np.pi, (2, 3, len(lines), 1))
+    longer = g.uniform(0.3, 1.3, (2, 3, len(lines), 1))
+    grown = np.clip((age - onset) / (1.05 - onset), 0, 1) ** 0.8
+    grown = np.where(onset == 0, 0.6 + 0.4 * grown, grown)
+    aged = full * strength * grown * (0.25 + personal)
+    pose *= (posed * (0.5 + 0.5 * age) * (0.6 + 0.5 * personal))[:, None]
     uneven = 0.25 * (tilt - 0.5)
-    left = (aged + pose * posed[0]) * (1 + uneven)
-    right = (aged + pose * posed[1]) * (1 - uneven)
-    if max(left, right) < 0.03:
-        return None
+    left, right = (aged + pose[:, 0]) * (1 + uneven), (aged + pose[:, 1]) * (1 - uneven)
 
     s = (np.arange(2 * _STEPS) + 0.5) / _STEPS - 1
-    # Bends of about 25 mm and breaks of about 13.
-    cycles = 2 * np.pi * crease.length * lengths / np.array([25.0, 13.0])[:, None, None]
-    bend, gap = np.cos(cycles * s + phases).sum(axis=1) / np.sqrt(1.5)
+    # Bends some 50 mm long, and breaks some 20.
+    cycles = 2 * np.pi * longer * length[:, None] / np.array([40.0, 16.0])[:, None, None, None]
+    bend, gap = np.cos(cycles * s + phases).sum(axis=1) / np.sqrt(1.5)  # (L, 2 _STEPS) each
+    start, end, sway, fold = start[:, None], end[:, None], sway[:, None], fold[:, None]
     taper = np.clip((1.2 - 0.3 * end - np.abs(s)) / 0.3, 0, 1)
-    over = line.points[0][0] == 0  # it goes on over the middle line
-    if over:
-        side = np.clip(6 * s, -1, 1)
-    else:
-        side = np.sign(s)
-        taper = taper * np.clip((np.abs(s) - 0.25 * start + 0.2) / 0.3, 0, 1)
-    if line.fold <= 0.4:  # fine lines come and go along their way, deep folds do not
-        taper = taper * np.clip(1 + 0.25 * gap, 0.3, 1.5)
-    depth = ((left + right) / 2 + (left - right) / 2 * side) * taper
+    begun = np.clip((np.abs(s) - 0.25 * start + 0.2) / 0.3, 0, 1)
+    taper *= np.where(over[:, None], 1, begun)
+    # Fine lines come and go along their way, deep folds do not.
+    taper *= np.where(fold > 0.4, 1, np.clip(1 + 0.25 * gap, 0.3, 1.5))
+    side = np.where(over[:, None], np.clip(6 * s, -1, 1), np.sign(s))
+    depth = ((left + right)[:, None] / 2 + (left - right)[:, None] / 2 * side) * taper
     shift = bend * (sway - 0.5) * 1.6
-    return Course(depth.astype(np.float32), shift.astype(np.float32), 0.8 + 0.5 * width)
+    return Courses(*(a.astype(np.float32) for a in (depth, shift, 0.8 + 0.5 * width)))

@@ -21,7 +21,7 @@ from facerelief.synth.skin_details import SkinDetails, scar, spot, window
 from facerelief.synth.skin_look import Look, draw_look
 from facerelief.synth.skin_map import SkinMap
 from facerelief.synth.skin_noise import SkinNoise
-from facerelief.synth.skin_paint import SkinPaint
+from facerelief.synth.skin_paint import SkinPaint, sparse
 from facerelief.synth.skin_regions import Regions
 from facerelief.synth.skin_textures import (
     load_textures,
@@ -31,11 +31,12 @@ from facerelief.synth.skin_textures import (
 
 Map = NDArray[np.float32]
 
-#: How tone and flush of a region differ from the cheek's, per unit of what `_weights` says.
-_REGIONS = (
-    "cheeks", "nose", "ears", "chin", "forehead", "eye_socket", "under_eye", "lid", "lid_edge",
-    "nostrils", "perioral", "neck", "lips", "scalp",
+#: Regions whose tone and flush differ, as `_weights` says.
+_SOFT = (
+    "cheeks", "nose", "ears", "chin", "forehead", "eye_socket", "under_eye", "lid", "neck",
+    "perioral", "scalp",
 )  # fmt: skip
+_SHARP = ("lips", "lid_edge", "nostrils")
 
 
 class Skins:
@@ -81,8 +82,11 @@ class Skins:
         regions = self.regions
         face = regions.face * self.skin.mask * (1 - regions.lips) * (1 - regions.lid)
         sun = np.maximum(np.maximum(0.8 * regions.nose, 0.7 * regions.cheeks), regions.forehead)
-        named = [getattr(regions, name) for name in _REGIONS]
-        self._differences = np.stack([*named, sun]).reshape(len(named) + 1, -1)
+        # Soft differences are kept at half the size, sharp ones where they are.
+        named = [getattr(regions, name)[::2, ::2] for name in _SOFT]
+        soft = np.stack([*named, sun[::2, ::2]])
+        self._half, self._soft = soft.shape[1:], soft.reshape(len(soft), -1)
+        self._sharp = [sparse(getattr(regions, name)) for name in _SHARP]
         self._face = np.flatnonzero(face.ravel() > 0.05).astype(np.int32)
         self._face_share = face.ravel()[self._face]
         self._sunny = (0.3 + 0.7 * sun).ravel()[self._face] * self._face_share
@@ -152,11 +156,9 @@ class Skins:
         even = 1 - 0.65 * look.foundation
         # A texture brings its own differences between regions; a few are added.
         amount = np.float32(look.regional * even * (0.35 if textured else 1.0))
-        tone, flush = (weights @ self._differences for weights in _weights(look) * amount)
         shape = (self.skin.size, self.skin.size)
-        tone, flush = tone.reshape(shape), flush.reshape(shape)
-        tone += np.float32(look.tone)
-        flush += np.float32(look.flush)
+        tone = self._regional(_weights(look, 0) * amount, look.tone)
+        flush = self._regional(_weights(look, 1) * amount, look.flush)
         if textured:
             parts = self._structure(look.base, look, 1 - look.blend)
             if look.other >= 0 and look.blend:
@@ -173,6 +175,20 @@ class Skins:
         self.noise.add(g, 4.0, 0.018 * uneven, flush)
         self._marks(g, look, even, tone.reshape(-1), flush.reshape(-1))
         return tone, flush, shade
+
+    def _regional(self, weights: Map, typical: float) -> Map:
+        """(S, S): `typical` and how regions differ from it, by the weights of `_weights`."""
+        size = self.skin.size
+        half = (weights[: len(self._soft)] @ self._soft + np.float32(typical)).reshape(self._half)
+        whole = np.empty((size, size), np.float32)
+        for row in (0, 1):
+            for column in (0, 1):
+                part = whole[row::2, column::2]
+                part[:] = half[: part.shape[0], : part.shape[1]]
+        flat = whole.reshape(-1)
+        for (index, share), weight in zip(self._sharp, weights[len(self._soft) :], strict=True):
+            flat[index] += share * weight
+        return whole
 
     def _structure(self, index: int, look: Look, share: float) -> Map:
         """(3, S, S): what a texture adds to tone, flush and shade."""
@@ -225,8 +241,8 @@ class Skins:
                 relief[here] += np.float32(0.5 * high - 0.4) * line
 
 
-def _weights(look: Look) -> Map:
-    """(2, R + 1): how much each region, and the sun, add to tone and to flush."""
+def _weights(look: Look, pigment: int) -> Map:
+    """(R,): how much each soft region, the sun and each sharp region add to tone (0) or flush (1)."""
     ruddy, dark = look.ruddy, look.dark_circles
     # The lips of dark skin hold less melanin than the skin round them, those of fair skin more.
     lips = 0.10 * (look.lip_tone - 0.3) - 0.16 * look.lip_tone * max(look.tone - 0.5, 0)
@@ -246,5 +262,5 @@ def _weights(look: Look) -> Map:
         "lips": (lips, 0.13 + 0.17 * look.lip_flush),
         "scalp": (-0.01, -0.02),
     }
-    rows = [*(of[name] for name in _REGIONS), (0.09 * look.sun, 0.03 * look.sun)]
-    return np.array(rows, np.float32).T
+    of["sun"] = (0.09 * look.sun, 0.03 * look.sun)
+    return np.array([of[name][pigment] for name in (*_SOFT, "sun", *_SHARP)], np.float32)

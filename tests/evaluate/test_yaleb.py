@@ -1,0 +1,44 @@
+"""The table by light of Extended Yale B."""
+
+import numpy as np
+import pytest
+
+from facerelief.evaluate import yaleb
+from facerelief.evaluate.scores import ImageScore
+from facerelief.evaluate.yaleb import PhotographScore, by_light
+
+
+def photograph(azimuth: float, elevation: float, *errors: float) -> PhotographScore:
+    score = ImageScore(3, np.array(errors, np.float32), None)
+    return PhotographScore("x", "y", 1, azimuth, elevation, score)
+
+
+def test_bins_hold_the_means_of_their_photographs() -> None:
+    scores = [
+        photograph(0, 0, 4, 6),
+        photograph(10, -10, 7),
+        photograph(0, 45, 20),
+        photograph(-70, 0, 9),
+        photograph(0, 0),  # no answer at all
+    ]
+    table = by_light(scores)
+    assert sum(cell["images"] for cell in table) == 4
+    filled = [cell for cell in table if cell["images"]]
+    assert [cell["mean"] for cell in filled] == [20, 9, 6]
+    assert [cell["std"] for cell in filled] == [0, 0, 1]
+    for cell, (azimuth, elevation) in zip(filled, [(0, 45), (-70, 0), (0, 0)], strict=True):
+        assert cell["azimuth"][0] <= azimuth < cell["azimuth"][1]
+        assert cell["elevation"][0] <= elevation < cell["elevation"][1]
+    assert all(cell["mean"] is None for cell in table if not cell["images"])
+
+
+def test_every_light_of_the_pooled_subsets_has_its_bin(data_root) -> None:
+    person = yaleb.yaleb.load_person(data_root, "yaleB11")
+    used = person.subsets <= 4
+    lights = zip(person.azimuth[used], person.elevation[used], strict=True)
+    table = by_light([photograph(azimuth, elevation, 1) for azimuth, elevation in lights])
+    assert sum(cell["images"] for cell in table) == used.sum() == pytest.approx(45, abs=2)
+    # Left and right are alike: the lights hang symmetrically.
+    for row in range(0, len(table), 5):
+        counts = [cell["images"] for cell in table[row : row + 5]]
+        assert counts == counts[::-1]

@@ -1,0 +1,112 @@
+"""The model card's blocks: made from results of any default, one place each."""
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from facerelief import catalogue
+from facerelief.evaluate import basel, groups, yaleb
+from facerelief.evaluate.scores import ImageScore
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch, tiny_catalogue: Path) -> ModuleType:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return importlib.import_module("card")
+
+
+def score(error: float) -> ImageScore:
+    return ImageScore(4, np.full(4, error, np.float32), None)
+
+
+def photographs(shift: float) -> dict:
+    scores = [
+        yaleb.PhotographScore("x", f"yaleB{person}", subset, azimuth, 0, score(person + shift))
+        for person in (11, 12)
+        for subset, azimuth in ((1, 0), (4, 60))
+    ]
+    return yaleb.tabulate(scores)
+
+
+def renderings(shift: float) -> dict:
+    scores = [
+        basel.PictureScore("x", "basel_1", part, pose, light, score(error + shift))
+        for part, pose, light, error in (
+            ("yaw", "0°", "frontal", 8),
+            ("yaw", "+60°", "60°", 20),
+            ("random", "up to 45°", "mixed", 15),
+        )
+    ]
+    return basel.tabulate(scores)
+
+
+@pytest.fixture
+def results() -> tuple[dict, dict, dict]:
+    on_yale = {"floor": "mean-map", "systems": {"mean-map": photographs(5), "tiny": photographs(0)}}
+    floors = {"posed-mean": renderings(3)}
+    on_scans = {"floors": ["posed-mean"], "systems": {**floors, "tiny": renderings(0)}}
+    rows = [groups.Row(groups.Labelled("x", "3–12", "male", "Asian"), True, 9.0, 11.0)] * 3
+    by_group = {"photographs": 3, "source": "utkface", "systems": {"tiny": groups.tabulate(rows)}}
+    return on_yale, on_scans, by_group
+
+
+def test_every_block_says_what_was_measured(card: ModuleType, results: tuple) -> None:
+    made = card.blocks(*results)
+    sha256 = catalogue.find("tiny").sha256
+    assert "**open**" in made["facts"] and sha256 in made["facts"] and "any use" in made["facts"]
+    assert "| `tiny` (default) | open | 11.5° | 15.0° | 14.0° |" in made["systems"]
+    assert "| `posed-mean` (floor) | – | – | 18.0° | 17.0° |" in made["systems"]
+    assert "| yaleB12 | 2 | 12.0 ± 0.0 | 100 % | 100 % | 17.0° |" in made["people"]
+    assert "| Mean error | 11.5° | 11.5° |" in made["light"]
+    assert "11.5 (2)" in made["light"] and "azimuth 42° to 75°" in made["light"]
+    assert "| Yaw | 0° | +60° |" in made["pose"] and "| `tiny` | 8.0° | 20.0° |" in made["pose"]
+    assert "| age 3–12 | 3 | 100.0 ± 0.0 % | 9.0 ± 0.0 | 11.0 ± 0.0 |" in made["groups"]
+
+
+def test_what_was_not_measured_says_so(card: ModuleType, results: tuple) -> None:
+    for given in ((None, None, None), tuple({**one, "systems": {}} for one in results)):
+        made = card.blocks(*given)
+        assert all(made[name] == card.MISSING for name in ("people", "light", "pose", "groups"))
+        assert "tiny" in made["facts"]
+
+
+def test_blocks_go_between_their_markers_and_nowhere_else(card: ModuleType) -> None:
+    def page(a: str, b: str) -> str:
+        blocks = (f"<!-- card: {n}: begin -->\n{t}<!-- card: {n}: end -->" for n, t in
+                  (("a", a), ("b", b)))  # fmt: skip
+        return "before {}\nbetween {}\nafter\n".format(*blocks)
+
+    changed = card.with_blocks(page("old\n", ""), {"a": "one\n\\1", "b": "two"})
+    assert changed == page("one\n\\1\n", "two\n")
+    for wrong in ({"a": ""}, {"a": "", "b": "", "c": ""}):
+        with pytest.raises(ValueError, match="places"):
+            card.with_blocks(changed, wrong)
+
+
+def test_ablation_lines_are_replaced_by_name(card: ModuleType) -> None:
+    ablation = importlib.import_module("ablation")
+
+    def line(what: str, mean: float, floor: bool = False) -> dict:
+        return {"what": what, "yaleb": mean, "floor": floor}
+
+    old = [line("all", 1), line("flat", 2), line("mean-map", 9, True)]
+    new = [line("flat", 3), line("bare", 4), line("mean-map", 9, True)]
+    expected = [line("all", 1), line("flat", 3), line("bare", 4), line("mean-map", 9, True)]
+    assert ablation.merged(old, new) == expected
+    assert ablation.merged([], new) == new
+
+
+def test_a_peers_old_figures_stay_while_floors_are_the_same(card: ModuleType) -> None:
+    accuracy = importlib.import_module("accuracy")
+    floor, peer = {"pooled": {"mean": 15.0}}, {"pooled": {"mean": 16.0}}
+    old = {"floor": "mean-map", "systems": {"mean-map": floor, "mediapipe": peer}}
+    new = {"floor": "mean-map", "systems": {"mean-map": {**floor, "lights": []}, "x": {}}}
+    assert accuracy.with_old_peer(new, old)["systems"]["mediapipe"] == peer
+    assert accuracy.with_old_peer(new, None) == new
+    other = {"floors": ["mean-map"], "systems": {"mean-map": {"pooled": {"mean": 14.0}}}}
+    assert accuracy.with_old_peer(other, old) == other
