@@ -42,6 +42,7 @@ def sphere(index: int, size: int = 64) -> Rendering:
         rotation=np.eye(3, dtype=np.float32),
         translation=np.array([0.1, 3, -600], np.float32),
         focal=700.0,
+        centre=np.array([31.5, 40.25], np.float32),
         irradiance=rng.normal(size=(9, 3)).astype(np.float32),
         coefficients={
             "yaw": float(rng.uniform(-90, 90)),

@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("torch")
 
 from facerelief.render.illumination import illumination, map_directions
-from facerelief.synth.lighting import draw_lighting
+from facerelief.synth.lighting import draw_lighting, take_suns
 from facerelief.synth.scene import Lighting
 
 
@@ -47,3 +47,22 @@ def test_all_of_the_sky_is_counted() -> None:
     found = illumination(Lighting(np.ones((32, 64, 3), np.float32)), "cpu")
     assert float(found.colours[:, 0].sum()) == pytest.approx(4 * np.pi, rel=1e-3)
     assert np.linalg.norm(map_directions(32, 64), axis=-1) == pytest.approx(1)
+
+
+def test_a_sun_becomes_a_lamp_and_no_light_is_lost() -> None:
+    sky = np.full((64, 128, 3), 0.5, np.float32)
+    sky[20:22, 96:98] = (4000, 3000, 2000)
+    rest, suns = take_suns(sky)
+    assert len(suns) == 1 and suns[0].radius < 4
+    assert suns[0].direction == pytest.approx(
+        map_directions(64, 128)[20:22, 96:98].mean((0, 1)), abs=0.01
+    )
+    before = illumination(Lighting(sky), "cpu").colours.sum(0)
+    after = illumination(Lighting(rest, tuple(suns)), "cpu").colours.sum(0)
+    assert after.numpy() == pytest.approx(before.numpy(), rel=1e-3)
+
+
+def test_an_overcast_sky_has_no_sun() -> None:
+    up = map_directions(64, 128)[..., 1:2] * 0.5 + 0.5
+    _, suns = take_suns((up * np.ones(3)).astype(np.float32))
+    assert not suns

@@ -123,7 +123,7 @@ def test_every_wrinkle_lies_on_the_head_and_has_its_drivers(skin: SkinMap) -> No
 def test_the_profile_is_a_groove_between_shoulders() -> None:
     for fold in (0.0, 0.8):
         relief = profile(fold)
-        assert relief.min() == pytest.approx(-1, abs=0.1)
+        assert relief.min() == pytest.approx(-1, abs=0.2)
         assert abs(relief[0]) < 0.05 and abs(relief[-1]) < 0.05
         assert relief.max() > 0.19 + 0.5 * fold
 

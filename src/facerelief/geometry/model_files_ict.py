@@ -45,7 +45,9 @@ PARTS: dict[str, tuple[int, int]] = {
     "lower_teeth": (19247, 21451),
     "teeth": (17039, 21451),
     "left_eye": (21451, 23021),
+    "left_sclera": (21451, 22221),  # with the cornea
     "right_eye": (23021, 24591),
+    "right_sclera": (23021, 23791),
     "eye_fluid": (24591, 25351),
     "left_lashes": (25351, 26035),
     "right_lashes": (26035, 26719),

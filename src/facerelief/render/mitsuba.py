@@ -91,6 +91,7 @@ def render(scene: Scene, samples: int = 64) -> Rendering:
         rotation=np.asarray(scene.rotation, np.float32),
         translation=np.asarray(scene.translation, np.float32),
         focal=scene.camera.focal,
+        centre=np.array(scene.camera.centre, np.float32),
         irradiance=illumination(scene.lighting, "cpu").harmonics().numpy(),
         coefficients=scene.coefficients,
     )

@@ -186,6 +186,7 @@ def _rendering(
         rotation=np.asarray(scene.rotation, np.float32),
         translation=np.asarray(scene.translation, np.float32),
         focal=scene.camera.focal,
+        centre=np.array(scene.camera.centre, np.float32),
         irradiance=light.harmonics().cpu().numpy(),
         coefficients=scene.coefficients,
     )

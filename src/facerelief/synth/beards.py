@@ -14,8 +14,8 @@ from facerelief.synth.wearer import Wearer
 
 FloatArray = NDArray[np.floating]
 
-_HEIGHT, _WIDTH, _BANK = 128, 192, 4
-_PIXEL = 1.3  # mm that a pixel of the texture is about wide on the face
+_HEIGHT, _WIDTH, _BANK = 256, 384, 4
+_PIXEL = 0.65  # mm that a pixel of the texture is about wide on the face
 STYLES = ("full", "goatee", "moustache", "strap", "circle")
 
 
@@ -35,7 +35,7 @@ class Beards:
         everything = np.max(list(self._fields.values()), axis=0)
         triangles = wearer.skin_triangles[
             (_read(everything, uv)[wearer.skin_triangles] > -6).any(axis=1)
-            & (mean[wearer.skin_triangles][..., 2] > back - 15).all(axis=1)
+            & (mean[wearer.skin_triangles][..., 2] > back - 30).all(axis=1)
         ]
         # The inside of the mouth lies nearer to the middle than the face does.
         outside = mean[triangles].mean(axis=1) - self._middle
@@ -50,12 +50,12 @@ class Beards:
         chin = np.linalg.norm(mean[self._used] - marks[8], axis=1)
         self._chin = np.exp(-((chin / 28) ** 2)).astype(np.float32)
         g = np.random.default_rng(4)
-        self._strands = [strands(g, _HEIGHT, _WIDTH, 0.5) for _ in range(_BANK)]
+        self._strands = [strands(g, _HEIGHT, _WIDTH, 0.7) for _ in range(_BANK)]
         self._fray = []
         for _ in range(_BANK):
-            fine = gaussian_filter(g.standard_normal((_HEIGHT, _WIDTH)), (2.0, 0.6))
-            broad = gaussian_filter(g.standard_normal((_HEIGHT, _WIDTH)), (4, 4))
-            self._fray.append((fine / fine.std() + broad / broad.std()).astype(np.float32))
+            fine = gaussian_filter(g.standard_normal((_HEIGHT, _WIDTH)), (2.5, 0.5))
+            broad = gaussian_filter(g.standard_normal((_HEIGHT, _WIDTH)), (9, 7))
+            self._fray.append((fine / fine.std() + 0.7 * broad / broad.std()).astype(np.float32))
 
     def draw(
         self,
@@ -66,18 +66,17 @@ class Beards:
     ) -> Part:
         """A beard, of a random style unless given, on the head with `vertices`."""
         name = STYLES[g.choice(len(STYLES), p=(0.45, 0.15, 0.15, 0.1, 0.15))]
-        field = self._fields[style or name] + g.uniform(-4, 2)
+        field = self._fields[style or name] + np.float32(g.uniform(-3, 2))
         length = 1.0 + g.exponential(2.5)
         depth = np.clip(_read(field, self._uv) / 12, 0, 1)
         points = vertices[self._used] + self._normals * (0.4 + length * depth)[:, None]
         points = points + np.outer(self._chin * depth * length * g.uniform(0, 3), (0, -1.0, 0.15))
-        alpha = field + 2.5 * np.roll(self._fray[g.integers(_BANK)], g.integers(_WIDTH), axis=1)
-        dense = g.uniform(0.75, 1.0)
-        alpha = np.clip(alpha / 8 + 0.4, 0, 1) * dense
+        # Growth thins out towards the outline, strand by strand.
+        fray = np.roll(self._fray[g.integers(_BANK)], g.integers(_WIDTH), axis=1)
+        alpha = np.clip((field + 3.5) / g.uniform(8, 14), 0, g.uniform(1.1, 1.7)) + 0.22 * fray
+        alpha = np.clip(alpha - 0.1, 0, 1) * (field > -6)
         grey = np.roll(self._strands[g.integers(_BANK)], g.integers(_WIDTH), axis=1)
-        # Thin growth shows the skin between the strands.
-        gaps = np.clip((grey.astype(np.float32) - 60) / 60 + g.uniform(0, 1.2), 0, 1)
-        texture = colour.darker(0.9).paint(grey, (255 * alpha * gaps).astype(np.uint8))
+        texture = colour.darker(0.9).paint(grey, (255 * alpha).astype(np.uint8))
         return Part(
             "hair",
             points.astype(np.float32),
@@ -130,7 +129,7 @@ class Beards:
         pen.polygon(self._pixels(mouth), fill=0)
         inside = np.asarray(picture) > 0
         field = distance_transform_edt(inside) - distance_transform_edt(~inside)
-        return (gaussian_filter(field, 1.0) * _PIXEL).astype(np.float32)
+        return (gaussian_filter(field, 2.0) * _PIXEL).astype(np.float32)
 
     def _pixels(self, points: FloatArray) -> list[tuple[float, float]]:
         u, v = self._unrolled(points).T

@@ -41,4 +41,6 @@ def cloth(g: np.random.Generator, size: int) -> NDArray[np.float32]:
 def _dull(g: np.random.Generator) -> NDArray[np.float32]:
     """(3,) a colour of clothes."""
     grey = g.random() ** 1.3
-    return np.clip(grey + (g.random(3) - 0.5) * g.random() ** 2 * 1.2, 0.02, 0.97).astype(np.float32)
+    return np.clip(grey + (g.random(3) - 0.5) * g.random() ** 2 * 1.2, 0.02, 0.97).astype(
+        np.float32
+    )

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from facerelief.data.sources import cache_folder
@@ -81,7 +82,7 @@ class Heads:
         if self.options.scanned == 0 or self.assets.path("scanned shapes") is None:
             return None
         assert self.assets.root is not None
-        return registered_ict(self.assets.root, cache_folder() / "ict")
+        return registered_ict(self.assets.root, cache_folder())
 
     @cached_property
     def _skins(self) -> Skins:
@@ -102,6 +103,16 @@ class Heads:
     @cached_property
     def _backgrounds(self) -> list[Any]:
         return self.assets.backgrounds()
+
+    def prepare(self) -> None:
+        """Load everything, and make what is kept in the cache: half a minute, once.
+
+        One process at a time does the work; others wait for it.
+        """
+        folder = cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "synth.lock"):
+            _ = self._scanned, self._skins, self._accessories, self._environments
 
     def scene(self, index: int) -> Scene:
         """The scene of an index; `facerelief.render.scene.render` draws it."""

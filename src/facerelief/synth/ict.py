@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,24 +40,17 @@ _EAR_MAKEHUMAN = (12038, 12040, 12052, 12005, 12047, 12085)
 _JAW = slice(0, 17)  # its points slide along the jaw from one annotator to the next
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A part that is no skin: it is laid over ICT-FaceKit's and moves as that does."""
-
-    name: str  # region of the built-in head
-    guide: str  # region of ICT-FaceKit
-    anchor: tuple[float, float, float] | None  # point of both boxes, 0 to 1, that shall coincide
-
-
-# Eyes meet at their front, teeth at the edges of their incisors. The tongue keeps its place behind
-# the lower teeth and moves as they do.
-_PARTS = (
-    _Part("eye_left", "left_eye", (0.5, 0.5, 1.0)),
-    _Part("eye_right", "right_eye", (0.5, 0.5, 1.0)),
-    _Part("teeth_upper", "upper_teeth", (0.5, 0.0, 1.0)),
-    _Part("teeth_lower", "lower_teeth", (0.5, 1.0, 1.0)),
-    _Part("tongue", "lower_teeth", None),
-)
+#: Parts that are no skin, and what they are laid over and move with: regions of the built-in head
+#: and of ICT-FaceKit. The tongue keeps its place behind the lower teeth.
+_GUIDES = {
+    "eye_left": "left_sclera",
+    "eye_right": "right_sclera",
+    "teeth_upper": "upper_teeth",
+    "teeth_lower": "lower_teeth",
+    "tongue": "lower_teeth",
+}
+#: The point of the boxes round teeth that is laid on each other, 0 to 1: their incisors' edges.
+_ANCHORS = {"teeth_upper": (0.5, 0.0, 1.0), "teeth_lower": (0.5, 1.0, 1.0)}
 
 
 def load_ict(root: Path) -> MorphableModel:
@@ -192,15 +184,18 @@ def _made(ict: MorphableModel, head: BuiltinHead) -> dict[str, NDArray[Any]]:
     expression[: len(own)] = own
     expression[known] = moved[order]
 
-    for part in _PARTS:
-        ours, theirs = head.regions[part.name], ict.regions[part.guide]
+    for name, region in _GUIDES.items():
+        ours, theirs = head.regions[name], ict.regions[region]
         guide = ict.mean[theirs]
-        if part.anchor is not None:
-            mean[ours] = _laid_over(head.mean[ours], guide, np.array(part.anchor))
-        else:  # as the part before it, behind which it lies
-            before = head.regions[_PARTS[_PARTS.index(part) - 1].name]
-            size, turn, shift = similarity(head.mean[before], mean[before])
+        if name in _ANCHORS:
+            mean[ours] = _laid_over(head.mean[ours], guide, np.array(_ANCHORS[name]))
+        elif name == "tongue":
+            teeth = head.regions["teeth_lower"]
+            size, turn, shift = similarity(head.mean[teeth], mean[teeth])
             mean[ours] = size * head.mean[ours] @ turn.T + shift
+        else:
+            (centre, radius), (their_centre, their_radius) = map(ball, (head.mean[ours], guide))
+            mean[ours] = their_centre + their_radius / radius * (head.mean[ours] - centre)
         identity[:, ours] = follow(mean[ours], guide, ict.identity[:, theirs])
         motion = follow(mean[ours], guide, ict.expression[:, theirs])
         expression[np.ix_(known, np.flatnonzero(ours))] = motion[order]
@@ -232,3 +227,13 @@ def _laid_over(points: FloatArray, guide: FloatArray, anchor: FloatArray) -> Flo
         + their_low + anchor * (their_high - their_low)
     )  # fmt: skip
     return result
+
+
+def ball(points: FloatArray) -> tuple[FloatArray, float]:
+    """Centre (3,) and radius of an eyeball's points (P, 3), by least squares over its back half,
+    which has no cornea."""
+    depth = points[:, 2]
+    back = points[depth < (depth.min() + depth.max()) / 2].astype(float)
+    system = np.concatenate([2 * back, np.ones((len(back), 1))], axis=1)
+    solved = np.linalg.lstsq(system, (back**2).sum(axis=1), rcond=None)[0]
+    return solved[:3], float(np.sqrt(solved[3] + (solved[:3] ** 2).sum()))

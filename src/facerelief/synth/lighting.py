@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ def draw_lighting(
     it, is about pi: a white surface shows as 1.
     """
     kind = g.choice(["sky", "lamps", "flash"], p=[0.4, 0.35, 0.25])
-    sky, name = _sky(g, environments)
+    sky, suns, name = _sky(g, environments)
     if kind == "sky":
         lamps: list[Lamp] = []
         share = 1.0
@@ -38,27 +39,63 @@ def draw_lighting(
     else:
         lamps = [_lamp(g, 1.0, spread=40, grey=True)]
         share = g.uniform(0.0, 0.12)
-    lamps = [_scaled(x, (1 - share) / sum(float(y.colour[1]) for y in lamps)) for x in lamps]
-    sky = sky * (share / max(_frontal(sky), 1e-6))
-    lamps = [_scaled(x, np.pi) for x in lamps]
-    return Lighting(sky.astype(np.float32), tuple(lamps)), f"{kind} {name}"
+    lamps = [
+        _scaled(x, np.pi * (1 - share) / sum(float(y.colour[1]) for y in lamps)) for x in lamps
+    ]
+    factor = share / max(_frontal(sky, suns), 1e-6)
+    lamps += [_scaled(sun, factor) for sun in suns]
+    return Lighting((sky * factor).astype(np.float32), tuple(lamps)), f"{kind} {name}"
 
 
 def _sky(
     g: np.random.Generator, environments: Mapping[str, NDArray[np.float16]]
-) -> tuple[NDArray[np.float32], str]:
+) -> tuple[NDArray[np.float32], list[Lamp], str]:
+    """A small panorama, the suns that were taken out of it, and its name."""
     if environments and g.random() < 0.8:
         name = str(g.choice(sorted(environments)))
         radiance = np.asarray(environments[name], np.float32)
-        height, width = radiance.shape[:2]
-        rows, columns = height // _SHAPE[0], width // _SHAPE[1]
+        radiance = np.roll(radiance, int(g.integers(radiance.shape[1])), 1)
+        if g.random() < 0.5:
+            radiance = radiance[:, ::-1]
+        radiance, suns = take_suns(radiance)
+        rows, columns = (
+            have // want for have, want in zip(radiance.shape[:2], _SHAPE, strict=True)
+        )
         kept = radiance[: rows * _SHAPE[0], : columns * _SHAPE[1]]
         small = kept.reshape(_SHAPE[0], rows, _SHAPE[1], columns, 3).mean((1, 3))
-        small = np.roll(small, int(g.integers(_SHAPE[1])), 1)
-        if g.random() < 0.5:
-            small = small[:, ::-1]
-        return small, name
-    return _made_sky(g), "made"
+        return small, suns, name
+    return _made_sky(g), [], "made"
+
+
+def take_suns(radiance: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[Lamp]]:
+    """A panorama (H, W, 3) without its one or two small bright sources, and those as lamps.
+
+    A renderer's few directions would put a sun some degrees beside its place. What is taken out
+    holds at least 8 in 100 of all light within 12 degrees; all light together stays the same.
+    """
+    height, width = radiance.shape[:2]
+    directions, area = _directions(height, width)
+    rest = radiance.reshape(-1, 3).copy()
+    suns: list[Lamp] = []
+    for _ in range(2):
+        brightness = rest.mean(1)
+        total = float(brightness @ area)
+        peak = int(brightness.argmax())
+        near = directions @ directions[peak] > np.cos(np.radians(12))
+        # Brighter than ten times the mean, and than a tenth of the peak: the source without halo.
+        floor = max(10 * total / (4 * np.pi), 0.1 * float(brightness[peak]))
+        source = near & (brightness > floor)
+        if not source.any() or float(brightness[source] @ area[source]) < 0.08 * total:
+            break
+        filler = np.median(rest[near & ~source], axis=0)
+        excess = (rest[source] - filler).clip(0) * area[source, None]
+        towards = _normalised(excess.sum(1) @ directions[source])
+        radius = np.degrees(np.sqrt(area[source].sum() / np.pi))
+        suns.append(
+            Lamp(towards.astype(np.float32), excess.sum(0).astype(np.float32), float(radius))
+        )
+        rest[source] = np.minimum(rest[source], filler)
+    return rest.reshape(radiance.shape), suns
 
 
 def _made_sky(g: np.random.Generator) -> NDArray[np.float32]:
@@ -95,18 +132,25 @@ def _scaled(lamp: Lamp, factor: float) -> Lamp:
     return Lamp(lamp.direction, (lamp.colour * factor).astype(np.float32), lamp.radius)
 
 
-def _frontal(sky: NDArray[np.float32]) -> float:
+def _frontal(sky: NDArray[np.float32], suns: list[Lamp]) -> float:
     """Green irradiance over pi of a surface that faces the camera, or half that of the brightest.
 
     Backlit heads stay dark, but not black.
     """
-    height, width = sky.shape[:2]
-    directions = map_directions(height, width).reshape(-1, 3)
+    directions, area = _directions(*sky.shape[:2])
+    faces = np.array([[0, 0, 1], [0.7, 0, 0.7], [-0.7, 0, 0.7], [0, 0.7, 0.7], [0, -0.7, 0.7]])
+    found = np.clip(faces @ directions.T, 0, None) @ (area * sky[..., 1].ravel())
+    for sun in suns:
+        found = found + np.clip(faces @ sun.direction, 0, None) * sun.colour[1]
+    return float(max(found[0], 0.5 * found.max())) / np.pi
+
+
+@lru_cache(maxsize=4)
+def _directions(height: int, width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(H W, 3) unit directions of a panorama's pixels, and their solid angles (H W,)."""
     edges = np.cos(np.linspace(0, np.pi, height + 1))
     area = np.repeat((edges[:-1] - edges[1:]) * 2 * np.pi / width, width)
-    faces = np.array([[0, 0, 1], [0.7, 0, 0.7], [-0.7, 0, 0.7], [0, 0.7, 0.7], [0, -0.7, 0.7]])
-    found = np.clip(faces @ directions.T, 0, None) @ (area * sky[..., 1].ravel()) / np.pi
-    return float(max(found[0], 0.5 * found.max()))
+    return map_directions(height, width).reshape(-1, 3), area
 
 
 def _normalised(vector: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -43,6 +43,7 @@ def random_heads(
     from facerelief.synth.draw import Heads
 
     heads = Heads(assets, options, seed)
+    heads.prepare()
     if renderer == "mitsuba":
         from facerelief.render import mitsuba
 

@@ -9,7 +9,7 @@ Pictures are PNGs that any program opens; none of them loses anything that a net
 | ``depth.png``, ``position.png`` | 16 bits, see below | 0.005 mm or pixels |
 | ``shading.png`` | the 16 bits of each half-precision number | exactly |
 | ``mask.png``, ``occluder.png`` | 255 is yes | exactly |
-| ``json`` | landmarks, pose, focal length, light, coefficients | exactly |
+| ``json`` | landmarks, pose, camera, light, coefficients | exactly |
 
 Depths and positions are offset + step * (value - 1), 0 where there is none; the JSON has the offset
 of each channel and the step: 0.01, or a 65,533rd of the range where that exceeds 655.
@@ -50,7 +50,7 @@ FILES = (
     "json",
 )
 _ARRAYS = {"landmarks": np.float32, "landmarks_visible": np.bool_, "rotation": np.float32,
-           "translation": np.float32, "irradiance": np.float32}  # fmt: skip
+           "translation": np.float32, "centre": np.float32, "irradiance": np.float32}  # fmt: skip
 _FINEST = 0.01  # of the steps of depths and positions, mm or pixels
 _LEVELS = 65534
 

@@ -124,5 +124,6 @@ class Rendering:
     rotation: NDArray[np.float32]  # (3, 3)
     translation: NDArray[np.float32]  # (3,)
     focal: float  # pixels
+    centre: NDArray[np.float32]  # (2,) pixel that the viewing axis goes through: off the middle
     irradiance: NDArray[np.float32]  # (9, 3) harmonics of all light, unshadowed
     coefficients: dict[str, Any] = field(default_factory=dict)

@@ -147,7 +147,6 @@ def drape(points: FloatArray, centre: FloatArray, drop: FloatArray) -> NDArray[n
     at = np.maximum.accumulate(at, axis=0)
     held = np.take_along_axis(flat, at[..., None], axis=0)
     hung = np.stack([held[..., 0], flat[..., 1], held[..., 2]], axis=-1)
-    hung[..., 1] = np.minimum.accumulate(hung[..., 1], axis=0)
     below = np.repeat(hung[-1:], len(drop), axis=0)
     below[..., 1] -= drop[:, None]
     return (np.concatenate([hung, below]) + centre).astype(np.float32)

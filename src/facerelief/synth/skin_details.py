@@ -28,6 +28,7 @@ class Relief:
     grain: float = 0.03  # mm, standard deviation of the waves of 2 to 5 mm: pores and texture
     lumps: float = 0.25  # mm, standard deviation of the waves of 7 to 25 mm: fat, bone, asymmetry
     lips: float = 0.15  # mm, depth of the lips' lines
+    painted: float = 1.0  # mm for what a texture shows darker than round about by a factor of e
 
 
 class SkinDetails:

@@ -148,7 +148,7 @@ def draw_look(g: np.random.Generator, textures: int = 0, **limits: Any) -> Look:
         other=other,
         blend=pick("blend", spread(0.2, 0.5) if other >= 0 else 0.0),
         tone=tone,
-        flush=pick("flush", float(np.clip(g.normal(0.40, 0.07), 0.2, 0.62))),
+        flush=pick("flush", float(np.clip(g.normal(0.41, 0.065), 0.26, 0.62))),
         warmth=pick("warmth", float(np.clip(g.normal(0, 0.4), -1, 1))),
         contrast=pick("contrast", spread(0.6, 1.25)),
         regional=pick("regional", spread(0.4, 1.5)),
@@ -188,6 +188,7 @@ def draw_look(g: np.random.Generator, textures: int = 0, **limits: Any) -> Look:
             grain=pick("relief_grain", spread(0.008, 0.05)),
             lumps=pick("relief_lumps", spread(0.04, 0.18) + 0.12 * age),
             lips=pick("relief_lips", spread(0.03, 0.25)),
+            painted=pick("relief_painted", spread(0.0, 2.0)),
         ),
     )
 

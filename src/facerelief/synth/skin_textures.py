@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from facerelief.synth.skin_colour import Pigments, separate
+from facerelief.synth.skin_colour import Pigments, decode, separate
 from facerelief.synth.skin_map import SkinMap
 from facerelief.synth.skin_regions import Regions
 
@@ -22,7 +22,8 @@ Map = NDArray[np.float32]
 #: Where MakeHuman's skins lie under the root of the assets.
 FOLDER = Path("makehuman", "base", "skins", "textures")
 _STEPS = 100  # of a stored pigment, per unit
-_VERSION = 1  # of what the cache holds
+_CREASE_STEPS = 400
+_VERSION = 3  # of what the cache holds
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,7 @@ class SkinTexture:
 
     name: str
     parts: NDArray[np.int8]  # (3, S, S): tone, flush and shade, hundredths
+    creases: NDArray[np.int8]  # (S, S) see `mesoscopic`, 1 / 400
     typical: tuple[float, float]  # tone and flush
 
     def unpacked(self, strength: float) -> Map:
@@ -38,6 +40,12 @@ class SkinTexture:
         values: Map = self.parts.astype(np.float32)
         values *= np.float32(strength / _STEPS)
         return values
+
+    def relief(self, strength: float) -> Map:
+        """(S, S) mm: `strength` mm for what is darker than round about by a factor of e."""
+        height: Map = self.creases.astype(np.float32)
+        height *= np.float32(strength / _CREASE_STEPS)
+        return height
 
 
 def makehuman_textures(root: Path) -> list[Path]:
@@ -86,7 +94,9 @@ def load_textures(
         kept = cache / f"{path.stem}-{key.hexdigest()[:16]}.npz"
         if kept.is_file():
             with np.load(kept) as file:
-                result.append(SkinTexture(path.stem, file["parts"], tuple(file["typical"])))
+                result.append(
+                    SkinTexture(path.stem, file["parts"], file["creases"], tuple(file["typical"]))
+                )
             continue
         try:
             picture = np.asarray(Image.open(path).convert("RGB"))
@@ -96,7 +106,9 @@ def load_textures(
         texture = take_apart(path.stem, np.clip(rgb, 0, 255).astype(np.uint8), skin, regions)
         cache.mkdir(parents=True, exist_ok=True)
         unfinished = cache / f".{kept.name}.{os.getpid()}.npz"
-        np.savez_compressed(unfinished, parts=texture.parts, typical=texture.typical)
+        np.savez_compressed(
+            unfinished, parts=texture.parts, creases=texture.creases, typical=texture.typical
+        )
         unfinished.replace(kept)
         result.append(texture)
     return result
@@ -115,7 +127,8 @@ def take_apart(name: str, rgb: NDArray[np.uint8], skin: SkinMap, regions: Region
     pigments: Pigments = separate(rgb, plain_skin(skin, regions))
     parts = np.stack([pigments.tone, pigments.flush, pigments.shade])
     packed = np.clip(np.round(parts * _STEPS), -127, 127).astype(np.int8)
-    return SkinTexture(name, packed, pigments.typical)
+    creases = np.round(mesoscopic(rgb, skin, regions) * _CREASE_STEPS)
+    return SkinTexture(name, packed, np.clip(creases, -127, 127).astype(np.int8), pigments.typical)
 
 
 def plain_skin(skin: SkinMap, regions: Regions) -> NDArray[np.bool_]:
@@ -126,12 +139,23 @@ def plain_skin(skin: SkinMap, regions: Regions) -> NDArray[np.bool_]:
     return result
 
 
-def mesoscopic(skin: SkinMap, shade: Map) -> Map:
-    """(S, S) in about [-1, 1]: where a texture is darker than round about, 1 to 4 mm wide.
+def mesoscopic(rgb: NDArray[np.uint8], skin: SkinMap, regions: Regions) -> Map:
+    """(S, S): logarithm of how much lighter a texel is than what is round it, 1 to 4 mm wide.
 
     Dark creases are deep ones, more often than not (Beeler et al., *High-quality single-shot
-    capture of facial geometry*, 2010): relief that follows what is painted.
+    capture of facial geometry*, 2010), so relief can follow what is painted; not where it is
+    dark for other reasons, as lips, lids and hair are.
     """
-    texel = float(np.median(skin.texel[skin.mask]))
-    fine = ndimage.gaussian_filter(shade, 0.7 / texel)
-    return fine - ndimage.gaussian_filter(shade, 3.0 / texel)
+    table = np.log(np.maximum(decode(np.arange(256) / 255), 5e-3)).astype(np.float32)
+    light = table[rgb].mean(axis=-1)
+    texel = float(np.median(skin.texel[regions.face * skin.mask > 0.5]))
+    band = ndimage.gaussian_filter(light, 0.6 / texel) - ndimage.gaussian_filter(light, 2.5 / texel)
+    brow = np.zeros(skin.size**2, np.float32)
+    strip = regions.brow
+    brow[strip.index] = np.clip(2 - np.abs(strip.beside) / (4 * skin.scale), 0, 1)
+    other = [regions.lips, regions.lid_edge, regions.nostrils, regions.scalp, regions.lid]
+    hidden = np.maximum.reduce([*other, brow.reshape(light.shape)])
+    band *= np.clip(1 - 1.5 * hidden, 0, 1) * regions.face
+    # Noise of dark pictures is strong on this scale, and no relief.
+    spread = float(band[regions.face * skin.mask > 0.5].std())
+    return band * np.float32(min(1.0, 0.02 / max(spread, 1e-6)))

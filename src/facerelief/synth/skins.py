@@ -120,6 +120,9 @@ class Skins:
         """
         size = self.skin.size
         relief = self.details.smooth(g, look.relief)
+        for index, share in ((look.base, 1 - look.blend), (look.other, look.blend)):
+            if index >= 0 and share and look.relief.painted:
+                relief += self.textures[index].relief(look.relief.painted * share)
         folds = self.details.folds(g, look.relief, expression or {})
         tone, flush, shade = self._pigments(g, look)
         # Folds are shaded a little: light is lost in them, and skin gathers colour there.
@@ -127,7 +130,7 @@ class Skins:
         relief += folds
         self._spots(g, look, tone, flush, relief)
 
-        tint = (1 + 0.012 * look.warmth, 1.0, 1 - 0.06 * look.warmth)
+        tint = (1 + 0.012 * look.warmth, 1.0, 1 - 0.04 * look.warmth)
         picture = self.palette(tone.reshape(-1), flush.reshape(-1), tint)
         shade *= np.float32(1 / 2.3)  # on encoded values
         picture *= np.exp(shade, out=shade).reshape(-1)
@@ -242,7 +245,7 @@ class Skins:
 
 
 def _weights(look: Look, pigment: int) -> Map:
-    """(R,): how much each soft region, the sun and each sharp region add to tone (0) or flush (1)."""
+    """(R,): how much soft regions, the sun and sharp regions add to tone (0) or flush (1)."""
     ruddy, dark = look.ruddy, look.dark_circles
     # The lips of dark skin hold less melanin than the skin round them, those of fair skin more.
     lips = 0.10 * (look.lip_tone - 0.3) - 0.16 * look.lip_tone * max(look.tone - 0.5, 0)
