@@ -101,6 +101,43 @@ def test_ablation_lines_are_replaced_by_name(card: ModuleType) -> None:
     assert ablation.merged([], new) == new
 
 
+def test_ablation_lines_are_those_of_their_networks(
+    card: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Two files of one name, told apart; every floor of either protocol once."""
+    ablation = importlib.import_module("ablation")
+    named = {}
+    for what in ("all", "flat"):
+        (tmp_path / what).mkdir()
+        named[what] = tmp_path / what / "last.onnx"
+        named[what].write_text(what)
+
+    def scores(files: list[str]) -> dict:
+        means = {"all": 12.0, "flat": 13.0}
+        pooled = {Path(f).stem: {"mean": means[Path(f).read_text()]} for f in files}
+        return {"floor": {"mean": 15.0}, **pooled}
+
+    def run_yaleb(files: list[str], out: Path, progress: bool) -> dict:
+        systems = {name: {"pooled": figures} for name, figures in scores(files).items()}
+        return {"floor": "floor", "systems": systems}
+
+    def run_basel(files: list[str], out: Path, progress: bool) -> dict:
+        systems = {
+            name: {"sha256": "x", "yaw": {"mean": f["mean"] + 1}, "random": {"mean": f["mean"] + 2}}
+            for name, f in scores(files).items()
+        }
+        return {"floors": ["floor", "posed"], "systems": {**systems, "posed": systems["floor"]}}
+
+    monkeypatch.setattr(ablation, "run_yaleb", run_yaleb)
+    monkeypatch.setattr(ablation, "run_basel", run_basel)
+    lines = ablation.lines(named, tmp_path)
+    found = [(line["what"], line["yaleb"], line["yaw"], line["random"]) for line in lines]
+    assert found == [
+        ("all", 12, 13, 14), ("flat", 13, 14, 15), ("floor", 15, 16, 17), ("posed", None, 16, 17)
+    ]  # fmt: skip
+    assert [line["floor"] for line in lines] == [False, False, True, True]
+
+
 def test_a_peers_old_figures_stay_while_floors_are_the_same(card: ModuleType) -> None:
     accuracy = importlib.import_module("accuracy")
     floor, peer = {"pooled": {"mean": 15.0}}, {"pooled": {"mean": 16.0}}

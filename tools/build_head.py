@@ -35,7 +35,6 @@ def build(samples: int, components: int, seed: int, data: Path) -> dict[str, np.
     people = head_shape.People(topology)
     mean, identity = people.principal_components(samples, components, np.random.default_rng(seed))
     expression = people.expressions(mean)
-    identity_steps, identity_scale = quantise(identity)
     expression_steps, expression_scale = quantise(np.stack(list(expression.values())))
     outer = head_regions.seen(topology, mean) & (topology.groups == 0)
     landmarks, facemesh, residuals = head_landmarks.fit(topology, mean, outer, data)
@@ -47,6 +46,8 @@ def build(samples: int, components: int, seed: int, data: Path) -> dict[str, np.
         head_regions.ear_vertices(topology),
         head_landmarks.positions(mean, topology.quads, landmarks),
     )
+    identity = head_shape.seat_eyes(topology, mean, identity, regions["eyelids"])
+    identity_steps, identity_scale = quantise(identity)
     uv, uv_quads = head_unwrap.layout(topology, mean, regions)
     return {
         "mean": mean.astype(np.float32),

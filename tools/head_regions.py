@@ -93,7 +93,7 @@ def regions(
     from_eye = np.hypot((side - centre[0]) / (1.3 * half), (y - centre[1]) / (0.8 * half))
     result["eyelids"] = face & (from_eye < 1)
     result["eye_sockets"] = hidden & (np.hypot(side - centre[0], y - centre[1]) < 1.6 * half)
-    result["eye_sockets"] &= z > -45
+    result["eye_sockets"] &= (z > -45) & ~result["mouth_inside"] & ~result["nostrils"]
     brow = _distance_to_line(np.c_[side, y], mark[22:27, :2]) < 7
     result["brow_left"], result["brow_right"] = face & brow & (x > 0), face & brow & (x < 0)
 

@@ -25,7 +25,11 @@ GAZE = {
 # MakeHuman's tongue shows between its lips, which do not quite meet: back and down, mm, and how
 # much of mouthClose the neutral face gets.
 TONGUE_BACK = (0, -4, -9)
+# Room between lids and eyes: the balls' size, and how far back they go, mm.
+EYE_SIZE, EYE_BACK = 0.99, 0.2
 LIPS_CLOSED = 0.03
+# Of the face unit closes the eye; all of it takes the upper lid 3 mm past the lower one.
+BLINK = 0.78
 # Of the difference between the same slider left and right.
 ASYMMETRY = 0.06
 
@@ -35,25 +39,31 @@ class People:
 
     def __init__(self, topology: Topology) -> None:
         self.topology = topology
-        self.base = makehuman.base_mesh()
-        everything = np.arange(makehuman.VERTICES)
-        self.macro = makehuman.Macro(everything)
-        self.sliders = makehuman.local_sliders(everything)
+        # What the head and its place are made of: fewer than the body's.
+        self.used = np.unique(
+            np.concatenate([topology.vertices, topology.slide_to, LEFT_EYE_JOINT, RIGHT_EYE_JOINT])
+        )
+        self.number = np.full(makehuman.VERTICES, -1)
+        self.number[self.used] = np.arange(len(self.used))
+        self.points = makehuman.base_mesh().vertices[self.used]
+        self.macro = makehuman.Macro(self.used)
+        self.sliders = makehuman.local_sliders(self.used)
 
     def head(self, points: np.ndarray) -> np.ndarray:
-        """(V, 3) mm of the base mesh's points or offsets (19158, 3)."""
+        """(V, 3) mm of points or offsets (n, 3) at the `used` vertices of the base mesh."""
         t = self.topology
         by = t.slide_by[:, None]
-        return MM * ((1 - by) * points[t.vertices] + by * points[t.slide_to])
+        start, end = points[self.number[t.vertices]], points[self.number[t.slide_to]]
+        return MM * ((1 - by) * start + by * end)
 
     def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """One random person (19158, 3), MakeHuman's units: the macro's shape, local offsets."""
+        """One random person (n, 3), MakeHuman's units: the macro's shape, the local offsets."""
         child = rng.random() < 0.08
         age = rng.uniform(0.0, 0.4) if child else rng.uniform(0.45, 1.0)
         ancestry = rng.dirichlet([0.6, 0.6, 0.6])
         male = rng.beta(0.4, 0.4)
         muscle, weight = rng.normal(0.5, 0.18, 2).clip(0, 1)
-        shape = self.base.vertices + self.macro.offsets(male, age, muscle, weight, ancestry)
+        shape = self.points + self.macro.offsets(male, age, muscle, weight, ancestry)
         points = np.zeros_like(shape)
         shared: dict[str, float] = {}
         for name, slider in self.sliders.items():
@@ -99,9 +109,13 @@ class People:
         return self.settled(mean), basis[order]
 
     def settled(self, mean: np.ndarray) -> np.ndarray:
-        """The mean (V, 3) with its mouth closed."""
+        """The mean (V, 3) with its mouth closed and a little room round its eyes."""
         mouth = mean + LIPS_CLOSED * self.expressions(mean)["mouthClose"]
         mouth[self.part(5)] += TONGUE_BACK
+        for group in (1, 2):
+            ball = self.part(group)
+            centre = middle(mouth[ball])
+            mouth[ball] = centre + EYE_SIZE * (mouth[ball] - centre) - [0, 0, EYE_BACK]
         return mouth
 
     def part(self, group: int) -> np.ndarray:
@@ -110,7 +124,8 @@ class People:
 
     def centred(self, points: np.ndarray) -> np.ndarray:
         """The head (V, 3) mm with the point midway between the eyes at the origin."""
-        eyes = points[LEFT_EYE_JOINT].mean(0) + points[RIGHT_EYE_JOINT].mean(0)
+        left, right = self.number[LEFT_EYE_JOINT], self.number[RIGHT_EYE_JOINT]
+        eyes = points[left].mean(0) + points[right].mean(0)
         return self.head(points - eyes / 2)
 
     def expressions(self, mean: np.ndarray) -> dict[str, np.ndarray]:
@@ -120,23 +135,64 @@ class People:
         tongue starts from further back.
         """
         units = {
-            name: self.head(offsets)
-            for name, offsets in makehuman.face_units(np.arange(makehuman.VERTICES)).items()
+            name: self.head(offsets) for name, offsets in makehuman.face_units(self.used).items()
         }
         mirrored = {
             name: offsets[self.topology.symmetry] * [-1, 1, 1] for name, offsets in units.items()
         }
         result = {name: (units[name] + mirrored[other_side(name)]) / 2 for name in units}
+        for side in ("Left", "Right"):
+            result[f"eyeBlink{side}"] *= BLINK
         result["tongueOut"][self.part(5)] -= TONGUE_BACK
         for group, side, sign in ((1, "Left", 1), (2, "Right", -1)):
             ball = self.part(group)
             points = mean[ball]
-            centre = (points.min(axis=0) + points.max(axis=0)) / 2
+            centre = middle(points)
             for direction, (axis, angle) in GAZE.items():
                 vector = np.radians(angle) * np.array(axis) * [1, sign, 1]
                 turned = Rotation.from_rotvec(vector).apply(points - centre) + centre
                 result[f"eyeLook{direction}{side}"][ball] = turned - points
         return result
+
+
+def seat_eyes(
+    topology: Topology, mean: np.ndarray, identity: np.ndarray, lids: np.ndarray
+) -> np.ndarray:
+    """The basis (K, V, 3) with every eye shifted and scaled as the lids round it move.
+
+    MakeHuman's eyes do not follow all sliders, so that random people's would pierce their lids.
+    Least squares over the lids' movement along the ball's normals, held to the eye's own motion.
+
+    Args:
+        lids: (V,) bool, visible lids of both eyes.
+    """
+    result = identity.copy()
+    for group in (1, 2):
+        ball = np.unique(topology.quads[topology.groups == group])
+        centre = middle(mean[ball])
+        points = mean[ball] - centre
+        radius = np.ptp(points, axis=0) / 2
+        near = np.flatnonzero(lids & (mean[:, 0] * centre[0] > 0))
+        out = mean[near] - centre
+        distance = np.linalg.norm(out, axis=1)
+        gap = distance * (1 - 1 / np.linalg.norm(out / radius, axis=1))
+        near, out = near[np.abs(gap) < 4], out[np.abs(gap) < 4]
+        normal = out / np.linalg.norm(out, axis=1, keepdims=True)
+        moves = np.c_[normal, (normal * out).sum(axis=1)]  # of a shift and a growth
+        wanted = np.einsum("nd,knd->nk", normal, identity[:, near])
+        own_shift = identity[:, ball].mean(axis=1)
+        own_growth = np.einsum("knd,nd->k", identity[:, ball], points) / (points**2).sum()
+        own = np.c_[own_shift, own_growth].T
+        held = len(near) * np.diag([5e-4, 5e-4, 5e-4, 2e-3 * radius.mean() ** 2])
+        change = np.linalg.solve(moves.T @ moves + held, moves.T @ (wanted - moves @ own))
+        shift, growth = np.split((own + change).T, [3], axis=1)
+        result[:, ball] = shift[:, None] + growth[:, None] * points
+    return result
+
+
+def middle(points: np.ndarray) -> np.ndarray:
+    """(3,) the middle of the box round points (n, 3)."""
+    return (points.min(axis=0) + points.max(axis=0)) / 2
 
 
 def other_side(name: str) -> str:

@@ -13,17 +13,16 @@ from facerelief.geometry.mesh import check_mesh, face_normals
 from facerelief.geometry.raster import rasterise
 from facerelief.geometry.subdivision import catmull_clark
 
-ARKIT = set(
-    """browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff
-    cheekSquintLeft cheekSquintRight eyeBlinkLeft eyeBlinkRight eyeLookDownLeft eyeLookDownRight
-    eyeLookInLeft eyeLookInRight eyeLookOutLeft eyeLookOutRight eyeLookUpLeft eyeLookUpRight
-    eyeSquintLeft eyeSquintRight eyeWideLeft eyeWideRight jawForward jawLeft jawOpen jawRight
-    mouthClose mouthDimpleLeft mouthDimpleRight mouthFrownLeft mouthFrownRight mouthFunnel mouthLeft
-    mouthLowerDownLeft mouthLowerDownRight mouthPressLeft mouthPressRight mouthPucker mouthRight
-    mouthRollLower mouthRollUpper mouthShrugLower mouthShrugUpper mouthSmileLeft mouthSmileRight
-    mouthStretchLeft mouthStretchRight mouthUpperUpLeft mouthUpperUpRight noseSneerLeft
-    noseSneerRight tongueOut""".split()
-)
+SIDED = (
+    "browDown", "browOuterUp", "cheekSquint", "eyeBlink", "eyeLookDown", "eyeLookIn", "eyeLookOut",
+    "eyeLookUp", "eyeSquint", "eyeWide", "jaw", "mouth", "mouthDimple", "mouthFrown",
+    "mouthLowerDown", "mouthPress", "mouthSmile", "mouthStretch", "mouthUpperUp", "noseSneer",
+)  # fmt: skip
+MIDDLE = (
+    "browInnerUp", "cheekPuff", "jawForward", "jawOpen", "mouthClose", "mouthFunnel",
+    "mouthPucker", "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper",
+    "tongueOut",
+)  # fmt: skip
 MIRROR = np.array([-1, 1, 1])
 
 
@@ -114,8 +113,8 @@ def test_identities_vary_as_people_do(head):
     )
     inner = points[:, 17:] - points[:, 17:].mean(axis=1, keepdims=True)
     spread = inner.std(axis=0).max(axis=1)
-    assert spread.min() > 1
-    assert spread.max() < 5
+    assert spread.min() > 1.5
+    assert spread.max() < 4.5
     sizes = np.linalg.norm(head.identity, axis=(1, 2))
     assert (np.diff(sizes) <= 1e-3 * sizes[:-1]).all()
 
@@ -139,7 +138,7 @@ def test_landmarks_and_facemesh_stay_when_it_is_subdivided(head, coarse):
     fine = builtin_head(2)
     for model in (coarse, fine):
         gap = np.linalg.norm(model.mean[model.landmarks] - head.mean[head.landmarks], axis=1)
-        assert gap.max() < 4  # a vertex away
+        assert gap.max() < 6  # a vertex away
     assert np.linalg.norm(facemesh(fine) - facemesh(head), axis=1).max() < 0.5
 
 
@@ -166,12 +165,15 @@ def facemesh(model) -> np.ndarray:
 
 
 def test_expressions_are_arkits(head):
-    assert set(head.expression_names) == ARKIT
+    names = {*MIDDLE, *(f"{name}{side}" for name in SIDED for side in ("Left", "Right"))}
+    assert set(head.expression_names) == names
+    assert len(head.expression_names) == 52
 
 
 def test_jaw_takes_the_lower_teeth_along(head):
     offsets = head.expression[head.expression_names.index("jawOpen")]
-    assert (offsets[head.regions["teeth_lower"], 1] < -10).all()
+    assert offsets[head.regions["teeth_lower"], 1].max() < -5
+    assert offsets[head.regions["teeth_lower"], 1].mean() < -15
     assert np.abs(offsets[head.regions["teeth_upper"]]).max() < 0.1
     assert offsets[head.landmarks[57], 1] < -20
 
@@ -203,7 +205,7 @@ def test_blinking_closes_the_lids(head):
         return np.linalg.norm(p[[43, 44]] - p[[47, 46]], axis=1)
 
     assert (opening() > 7).all()
-    assert (opening(eyeBlinkLeft=1) < 4).all()
+    assert (opening(eyeBlinkLeft=1) < 1.5).all()
     np.testing.assert_allclose(opening(eyeBlinkRight=1), opening(), atol=0.1)
 
 
@@ -212,7 +214,7 @@ def test_one_sided_expressions_are_on_their_side(head):
         if name.endswith("Left") and name not in ("jawLeft", "mouthLeft"):
             reach = np.linalg.norm(offsets, axis=1)
             left = reach[head.mean[:, 0] > 5].sum()
-            assert left > 3 * reach[head.mean[:, 0] < -5].sum(), name
+            assert left > 2 * reach[head.mean[:, 0] < -5].sum(), name
 
 
 def test_regions_are_where_they_should_be(head):

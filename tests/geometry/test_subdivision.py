@@ -89,7 +89,8 @@ def test_it_is_affine_and_takes_stacks():
     together = step.apply(stack)
     assert together.shape == (2, 5, 8 + 12 + 6, 3)
     np.testing.assert_allclose(together[1, 3], step.apply(stack[1, 3]))
-    np.testing.assert_allclose(step.apply(vertices + [1, 2, 3]), step.apply(vertices) + [1, 2, 3])
+    shift = np.array([1.0, 2, 3])
+    np.testing.assert_allclose(step.apply(vertices + shift), step.apply(vertices) + shift)
 
 
 def test_loose_vertices_stay_where_they_are():

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from facerelief.geometry.head import builtin_head
 from facerelief.synth.scene import Material
 from facerelief.synth.skin_look import Look, draw_look
-from facerelief.synth.skin_textures import FOLDER, load_textures, makehuman_textures, take_apart
+from facerelief.synth.skin_textures import FOLDER, checked, load_textures, makehuman_textures
 from facerelief.synth.skins import Skins
 
 SIZE = 256
@@ -167,11 +167,11 @@ def test_a_damaged_texture_is_named(skins: Skins, tmp_path: Path) -> None:
         load_textures(skins.skin, skins.regions, files, tmp_path / "cache")
 
 
-def test_a_head_without_layout_or_a_texture_that_is_none_is_refused(skins: Skins) -> None:
+def test_a_head_without_layout_or_a_texture_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="UV"):
         Skins(replace(builtin_head(0), uv=None), size=64)
     with pytest.raises(ValueError, match="flat"):
-        take_apart("flat", np.zeros((64, 64), np.uint8), skins.skin, skins.regions)
+        checked("flat", np.zeros((64, 64), np.uint8))
 
 
 def test_extra_textures_lend_their_structure(skins: Skins) -> None:
@@ -184,6 +184,17 @@ def test_extra_textures_lend_their_structure(skins: Skins) -> None:
     x = two.skin.position[..., 0]
     left = mean_luminance(material, cheeks & (x > 0))
     assert left < mean_luminance(material, cheeks & (x < 0)) - 10
+
+
+def test_photographs_keep_their_own_brows_and_are_not_blended() -> None:
+    looks = [draw_look(g(seed), 3, 5) for seed in range(300)]
+    assert {look.base for look in looks} == set(range(-1, 8))
+    for look in looks:
+        if look.base >= 3:
+            assert look.brows == look.stubble == look.beard == look.goatee == 0
+            assert look.other == -1
+        assert look.other < 3
+    assert any(look.other >= 0 for look in looks)
 
 
 def test_all_textures_are_used_and_kept(data_root: Path, tmp_path: Path) -> None:

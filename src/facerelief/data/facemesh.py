@@ -6,6 +6,7 @@ from the front.
 """
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 from scipy.spatial import Delaunay
 
 from facerelief.geometry.mesh import vertex_normals
@@ -21,6 +22,13 @@ TO_68 = (
     33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,
     61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181,
     78, 82, 13, 312, 308, 317, 14, 87,
+)  # fmt: skip
+
+# The outline, clockwise from the top of the forehead. Its points follow the visible silhouette, so
+# on a turned face they slide over the skin.
+OUTLINE = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
 
 
@@ -39,6 +47,14 @@ def mean_face(points: np.ndarray, rounds: int = 3) -> np.ndarray:
         u[..., -1] *= sign[:, None]
         mean = np.median(faces @ (u @ vt), 0)
     return mean
+
+
+def mirrored(mean: np.ndarray) -> np.ndarray:
+    """(468,) the point on the other side of each, from a mean face (468, 3)."""
+    middle = (mean[10, 0] + mean[152, 0]) / 2  # the ends of the forehead and of the chin
+    flipped = mean * (-1, 1, 1) + (2 * middle, 0, 0)
+    distance = np.linalg.norm(mean[:, None] - flipped, axis=-1)
+    return linear_sum_assignment(distance)[1].astype(np.int32)
 
 
 def triangulate(mean: np.ndarray) -> np.ndarray:

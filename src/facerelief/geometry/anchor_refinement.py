@@ -22,6 +22,14 @@ from facerelief.geometry.mesh import vertex_normals
 FloatArray = NDArray[np.floating[Any]]
 
 _FACING = 0.25  # cosine to the camera from which on a landmark is taken as seen
+#: Otherwise shape, not the anchors, explains what all faces have in common.
+_STIFF: dict[str, Any] = {
+    "identity_deviation": 0.3,
+    "expression_deviation": 0.03,
+    "displacement": 0.0,
+    "noise": 8.0,
+    "displace": False,
+}
 _STAY = 0.02  # pull towards the old place, in landmarks seen from the front, a face
 
 
@@ -50,7 +58,7 @@ def refine_anchors(
     closest = ClosestPoints(model.mean, model.triangles)
     normals = vertex_normals(model.mean.astype(np.float64), model.triangles)
     anchors = aligner.anchors
-    options = replace(aligner.options, displace=False)
+    options = replace(aligner.options, **_STIFF)
     for _ in range(rounds):
         fitter = Aligner(model, anchors, options)
         place = anchors.of(model.mean)

@@ -101,6 +101,7 @@ class Accessories:
         *,
         dark: float | None = None,
         age: float | None = None,
+        colour: HairColour | None = None,
         chances: Chances | None = None,
     ) -> list[Part]:
         """What the head with `vertices` (V, 3) wears, eyes and teeth first.
@@ -110,6 +111,7 @@ class Accessories:
             vertices: of a head of the topology that this was made for, mm.
             dark: 0 to 1, how dark the skin is: hair and irises go with it. None draws it.
             age: 0 to 1, how much of the hair is grey. None draws it.
+            colour: of the hair; None draws it.
             chances: how often it wears what.
 
         Raises:
@@ -130,7 +132,7 @@ class Accessories:
             )
         )
         vertices = np.ascontiguousarray(vertices, np.float32)
-        colour = draw_colour(streams["colour"], dark, min(age, 1.0))
+        colour = colour or draw_colour(streams["colour"], dark, min(age, 1.0))
         parts = [
             self._eyes.draw(streams["eyes"], vertices, dark),
             *self._teeth.draw(streams["teeth"], vertices),

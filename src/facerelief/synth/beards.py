@@ -33,9 +33,9 @@ class Beards:
         uv = self._unrolled(mean)
         self._fields = {style: self._field(marks, style) for style in STYLES}
         everything = np.max(list(self._fields.values()), axis=0)
-        triangles = wearer.skin_triangles[
-            (_read(everything, uv)[wearer.skin_triangles] > -6).any(axis=1)
-            & (mean[wearer.skin_triangles][..., 2] > back - 30).all(axis=1)
+        triangles = wearer.bare_triangles[
+            (_read(everything, uv)[wearer.bare_triangles] > -6).any(axis=1)
+            & (mean[wearer.bare_triangles][..., 2] > back - 12).all(axis=1)
         ]
         # The inside of the mouth lies nearer to the middle than the face does.
         outside = mean[triangles].mean(axis=1) - self._middle
@@ -98,7 +98,9 @@ class Beards:
         """(H, W) pixels inside the outline of a style."""
         jaw, mouth = marks[:17], marks[48:60]
         chin, width = marks[8], np.abs(marks[54, 0] - marks[48, 0])
-        under = np.add(jaw, (0, -14, -16))
+        # The lower outline runs over the neck, and up to the jaw's line before the ears.
+        ends = np.sin(np.linspace(0, np.pi, 17))[:, None] ** 0.7
+        under = jaw + np.multiply((0, -14, -16), ends)
         lip_top, nose = marks[51], marks[33]
         moustache = [
             marks[48] + (-4, -4, 0), marks[31] + (-3, -3, 0), np.add(nose, (0, -2, 0)),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from facerelief.data.sources import cache_folder
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.morphable import MorphableModel
-from facerelief.synth.accessories import Accessories
+from facerelief.synth.accessories import Accessories, Chances
 from facerelief.synth.assets import Assets
 from facerelief.synth.backgrounds import draw_background
 from facerelief.synth.camera import PoseRange, draw_pose
@@ -21,8 +21,17 @@ from facerelief.synth.expressions import draw_expression
 from facerelief.synth.ict import registered_ict
 from facerelief.synth.lifted import lifted_skins
 from facerelief.synth.lighting import draw_lighting
-from facerelief.synth.scene import Cutout, Film, Material, Part, Scene
+from facerelief.synth.scene import (
+    DECAL_KINDS,
+    FACE_KINDS,
+    Cutout,
+    Film,
+    Material,
+    Part,
+    Scene,
+)
 from facerelief.synth.skins import Skins
+from facerelief.synth.strands import draw_colour
 
 SIZES = (32, 2048)  # pixels, least and most
 
@@ -124,13 +133,29 @@ class Heads:
         vertices, coefficients = self._shape(shape)
         landmarks = vertices[self.head.landmarks]
         pose = draw_pose(view, landmarks, options.size, options.pose, options.margin)
-        material = self._skins.draw(looks)
+        look = self._skins.look(looks)
+        # Hair goes with the skin and its age, and is not both painted and worn.
+        colour = draw_colour(wear, look.tone, max(0.0, 1.6 * look.age - 0.8))
+        bearded = bool(wear.random() < 0.25 * look.masculine)
+        chances = Chances(beard=float(bearded))
+        worn = self._accessories.draw(
+            wear, vertices, dark=look.tone, colour=colour, chances=chances
+        )
+        if not options.occluders:
+            worn = [part for part in worn if part.kind in (*FACE_KINDS, *DECAL_KINDS)]
+        kinds = {part.kind for part in worn}
+        red, green, blue = colour.shade.tolist()
+        look = replace(look, hair_colour=(red, green, blue))
+        if "brow" in kinds:
+            look = replace(look, brows=0.0)
+        if bearded:
+            look = replace(look, moustache=0.0, goatee=0.0, beard=0.0)
+        material = self._skins.make(look, looks, coefficients["expression"])
         if not options.displacement:
             material = replace(material, displacement=None)
-        skin = self._skin(vertices, material)
-        worn = self._accessories.draw(wear, vertices)
-        if not options.occluders:
-            worn = [part for part in worn if part.kind in ("eye", "teeth", "brow", "lash")]
+        triangles, uv_triangles = self._skin_triangles
+        assert self.head.uv is not None
+        skin = Part("skin", vertices, triangles, self.head.uv, uv_triangles, material)
         lighting, light_name = draw_lighting(light, self._environments)
         lighting = replace(lighting, shadows=options.shadows)
         grey = bool(film.random() < options.grey)
@@ -157,7 +182,9 @@ class Heads:
                 "pitch": pose.angles[1],
                 "roll": pose.angles[2],
                 "light": light_name,
-                "worn": sorted({part.kind for part in worn}),
+                "age": round(look.age, 3),
+                "tone": round(look.tone, 3),
+                "worn": sorted(kinds),
             },
         )
 
@@ -180,25 +207,12 @@ class Heads:
         }
         return vertices, coefficients
 
-    def _skin(self, vertices: NDArray[np.float32], material: Material) -> Part:
-        head = self.head
-        return Part(
-            "skin", vertices, self._skin_triangles, head.uv, self._skin_uv_triangles, material
-        )
-
     @cached_property
-    def _is_skin(self) -> NDArray[np.bool_]:
-        """(T,) triangles of the head that are skin, the inside of the mouth among them."""
-        return self.head.regions["skin"][self.head.triangles].all(1)
-
-    @cached_property
-    def _skin_triangles(self) -> NDArray[np.int32]:
-        return self.head.triangles[self._is_skin]
-
-    @cached_property
-    def _skin_uv_triangles(self) -> NDArray[np.int32]:
+    def _skin_triangles(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """(T, 3) of vertices and of uv: skin, the inside of the mouth with it."""
+        chosen = np.asarray(self.head.regions["skin"][self.head.triangles].all(1))
         assert self.head.uv_triangles is not None
-        return self.head.uv_triangles[self._is_skin]
+        return self.head.triangles[chosen], self.head.uv_triangles[chosen]
 
 
 def _draw_film(g: np.random.Generator, grey: bool, skin: float) -> Film:

@@ -199,7 +199,7 @@ class CapHair:
             thickness = np.maximum(thickness, (4 + 0.3 * thick) * (self._side[:-1] > 55))
             points = grid(vertices, over_ears=True) + outwards * (0.8 + thickness[..., None])
             drop = np.linspace(0, g.uniform(*style.drop), _DROP_ROWS + 1)[1:]
-            points = drape(points, centre, drop)
+            points = drape(points, centre, drop, grid.side_row)
         else:
             points = points + outwards * (0.8 + thickness[..., None])
         rows = len(points)

@@ -118,7 +118,7 @@ class Hats:
         outwards = points - centre
         outwards /= np.linalg.norm(outwards, axis=-1, keepdims=True)
         drop = np.linspace(0, g.uniform(60, 160), _DROP_ROWS + 1)[1:]
-        points = drape(points + outwards * g.uniform(4, 9), centre, drop)
+        points = drape(points + outwards * g.uniform(4, 9), centre, drop, grid.side_row)
         away = np.abs(np.append(self._side, self._side[:1]))
         top = np.append(grid.hairline, grid.hairline[:, :1], axis=1) + g.uniform(8, 26)
         edge = g.uniform(56, 66)

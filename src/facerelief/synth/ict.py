@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import ConvexHull
 
 from facerelief.geometry import head as head_module
 from facerelief.geometry import registration as registration_module
@@ -40,6 +41,7 @@ _EAR_MAKEHUMAN = (12038, 12040, 12052, 12005, 12047, 12085)
 _JAW = slice(0, 17)  # its points slide along the jaw from one annotator to the next
 
 
+_TEAR_FILM = 0.3  # mm between eyeballs and lids, whose triangles would else cut into them
 #: Parts that are no skin, and what they are laid over and move with: regions of the built-in head
 #: and of ICT-FaceKit. The tongue keeps its place behind the lower teeth.
 _GUIDES = {
@@ -194,8 +196,7 @@ def _made(ict: MorphableModel, head: BuiltinHead) -> dict[str, NDArray[Any]]:
             size, turn, shift = similarity(head.mean[teeth], mean[teeth])
             mean[ours] = size * head.mean[ours] @ turn.T + shift
         else:
-            (centre, radius), (their_centre, their_radius) = map(ball, (head.mean[ours], guide))
-            mean[ours] = their_centre + their_radius / radius * (head.mean[ours] - centre)
+            mean[ours] = _blown_up(head.mean[ours], guide)
         identity[:, ours] = follow(mean[ours], guide, ict.identity[:, theirs])
         motion = follow(mean[ours], guide, ict.expression[:, theirs])
         expression[np.ix_(known, np.flatnonzero(ours))] = motion[order]
@@ -229,11 +230,25 @@ def _laid_over(points: FloatArray, guide: FloatArray, anchor: FloatArray) -> Flo
     return result
 
 
-def ball(points: FloatArray) -> tuple[FloatArray, float]:
-    """Centre (3,) and radius of an eyeball's points (P, 3), by least squares over its back half,
-    which has no cornea."""
+def _blown_up(points: FloatArray, guide: FloatArray) -> FloatArray:
+    """An eyeball's points pushed out from its centre onto another eyeball, cornea and all: lids
+    that close over the one then close over the other."""
+    hull = ConvexHull(guide)
+    centre = eye_centre(guide)
+    rays = points - eye_centre(points)
+    normals, offsets = hull.equations[:, :3], hull.equations[:, 3]
+    inside = -(normals @ centre + offsets)  # distances of the facets' planes from the centre
+    along = rays @ normals.T
+    reach = np.where(along > 1e-9, inside / np.maximum(along, 1e-9), np.inf).min(axis=1)
+    onto = reach[:, None] * rays
+    return np.asarray(centre + onto - _TEAR_FILM * onto / np.linalg.norm(onto, axis=1)[:, None])
+
+
+def eye_centre(points: FloatArray) -> FloatArray:
+    """The centre (3,) of an eyeball's points (P, 3): of the sphere that is nearest to its back
+    half, which has no cornea."""
     depth = points[:, 2]
     back = points[depth < (depth.min() + depth.max()) / 2].astype(float)
     system = np.concatenate([2 * back, np.ones((len(back), 1))], axis=1)
-    solved = np.linalg.lstsq(system, (back**2).sum(axis=1), rcond=None)[0]
-    return solved[:3], float(np.sqrt(solved[3] + (solved[:3] ** 2).sum()))
+    solved: FloatArray = np.linalg.lstsq(system, (back**2).sum(axis=1), rcond=None)[0]
+    return solved[:3]

@@ -35,6 +35,7 @@ class HeadGrid:
         front = np.array([0, np.sin(tilt), np.cos(tilt)])
         #: (rows,) and (columns,) degrees from the crown, and from the front to the left.
         self.polar = np.linspace(1.0, _LOWEST, rows)
+        self.side_row = int(self.polar.searchsorted(60))  # from here on cloth hangs
         self.azimuth = (180 + np.arange(columns) * 360 / columns) % 360
         polar, azimuth = np.deg2rad(self.polar)[:, None, None], np.deg2rad(self.azimuth)[:, None]
         left = np.array([1.0, 0, 0])
@@ -132,24 +133,25 @@ def _signed_distance(points: FloatArray, inside: NDArray[np.bool_]) -> FloatArra
     return result
 
 
-def drape(points: FloatArray, centre: FloatArray, drop: FloatArray) -> NDArray[np.float32]:
+def drape(points: FloatArray, centre: FloatArray, drop: FloatArray, first: int) -> FloatArray:
     """Cloth that hangs from the widest place of every column: (rows + D, columns, 3).
 
     Args:
         points: (rows, columns, 3), from `HeadGrid`, moved outwards as thick as the cloth is.
         centre: (3,) of the skull.
         drop: (D,) mm below the last row of every row to add.
+        first: the row from which on columns hang rather than lie on the head.
     """
-    flat = points - centre
-    radius = np.hypot(flat[..., 0], flat[..., 2])
+    side = points[first:] - centre
+    radius = np.hypot(side[..., 0], side[..., 2])
     widest = np.maximum.accumulate(radius, axis=0)
-    at = np.where(radius >= widest, np.arange(len(points))[:, None], 0)
+    at = np.where(radius >= widest, np.arange(len(side))[:, None], 0)
     at = np.maximum.accumulate(at, axis=0)
-    held = np.take_along_axis(flat, at[..., None], axis=0)
-    hung = np.stack([held[..., 0], flat[..., 1], held[..., 2]], axis=-1)
+    held = np.take_along_axis(side, at[..., None], axis=0)
+    hung = np.stack([held[..., 0], side[..., 1], held[..., 2]], axis=-1) + centre
     below = np.repeat(hung[-1:], len(drop), axis=0)
     below[..., 1] -= drop[:, None]
-    return (np.concatenate([hung, below]) + centre).astype(np.float32)
+    return np.concatenate([points[:first], hung, below])
 
 
 def grid_mesh(

@@ -160,12 +160,13 @@ def separate(rgb: NDArray[np.uint8], where: NDArray[np.bool_]) -> Pigments:
     Around it the logarithm of reflectance is linear in both pigments (after Tsumura et al., 2003),
     and a small price on each keeps what neither explains, such as black hair, in the shade.
     """
-    logarithm = np.log(np.maximum(decode(np.arange(256) / 255), 2e-3))[rgb]
+    table = np.log(np.maximum(decode(np.arange(256) / 255), 2e-3)).astype(np.float32)
+    logarithm = table[rgb]
     centre = np.median(logarithm[where], axis=0)
     tone, flush = np.meshgrid(np.linspace(0.06, 0.95, 90), np.linspace(0.1, 0.7, 61), indexing="ij")
-    table = np.log(skin_colour(tone, flush))
+    colours = np.log(skin_colour(tone, flush))
     # Exposure of the picture is unknown, its hue is what tells: lightness counts half.
-    gap = table - centre
+    gap = colours - centre
     hue = gap - gap.mean(axis=-1, keepdims=True)
     best = np.argmin((hue**2).sum(axis=-1) + 0.5 * gap.mean(axis=-1) ** 2)
     typical = (float(tone.flat[best]), float(flush.flat[best]))
@@ -179,5 +180,6 @@ def separate(rgb: NDArray[np.uint8], where: NDArray[np.bool_]) -> Pigments:
     system = np.stack([*columns, np.ones(3)], axis=1)  # (3 colours, 3 unknowns)
     price = np.diag(0.05 / np.array([0.2, 0.3, 0.4])) ** 2
     solver = np.linalg.solve(system.T @ system + price, system.T)
-    parts = ((logarithm - centre) @ solver.T).astype(np.float32)
+    logarithm -= centre
+    parts = logarithm @ solver.T.astype(np.float32)
     return Pigments(parts[..., 0], parts[..., 1], parts[..., 2], typical)

@@ -88,12 +88,16 @@ _NAMES = tuple(f.name for f in dataclasses.fields(Look) if f.name != "relief")
 _RELIEF_NAMES = tuple(f.name for f in dataclasses.fields(Relief) if f.name != "age")
 
 
-def draw_look(g: np.random.Generator, textures: int = 0, **limits: Any) -> Look:
+def draw_look(
+    g: np.random.Generator, textures: int = 0, photographs: int = 0, **limits: Any
+) -> Look:
     """A random look.
 
     Args:
         g: everything is drawn from it, and always the same count of numbers.
-        textures: how many textures there are to take structure from.
+        textures: how many painted textures there are to take structure from.
+        photographs: how many photographed ones, with numbers after those; they bring brows and
+            beard of their own, and are not blended.
         limits: fields of `Look`, or of `Relief` by `relief_` and their name: a value to set, or a
             pair of numbers to draw evenly between. What depends on a field follows its limit.
 
@@ -130,12 +134,15 @@ def draw_look(g: np.random.Generator, textures: int = 0, **limits: Any) -> Look:
     made_up = (not man) and adult and g.uniform() < 0.5
     bearded = man and adult
 
-    choice = g.integers(0, max(textures, 1), 2)
-    from_texture = textures > 0 and g.uniform() < 0.85
+    every = textures + photographs
+    choice = g.integers(0, max(every, 1)), g.integers(0, max(textures, 1))
+    from_texture = every > 0 and g.uniform() < 0.85
     two = textures > 1 and g.uniform() < 0.4
     base = pick("base", int(choice[0]) if from_texture else -1)
-    other = pick("other", int(choice[1]) if two and base >= 0 else -1)
+    photographed = base >= textures
+    other = pick("other", int(choice[1]) if two and 0 <= base < textures else -1)
 
+    bearded = bearded and not photographed
     style = g.uniform()  # shaved, stubble, moustache, goatee, full
     full = bearded and style > 0.84
     chin = bearded and style > 0.74
@@ -165,7 +172,7 @@ def draw_look(g: np.random.Generator, textures: int = 0, **limits: Any) -> Look:
         blemishes=pick("blemishes", int(g.poisson(1.2 if age > 0.4 else 4.0))),
         scars=pick("scars", int(g.uniform() < 0.12)),
         hair_colour=pick("hair_colour", hair_colour(g, tone, age)),
-        brows=pick("brows", spread(0.45, 1.0)),
+        brows=pick("brows", spread(0.45, 1.0) * (not photographed)),
         brow_thickness=pick("brow_thickness", spread(0.9, 1.4) if man else spread(0.6, 1.1)),
         brow_lift=pick("brow_lift", float(g.normal(0, 1.2))),
         brow_arch=pick("brow_arch", spread(0, 0.6) if man else spread(0.2, 1.0)),

@@ -114,14 +114,19 @@ def load_textures(
     return result
 
 
-def take_apart(name: str, rgb: NDArray[np.uint8], skin: SkinMap, regions: Regions) -> SkinTexture:
-    """The structure of a texture (S', S', 3) in the layout of `skin`, of any size.
+def checked(name: str, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The texture as it is.
 
     Raises:
         ValueError: not (S', S', 3) bytes.
     """
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.shape[0] != rgb.shape[1] or rgb.dtype != np.uint8:
         raise ValueError(f"{name} must be (S, S, 3) uint8, got {rgb.shape} {rgb.dtype}")
+    return rgb
+
+
+def take_apart(name: str, rgb: NDArray[np.uint8], skin: SkinMap, regions: Regions) -> SkinTexture:
+    """The structure of a texture (S', S', 3) in the layout of `skin`, of any size."""
     if len(rgb) != skin.size:
         rgb = np.asarray(Image.fromarray(rgb).resize((skin.size, skin.size), Image.Resampling.BOX))
     pigments: Pigments = separate(rgb, plain_skin(skin, regions))

@@ -24,6 +24,8 @@ from facerelief.synth.skin_noise import SkinNoise
 from facerelief.synth.skin_paint import SkinPaint, sparse
 from facerelief.synth.skin_regions import Regions
 from facerelief.synth.skin_textures import (
+    SkinTexture,
+    checked,
     load_textures,
     makehuman_textures,
     take_apart,
@@ -47,7 +49,8 @@ class Skins:
             MakeHuman's layout, as the built-in head does.
         assets_root: folder of the assets, or None to make everything up.
         size: texels along a side of texture and relief.
-        extra: more textures (S, S, 3) uint8 sRGB in the head's own layout.
+        extra: more textures (S', S', 3) uint8 sRGB in the head's own layout, such as those lifted
+            from photographs, with their own brows.
         cache: where resampled textures are kept; by default the package's cache folder.
 
     Raises:
@@ -75,10 +78,8 @@ class Skins:
 
             cache = cache_folder() / "skins"
         self.textures = load_textures(self.skin, self.regions, files, cache) if cache else []
-        self.textures += [
-            take_apart(f"extra {i}", texture, self.skin, self.regions)
-            for i, texture in enumerate(extra)
-        ]
+        self._photographs = [checked(f"extra {i}", texture) for i, texture in enumerate(extra)]
+        self._lifted: dict[int, SkinTexture] = {}
         regions = self.regions
         face = regions.face * self.skin.mask * (1 - regions.lips) * (1 - regions.lid)
         sun = np.maximum(np.maximum(0.8 * regions.nose, 0.7 * regions.cheeks), regions.forehead)
@@ -108,7 +109,11 @@ class Skins:
             expression: weights by ARKit's names, which deepen the lines that they make.
             limits: see `skin_look.draw_look`; ``brows=0`` where brows are meshes.
         """
-        return self.make(draw_look(g, len(self.textures), **limits), g, expression)
+        return self.make(self.look(g, **limits), g, expression)
+
+    def look(self, g: np.random.Generator, **limits: Any) -> Look:
+        """A random look for `make`; see `skin_look.draw_look` for the limits."""
+        return draw_look(g, len(self.textures), len(self._photographs), **limits)
 
     def make(
         self, look: Look, g: np.random.Generator, expression: Mapping[str, float] | None = None
@@ -122,7 +127,7 @@ class Skins:
         relief = self.details.smooth(g, look.relief)
         for index, share in ((look.base, 1 - look.blend), (look.other, look.blend)):
             if index >= 0 and share and look.relief.painted:
-                relief += self.textures[index].relief(look.relief.painted * share)
+                relief += self.texture(index).relief(look.relief.painted * share)
         folds = self.details.folds(g, look.relief, expression or {})
         tone, flush, shade = self._pigments(g, look)
         # Folds are shaded a little: light is lost in them, and skin gathers colour there.
@@ -149,8 +154,8 @@ class Skins:
         return Material(
             texture,
             relief,
-            specular=float(0.028 + 0.03 * look.oil),
-            roughness=float(0.68 - 0.26 * look.oil),
+            specular=float(0.02 + 0.02 * look.oil),
+            roughness=float(0.7 - 0.22 * look.oil),
         )
 
     def _pigments(self, g: np.random.Generator, look: Look) -> tuple[Map, Map, Map]:
@@ -179,6 +184,20 @@ class Skins:
         self._marks(g, look, even, tone.reshape(-1), flush.reshape(-1))
         return tone, flush, shade
 
+    def texture(self, index: int) -> SkinTexture:
+        """A texture by its number: MakeHuman's first, then the extra ones.
+
+        Raises:
+            IndexError: no such texture.
+        """
+        if index < len(self.textures):
+            return self.textures[index]
+        number = index - len(self.textures)
+        if number not in self._lifted:  # taken apart when first needed: there may be hundreds
+            rgb = self._photographs[number]
+            self._lifted[number] = take_apart(f"extra {number}", rgb, self.skin, self.regions)
+        return self._lifted[number]
+
     def _regional(self, weights: Map, typical: float) -> Map:
         """(S, S): `typical` and how regions differ from it, by the weights of `_weights`."""
         size = self.skin.size
@@ -195,7 +214,7 @@ class Skins:
 
     def _structure(self, index: int, look: Look, share: float) -> Map:
         """(3, S, S): what a texture adds to tone, flush and shade."""
-        texture = self.textures[index]
+        texture = self.texture(index)
         # What was seen on dark skin is too much for fair skin, and the other way about.
         far = 1 - 0.5 * abs(look.tone - texture.typical[0])
         return texture.unpacked(look.contrast * share * far)
