@@ -5,7 +5,8 @@
 Random heads of both models from the same coefficients, half of them neutral and half with four
 random expressions. Points spread evenly over one surface are measured to the nearest of the other,
 both ways: ours to theirs says whether what we render is true, theirs to ours whether anything is
-missing. Regions are the built-in head's; what neither shows from outside is left out.
+missing. Regions are the built-in head's; what does not show from outside is left out, and so are
+the shoulders, which lie beyond the border of the built-in head.
 
 Normals are compared at the same points: the smooth normals that renderings are made with.
 """
@@ -23,13 +24,13 @@ from tables import write
 
 from facerelief.data.sources import cache_folder
 from facerelief.geometry.closest import ClosestPoints
-from facerelief.geometry.head import BuiltinHead
+from facerelief.geometry.head import BuiltinHead, builtin_head
 from facerelief.geometry.mesh import face_areas, vertex_normals
 from facerelief.geometry.morphable import MorphableModel
-from facerelief.geometry.registration import seen_from_outside
+from facerelief.geometry.registration import border_vertices, seen_from_outside
 from facerelief.synth.ict import lay_head_on_ict, load_ict, registered_ict
 
-POINTS = 20_000  # on each surface
+POINTS = 10_000  # on each surface
 EXPRESSIONS = 4  # at a time
 REGIONS = ("face", "forehead", "eyelids", "nose", "lips", "cheeks", "chin", "jaw", "ears", "neck",
            "scalp")  # fmt: skip
@@ -42,6 +43,7 @@ class Mesh:
         skin = model.regions["skin"]
         seen = skin & seen_from_outside(model.mean, model.triangles)
         self.skin = model.triangles[skin[model.triangles].all(axis=1)]
+        self.border = border_vertices(self.skin, len(model.mean))
         shown = model.triangles[seen[model.triangles].all(axis=1)]
         areas = face_areas(model.mean, shown)
         self.corners = shown[rng.choice(len(shown), POINTS, p=areas / areas.sum())]
@@ -57,7 +59,8 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def compare(a: np.ndarray, mesh_a: Mesh, b: np.ndarray, mesh_b: Mesh) -> tuple[np.ndarray, ...]:
-    """Of the points of `a`: distance to `b` in mm, angle between the normals, corner met on `b`."""
+    """Of the points of `a`: distance to `b` in mm, angle between the normals, the nearest vertices
+    on `a` and on `b`; points beyond the border of `b` are left out."""
     found = ClosestPoints(b, mesh_b.skin)(mesh_a.at_points(a))
     met = mesh_b.skin[found.triangle]
     normals_a = unit(mesh_a.at_points(vertex_normals(a, mesh_a.skin)))
@@ -66,7 +69,10 @@ def compare(a: np.ndarray, mesh_a: Mesh, b: np.ndarray, mesh_b: Mesh) -> tuple[n
     )
     cosine = np.clip((normals_a * normals_b).sum(axis=1), -1, 1)
     nearest = met[np.arange(len(met)), found.barycentrics.argmax(axis=1)]
-    return found.distance, np.degrees(np.arccos(cosine)), nearest
+    within = ~mesh_b.border[nearest]
+    own = mesh_a.corners[np.arange(POINTS), mesh_a.weights.argmax(axis=1)]
+    columns = found.distance, np.degrees(np.arccos(cosine)), own, nearest
+    return tuple(column[within] for column in columns)
 
 
 def coefficients(
@@ -105,7 +111,7 @@ def main() -> None:
         parser.error("FACERELIEF_DATA names no data folder")
     ict = load_ict(Path(root))
     ours = registered_ict(Path(root), cache_folder())
-    laid = lay_head_on_ict(ict, ours)
+    laid = lay_head_on_ict(ict, builtin_head(1))
     # The registered model's origin is elsewhere: the same vertices say where.
     shift = np.median(laid.vertices[laid.matched] - ours.mean[laid.matched], axis=0)
 
@@ -118,16 +124,15 @@ def main() -> None:
         identity, weights = coefficients(ours, ict, neutral, rng)
         here = ours.vertices(identity, ours.expression_weights(**weights)) + shift
         there = ict.vertices(identity, ict.expression_weights(**weights))
-        distance, angle, _ = compare(here, mesh_ours, there, mesh_ict)
-        own = mesh_ours.corners[np.arange(POINTS), mesh_ours.weights.argmax(axis=1)]
         rows = kinds.setdefault("neutral" if neutral else "expressions", {})
-        rows.setdefault("ours to theirs", []).append((distance, angle, own))
+        rows.setdefault("ours to theirs", []).append(compare(here, mesh_ours, there, mesh_ict))
         rows.setdefault("theirs to ours", []).append(compare(there, mesh_ict, here, mesh_ours))
 
     result: dict[str, Any] = {"heads": options.heads, "regions": {}}
     for kind, directions in kinds.items():
         for direction, rows in directions.items():
-            distance, angle, vertex = (np.concatenate(part) for part in zip(*rows, strict=True))
+            distance, angle, *ends = (np.concatenate(part) for part in zip(*rows, strict=True))
+            vertex = ends[0] if direction == "ours to theirs" else ends[1]  # of ours
             table = {
                 name: summary(distance[mask[vertex]], angle[mask[vertex]])
                 for name, mask in masks.items()

@@ -67,7 +67,7 @@ class HeadFitter:
         squared = ((head.mean[:, None] - places.astype(np.float32)) ** 2).sum(axis=-1)
         near = np.exp(-squared / (2 * _REACH**2))
         self._near = near / np.maximum(near.sum(axis=1, keepdims=True), 1e-6)
-        reach = near.max(axis=1)
+        reach = np.minimum(1.3 * near.max(axis=1), 1)
         reach[_any(head, VAGUE_REGIONS)] *= 0.5
         self._reach = reach
         self._covered = _any(head, COVERED_REGIONS).astype(np.float32)
@@ -142,7 +142,8 @@ def head_fitter(root: Path, cache: Path, options: FitOptions | None = None) -> H
     )
     usable = np.flatnonzero([str(path).startswith(OPEN_SOURCES) for path in paths])
     faces = points[usable[:: max(len(usable) // _FACES, 1)], : facemesh.SKIN_POINTS]
-    digest = head_digest(head, faces.tobytes(), *_code(align, anchor_refinement))
+    code = [Path(module.__file__).read_bytes() for module in (align, anchor_refinement)]
+    digest = head_digest(head, faces.tobytes(), *code)
     path = cache / "align" / f"facemesh_anchors_{digest}.npz"
     if not path.exists():
         fitter = HeadFitter(head, start, triangles)
@@ -206,8 +207,3 @@ def _any(head: BuiltinHead, names: tuple[str, ...]) -> np.ndarray:
 def _smoothstep(values: np.ndarray, low: float, high: float) -> np.ndarray:
     t = ((values - low) / (high - low)).clip(0, 1)
     return t * t * (3 - 2 * t)
-
-
-def _code(*modules: object) -> list[bytes]:
-    """Sources of modules, for digests."""
-    return [Path(str(getattr(module, "__file__"))).read_bytes() for module in modules]

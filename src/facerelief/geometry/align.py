@@ -52,7 +52,7 @@ class FitOptions:
     displacement_length: float = 30.0  # over which that changes
     depth_ratio: float = 2.5  # how much larger both are in depth, where landmarks have one
     identity_deviation: float = 1.0  # of the prior on identity; below 1 is stiffer
-    expression_deviation: float = 0.1  # of the prior on expression weights, about neutral
+    expression_deviation: float = 0.15  # of the prior on expression weights, about neutral
     distance: float = 1000.0  # of the camera, where the focal length is not known
     distance_deviation: float = 0.5  # of its logarithm
     rounds: int = 3  # of reweighting, each with two steps of Gauss-Newton
@@ -181,11 +181,11 @@ class Aligner:
         scale, used = problem.scale(state), problem.importance > 0
         residual = np.where(used[:, None], problem.residuals(state)[:, :2], 0)
         size = np.linalg.norm(residual, axis=1)
-        confidence = 0.0
-        if scale > 0:
-            share = problem.importance * np.minimum(size / scale, 4 * self.options.noise) ** 2
-            spread = share.sum() / problem.importance.sum() / (2 * self.options.noise**2)
-            confidence = float(1 / (1 + max(spread - 1, 0)))
+        # Landmarks that err as they are known to give 1; twice that gives a quarter.
+        known = 2 * (self.options.noise**2 + self.options.displacement**2)
+        share = problem.importance * np.minimum((size / scale) ** 2, 16 * known)
+        excess = share.sum() / problem.importance.sum() / known
+        confidence = float(1 / (1 + max(excess - 1, 0)))
         turn = np.degrees(np.arccos(np.clip(state.rotation[2, 2], -1, 1)))
         if turn > _FURTHEST_TURN:
             raise AlignmentError("the landmarks are mirrored, or those of a head seen from behind")

@@ -99,7 +99,7 @@ def split_quads(
     start = np.where(turned, [[1, 2, 3]], [[0, 1, 2]])
     end = np.where(turned, [[1, 3, 0]], [[0, 2, 3]])
     keep = np.stack([np.ones(len(quads), bool), quads[:, 3] >= 0], axis=1)
-    return tuple(  # type: ignore[return-value]
+    return tuple(
         np.stack([np.take_along_axis(q, start, 1), np.take_along_axis(q, end, 1)], axis=1)[
             keep
         ].astype(np.int32)

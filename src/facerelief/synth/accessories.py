@@ -18,7 +18,7 @@ from facerelief.synth import brows, cutouts, proxies
 from facerelief.synth.beards import Beards
 from facerelief.synth.eyes import Eyes, Teeth
 from facerelief.synth.glasses import Glasses
-from facerelief.synth.hair import MESHES, CapHair, HairMesh
+from facerelief.synth.hair import MESHES, STYLES, CapHair, HairMesh
 from facerelief.synth.hats import Hats
 from facerelief.synth.scene import Cutout, Part
 from facerelief.synth.shell import HeadGrid
@@ -29,6 +29,8 @@ FloatArray = NDArray[np.floating]
 
 # How often each of MakeHuman's styles is drawn: those that hide half of the face, less.
 _MESH_SHARES = {"bob01": 0.25, "bob02": 0.4, "short03": 0.5}
+_LONG = ("bob01", "bob02", "short03", "braid01", "long01", "ponytail01", "bob", "long")
+_LONG_AND_BEARD = 0.15  # how often long hair goes with a beard, of how often it is drawn
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,6 @@ class Accessories:
                 if one.name in MESHES:
                     self._meshes.append(HairMesh.load(one, base, self._wearer))
         self._lashes = self._lashes or [brows.simple_lashes(self._wearer)]
-        self._mesh_shares = np.array([_MESH_SHARES.get(m.name, 1.0) for m in self._meshes])
 
     def draw(
         self,
@@ -142,9 +143,16 @@ class Accessories:
         covered = False
         if streams["hat"].random() < chances.hat:
             hat, covered = self._hats.draw(streams["hat"], vertices)
-        if not covered:
-            parts += self._hair(streams["hair"], vertices, colour, chances, under_hat=bool(hat))
-        if streams["beard"].random() < chances.beard:
+        rare = _LONG_AND_BEARD if covered else 1.0
+        beard = streams["beard"].random() < chances.beard * rare
+        if not covered and streams["hair"].random() >= chances.bald:
+            meshes = (
+                self._meshes if not hat and streams["hair"].random() < chances.mesh_hair else []
+            )
+            parts.append(
+                self._hair(streams["hair"], vertices, colour, meshes, dark, bool(beard), bool(hat))
+            )
+        if beard:
             parts.append(self._beards.draw(streams["beard"], vertices, colour))
         parts += hat
         if streams["glasses"].random() < chances.glasses:
@@ -187,13 +195,23 @@ class Accessories:
         g: np.random.Generator,
         vertices: FloatArray,
         colour: HairColour,
-        chances: Chances,
-        under_hat: bool,
-    ) -> list[Part]:
-        if g.random() < chances.bald:
-            return []
-        if not under_hat and self._meshes and g.random() < chances.mesh_hair:
-            share = self._mesh_shares / self._mesh_shares.sum()
-            mesh = self._meshes[g.choice(len(self._meshes), p=share)]
-            return [mesh.draw(g, vertices, self._grid.centre(vertices), colour)]
-        return [self._cap.draw(g, vertices, colour, flat=under_hat)]
+        meshes: list[HairMesh],
+        dark: float,
+        beard: bool,
+        flat: bool,
+    ) -> Part:
+        """Hair that goes with the tone of the skin and with a beard: of `meshes`, if any."""
+
+        def choose(names: list[str], shares: list[float]) -> int:
+            rare = [_LONG_AND_BEARD if beard and name in _LONG else 1.0 for name in names]
+            weights = np.multiply(shares, rare)
+            return int(g.choice(len(names), p=weights / weights.sum()))
+
+        if meshes:
+            names = [mesh.name for mesh in meshes]
+            mesh = meshes[choose(names, [_MESH_SHARES.get(name, 1.0) for name in names])]
+            return mesh.draw(g, vertices, self._grid.centre(vertices), colour)
+        names = [style.name for style in STYLES]
+        shares = [0.2 + 1.5 * dark if style.curl == 1 else 1.0 for style in STYLES]
+        style = STYLES[choose(names, shares)]
+        return self._cap.draw(g, vertices, colour, style, flat)

@@ -15,7 +15,7 @@ from scipy.interpolate import CubicSpline
 from facerelief.synth import proxies
 from facerelief.synth.binding import SurfaceBinding
 from facerelief.synth.scene import Kind, Material, Part
-from facerelief.synth.strands import HairColour
+from facerelief.synth.strands import HairColour, packed_table
 from facerelief.synth.wearer import Wearer
 
 FloatArray = NDArray[np.floating]
@@ -42,9 +42,9 @@ class Decal:
     ) -> Part:
         """It on the head with `vertices`, its opacity times `strength`."""
         shade = np.rint(255 * np.clip(colour.shade * g.uniform(0.9, 1.1), 0, 1))
-        texture = np.empty((*self.alpha.shape, 4), np.uint8)
-        texture[..., :3] = shade.astype(np.uint8)
-        texture[..., 3] = (np.arange(256) * min(strength, 1)).astype(np.uint8)[self.alpha]
+        opacity = (np.arange(256) * min(strength, 1.0)).astype(np.uint8)
+        table = packed_table(shade.astype(np.uint8), opacity)
+        texture = table.take(self.alpha).view(np.uint8).reshape(*self.alpha.shape, 4)
         return Part(
             self.kind,
             self.binding(vertices),

@@ -34,7 +34,7 @@ def cloth(g: np.random.Generator, size: int) -> NDArray[np.float32]:
     stripes = (np.sin(2 * np.pi * u / period) > 0).astype(np.float32)
     checks = 0.5 * stripes + 0.5 * (np.sin(2 * np.pi * v / period) > 0)
     mix = (np.zeros_like(u), stripes, checks)[g.choice(3, p=(0.7, 0.2, 0.1))][..., None]
-    weave = 0.02 * smooth_noise(g, size, 1.6) + 0.03 * smooth_noise(g, size, size / 8)
+    weave = 0.008 * smooth_noise(g, size, 1.6) + 0.02 * smooth_noise(g, size, size / 8)
     return np.clip(one + (other - one) * mix + weave[..., None], 0, 1).astype(np.float32)
 
 

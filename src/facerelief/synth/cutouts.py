@@ -137,7 +137,7 @@ def _hand(g: np.random.Generator, size: int, box: FloatArray) -> Shape:
     mixed = g.uniform(0, len(_SKINS) - 1)
     low = int(mixed)
     skin = (_SKINS[low] + (mixed - low) * (_SKINS[min(low + 1, 4)] - _SKINS[low])) / 255
-    noise = 0.025 * smooth_noise(g, size, size / 14) + 0.015 * smooth_noise(g, size, 2.5)
+    noise = 0.025 * smooth_noise(g, size, size / 14) + 0.006 * smooth_noise(g, size, 2.5)
     colour = skin + noise[..., None] * np.array([0.7, 1.0, 1.0])
     # Flesh is redder at the edges and between the fingers.
     rim = np.exp(-np.clip(inside, 0, None) / (0.2 * scale))[..., None]
@@ -205,7 +205,7 @@ def _mask(g: np.random.Generator, size: int, box: FloatArray) -> Shape:
     round_ = np.sqrt(np.clip(1.3 - (u / half) ** 2 - 0.3 * (v / tall) ** 2, 0.02, None)) * half
     pleats = np.sin(v / tall * g.uniform(8, 12)) * 0.012 * size
     base = np.array(((0.62, 0.78, 0.88), (0.93, 0.94, 0.95), (0.10, 0.10, 0.11))[g.integers(3)])
-    noise = 0.015 * smooth_noise(g, size, 2)
+    noise = 0.006 * smooth_noise(g, size, 2)
     colour = base * g.uniform(0.9, 1.05, 3) + noise[..., None]
     return Shape(inside, round_ + pleats, colour.astype(np.float32))
 

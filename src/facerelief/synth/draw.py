@@ -26,7 +26,6 @@ from facerelief.synth.scene import (
     FACE_KINDS,
     Cutout,
     Film,
-    Material,
     Part,
     Scene,
 )

@@ -47,6 +47,8 @@ class Eyes:
         y, x = (np.mgrid[:_SIZE, :_SIZE] + 0.5) / _SIZE * 2 - 1
         self._angle = np.hypot(x, y).astype(np.float32) * _REACH  # degrees from the axis
         self._around = np.arctan2(-y, x).astype(np.float32)
+        half = int(np.ceil((1.06 * _IRIS + 2) / _REACH * _SIZE / 2))
+        self._middle = (slice(_SIZE // 2 - half, _SIZE // 2 + half),) * 2  # where the iris is
         g = np.random.default_rng(1)
         self._fibres = [_fibres(g, self._angle, self._around) for _ in range(_BANK)]
         self._veins = [_veins(g) for _ in range(_BANK)]
@@ -79,21 +81,24 @@ class Eyes:
         outer, inner = (_jittered(g, colour) for colour in colours)
         radius = _IRIS * g.uniform(0.94, 1.06)
         pupil = radius * g.uniform(0.24, 0.55)
-        across = np.clip((self._angle - pupil) / (radius - pupil), 0, 1)
-        fibres = np.roll(self._fibres[g.integers(_BANK)], g.integers(-2, 3), axis=0)
+        white = np.array([0.80, 0.775, 0.755]) * g.uniform(0.86, 1.06)
+        white = white * (1, 1 - 0.05 * g.random(), 1 - 0.12 * g.random())
+        red = np.clip((self._angle - 35) * np.float32(g.uniform(0.02, 0.25) / 40), 0, 1)
+        red = np.minimum(red + self._veins[g.integers(_BANK)] * np.float32(g.uniform(0, 0.8)), 0.7)
+        blood = np.array([0.62, 0.26, 0.22])
+        eye = white.astype(np.float32) + red[..., None] * (blood - white).astype(np.float32)
+
+        middle = self._middle
+        angle, fibres = self._angle[middle], self._fibres[g.integers(_BANK)][middle]
+        across = np.clip((angle - pupil) / (radius - pupil), 0, 1)
         mix = np.clip(across * 1.7 - 0.25 + 0.25 * fibres, 0, 1)[..., None]
         iris = inner + (outer - inner) * mix
         limbal = g.uniform(0.25, 0.75) * _step(across, 0.72, 1.0)
         iris = iris * (1 + 0.28 * fibres - limbal)[..., None]
-        iris = iris * _step(self._angle, pupil - 1.0, pupil + 1.0)[..., None] + 0.015
-        white = np.array([0.80, 0.775, 0.755]) * g.uniform(0.86, 1.06)
-        white = white * (1, 1 - 0.05 * g.random(), 1 - 0.12 * g.random())
-        blood = np.clip((self._angle - 35) / 40, 0, 1) * g.uniform(0.02, 0.25)
-        veins = self._veins[g.integers(_BANK)] * g.uniform(0, 0.8)
-        red = np.clip(blood + veins, 0, 0.7)[..., None]
-        sclera = white * (1 - red) + np.array([0.62, 0.26, 0.22]) * red
-        edge = _step(self._angle, radius - 1.5, radius + 1.8)[..., None]
-        return _opaque(iris * (1 - edge) + sclera * edge)
+        iris = iris * _step(angle, pupil - 1.0, pupil + 1.0)[..., None] + 0.015
+        edge = _step(angle, radius - 1.5, radius + 1.8)[..., None]
+        eye[middle] = iris * (1 - edge) + eye[middle] * edge
+        return _opaque(eye)
 
 
 class Teeth:
@@ -188,9 +193,9 @@ def _mouth_mesh(
 
 
 def _mouth_texture(g: np.random.Generator) -> NDArray[np.uint8]:
-    """(64, 256, 4) fourteen teeth side by side under their gums, and tongue at the right."""
-    v = np.linspace(1, 0, 64)[:, None]
-    u = np.linspace(0, 1, 256)[None] / 0.8
+    """(32, 160, 4) fourteen teeth side by side under their gums, and tongue at the right."""
+    v = np.linspace(1, 0, 32)[:, None]
+    u = np.linspace(0, 1, 160)[None] / 0.8
     ivory = np.array([0.86, 0.80, 0.68]) * g.uniform(0.85, 1.05)
     ivory = ivory * (1, 1 - 0.06 * g.random(), 1 - 0.18 * g.random())
     gum = np.array([0.66, 0.33, 0.32]) * g.uniform(0.7, 1.05)
@@ -200,7 +205,7 @@ def _mouth_texture(g: np.random.Generator) -> NDArray[np.uint8]:
     edge = _step(v, 0.62, 0.70) * np.ones_like(u)
     row = ivory * (shade * (1 - edge))[..., None] + gum * edge[..., None]
     tongue = np.array([0.62, 0.28, 0.28]) * g.uniform(0.7, 1.0)
-    row[:, 205:] = tongue
+    row[:, 128:] = tongue
     return _opaque(row)
 
 

@@ -242,7 +242,7 @@ def _lens_colour(g: np.random.Generator, sun: bool) -> tuple[tuple[int, int, int
     """sRGB and alpha of the glass."""
     if sun:
         return _TINTS[g.integers(len(_TINTS))], int(g.uniform(150, 245))
-    return (205, 215, 220), int(g.uniform(8, 26))
+    return (170, 180, 184), int(g.uniform(3, 16))
 
 
 def _solid(rgb: tuple[int, int, int], alpha: int) -> NDArray[np.uint8]:

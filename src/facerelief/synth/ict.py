@@ -144,7 +144,7 @@ def lay_head_on_ict(ict: MorphableModel, head: BuiltinHead) -> Registration:
         raise ValueError("both models need landmarks, and the head its symmetry")
     skin = head.regions["skin"]
     usable = skin & seen_from_outside(head.mean, head.triangles)
-    for hidden in ("mouth_inside", "eye_sockets", "nostrils"):
+    for hidden in ("mouth_inside", "eye_sockets"):
         usable &= ~head.regions[hidden]
     rows = [int(np.flatnonzero(head.makehuman_vertices == k)[0]) for k in _EAR_MAKEHUMAN]
     outer = ict.mean[ict.regions["skin"]]

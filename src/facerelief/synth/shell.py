@@ -1,8 +1,8 @@
 """What procedural hair and hats are cut from: a grid of rays over a head, which follows the head.
 
 Rays leave the middle of the skull. Columns go around the crown, from the back over the subject's
-right to the front and on; rows go down from the crown, evenly in angle. Ears are left out, so that a cap
-passes under them.
+right to the front and on; rows go down from the crown, evenly in angle. Ears are left out, so that
+a cap passes under them.
 """
 
 from __future__ import annotations

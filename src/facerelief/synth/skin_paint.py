@@ -54,8 +54,8 @@ class SkinPaint:
             _blend(picture, index, share * patchy * np.float32(look.lipstick), look.lipstick_colour)
         index, share = self._lid
         if look.eye_shadow:
-            patchy = 1 + 0.1 * self.noise.draw(g, 4.0, index)
-            alpha = share * patchy * np.float32(0.85 * look.eye_shadow)
+            uneven = 1 + 0.1 * self.noise.draw(g, 4.0, index)
+            alpha = share * uneven * np.float32(0.85 * look.eye_shadow)
             _blend(picture, index, alpha, look.eye_shadow_colour)
         if look.eye_liner:
             strip, k = self.regions.upper_lid, self.skin.scale
@@ -135,9 +135,9 @@ def sparse(mask: Map, least: float = 0.02) -> tuple[Index, NDArray[np.float32]]:
 def _blend(
     picture: Picture,
     index: Index,
-    alpha: NDArray[np.floating],  # type: ignore[type-arg]
+    alpha: NDArray[np.floating],
     colour: Colour,
-    brighter: NDArray[np.floating] | float = 0.0,  # type: ignore[type-arg]
+    brighter: NDArray[np.floating] | float = 0.0,
 ) -> None:
     """Lays a colour over some texels of a picture; `brighter` (n,) is a share of it."""
     cover = alpha.astype(np.float32)
@@ -151,7 +151,7 @@ def _blend(
 
 def _waves(
     g: np.random.Generator,
-    x: NDArray[np.floating],  # type: ignore[type-arg]
+    x: NDArray[np.floating],
     wavelengths: tuple[float, float],
 ) -> NDArray[np.float32]:
     """Uneven stripes (n,) in about [-1, 1] across a coordinate in mm."""
@@ -165,7 +165,7 @@ def _waves(
 def _hairs(
     g: np.random.Generator,
     strip: Strip,
-    degrees: NDArray[np.floating],  # type: ignore[type-arg]
+    degrees: NDArray[np.floating],
     wild: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """Stripes (n,) beside a curve that lean `degrees` (n,) off it, of unequal length."""

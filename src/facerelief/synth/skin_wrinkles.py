@@ -134,18 +134,18 @@ def wrinkles(skin: SkinMap) -> list[Wrinkle]:
     lines.append(
         Wrinkle("marionette", at(54, (2.0, -3.0), (4.5, -12), (4.0, -23)), 1.9, 0.9, 0.4, 0.6, 0.6)
     )
-    for x in (2.5, 5.8, 9.2, 12.8, 16.5):
-        top = float(np.interp(x * k, marks[51:55, 0], marks[51:55, 1]))
-        shape = [(x, 1.0), (1.06 * x, 4.5), (1.13 * x, 8.0)]
+    for aside in (2.5, 5.8, 9.2, 12.8, 16.5):
+        top = float(np.interp(aside * k, marks[51:55, 0], marks[51:55, 1]))
+        shape = [(aside, 1.0), (1.06 * aside, 4.5), (1.13 * aside, 8.0)]
         lines.append(Wrinkle("lip", level(top, *shape), 0.8, 0.28, 0.5, posed=0.45))
-    for x in (3.5, 8.0, 12.5):
-        low = float(np.interp(x * k, marks[57:53:-1, 0], marks[57:53:-1, 1]))
-        shape = [(x, -1.0), (1.05 * x, -4.0), (1.12 * x, -7.0)]
-        lines.append(Wrinkle("lip", level(low, *shape), 0.8, 0.2, 0.55, posed=0.45))
-    low = float(marks[57, 1])
+    for aside in (3.5, 8.0, 12.5):
+        under = float(np.interp(aside * k, marks[57:53:-1, 0], marks[57:53:-1, 1]))
+        shape = [(aside, -1.0), (1.05 * aside, -4.0), (1.12 * aside, -7.0)]
+        lines.append(Wrinkle("lip", level(under, *shape), 0.8, 0.2, 0.55, posed=0.45))
+    under = float(marks[57, 1])
     lines.append(
         Wrinkle(
-            "chin", level(low, (0, -8.5), (9, -9.5), (17, -13.0)), 2.2, 0.8, 0.2, 0.3, posed=0.9
+            "chin", level(under, (0, -8.5), (9, -9.5), (17, -13.0)), 2.2, 0.8, 0.2, 0.3, posed=0.9
         )
     )
     jaw = [*at(54, (8.0, -20.0)), *at(10, (4.0, 3.0)), *at(11, (-2.0, -1.0))]

@@ -35,14 +35,21 @@ class HairColour:
 
     def paint(self, grey: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(H, W, 4) RGBA of grey levels and alpha (H, W)."""
-        picture = np.empty((*grey.shape, 4), np.uint8)
-        picture[..., :3] = self.table[grey]
+        packed = packed_table(self.table, np.zeros(256, np.uint8)).take(grey)
+        picture = packed.view(np.uint8).reshape(*grey.shape, 4)
         picture[..., 3] = alpha
         return picture
 
     def darker(self, factor: float) -> HairColour:
         """The same hue with its brightness times `factor`, as brows are to hair."""
         return HairColour((self.table * factor).astype(np.uint8), self.shade * factor)
+
+
+def packed_table(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """(256,) RGBA as one number each, so that a texture is one look-up."""
+    table = np.empty((256, 4), np.uint8)
+    table[:, :3], table[:, 3] = rgb, alpha
+    return table.view(np.uint32)[:, 0]
 
 
 def draw_colour(g: np.random.Generator, dark: float = 0.5, grey: float = 0.0) -> HairColour:
