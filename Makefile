@@ -38,6 +38,9 @@ lint: $(VENV_TEST)/.installed
 smoke: $(VENV_TEST)/.installed
 ifdef FACERELIEF_DATA
 	rm -rf $(RUNS)
+	for part in train val; do \
+		$(VENV_TEST)/bin/facerelief synth -n 32 --seed $$(test $$part = train && echo 1 || echo 2) \
+			--margin 1.2 -o runs/renderings/$$part || exit 1; done
 	for config in configs/*.yaml; do \
 		$(VENV_TEST)/bin/facerelief train $$config -o $(RUNS)/$$(basename $$config .yaml) \
 			--max-time 20s --json || exit 1; done
@@ -76,5 +79,5 @@ $(VENV)/.installed: pyproject.toml
 
 $(VENV_TEST)/.installed: pyproject.toml constraints.txt
 	$(call make_environment,$(VENV_TEST))
-	$(VENV_TEST)/bin/python $(PIP_QUIET) -c constraints.txt -e '.[train,docs,dev]'
+	$(VENV_TEST)/bin/python $(PIP_QUIET) -c constraints.txt -e '.[train,synth,models,docs,dev]'
 	@touch $@

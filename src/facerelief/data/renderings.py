@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 
 from facerelief.data import augment
 from facerelief.data.sample import Sample
+from facerelief.synth.sample_files import SampleError
 from facerelief.synth.shards import ShardReader
 
 
@@ -17,14 +18,18 @@ class Renderings:
     """A source of rendered samples.
 
     Args:
-        folder: of shards; margin: the `--margin` that they were drawn with.
+        folder: of shards, relative to the working directory; margin: the `--margin` that they
+            were drawn with.
         framed: share of samples that an edge of a photo cuts: black beyond.
         warp, photometric, occluded: what is varied.
+
+    Raises:
+        FileNotFoundError: no heads there.
     """
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | str,
         margin: float = 1.0,
         warp: augment.WarpRange | None = None,
         photometric: augment.PhotometricRange | None = None,
@@ -35,7 +40,13 @@ class Renderings:
         self.warp = warp or augment.WarpRange(rotation=8, log_scale=0.12, stretch=0.06)
         self.photometric = photometric or augment.PhotometricRange(gain=0.2, gamma=0.2, tint=0.06)
         self.occluded, self.framed, self.margin = occluded, framed, margin
-        self.reader = ShardReader(Path(folder))
+        try:
+            self.reader = ShardReader(Path(folder))
+        except SampleError:
+            raise FileNotFoundError(
+                f"no rendered heads in {folder}: make them with"
+                f" facerelief synth --margin {margin} -o {folder}"
+            ) from None
 
     def batch(self, count: int, size: int, g: Generator) -> Sample:
         """``count`` samples of ``size`` x ``size`` pixels."""

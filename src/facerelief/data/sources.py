@@ -70,8 +70,7 @@ def build_source(name: str, options: dict[str, Any]) -> Source:
     if name == "photos":
         return Photos(data_root(), cache_folder() / "photos", **options)
     if name == "renderings":
-        folder = cache_folder() / "renderings" / options.pop("folder")
-        return Renderings(folder, **options)
+        return Renderings(**options)
     raise ValueError(f"unknown source {name!r}; one of additive_light, photos, renderings")
 
 
@@ -92,7 +91,7 @@ def _renderings(size: int, batch: int, options: dict[str, Any]) -> list[Sample]:
     """The same draws for every run, with what is seen in them left as it is."""
     count = options.pop("count", 256)
     source = Renderings(
-        cache_folder() / "renderings" / options.pop("folder"),
+        options.pop("folder"),
         photometric=augment.PhotometricRange(*(0.0 for _ in fields(augment.PhotometricRange))),
         occluded=0.0,
         **options,
