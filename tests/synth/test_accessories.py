@@ -78,10 +78,12 @@ def test_every_hair_style_covers_the_crown_and_leaves_the_eyes_free(head, plain,
     g = np.random.default_rng(0)
     part = plain._cap.draw(g, vertices, draw_colour(g), style)
     check_part(part)
-    above, _ = opacity(part, 128, (0, 2, 1), (1, 1, 1))
-    crown = head.regions["scalp"] & (vertices[:, 1] > np.quantile(vertices[:, 1], 0.98))
-    column, row = (vertices[crown][:, [0, 2]] / 2 + 64).astype(int).T
-    assert above[row, column].mean() > 0.97
+    above, _ = opacity(part, 256, (0, 2, 1), (1, 1, 1))
+    middle = plain._grid.centre(vertices)
+    away = np.hypot(*(vertices - middle)[:, [0, 2]].T)
+    crown = head.regions["scalp"] & (vertices[:, 1] > middle[1]) & (away < 50)
+    column, row = (vertices[crown][:, [0, 2]] / 2 + 128).astype(int).T
+    assert above[row, column].mean() > 0.99
     before, depth = opacity(part, 128, (0, 1, 2), (1, -1, 1))
     for name in ("eye_left", "eye_right"):
         x, y, z = vertices[head.regions[name]].mean(axis=0)
@@ -117,16 +119,20 @@ def test_every_beard_is_sound_and_lies_on_the_lower_face(head, plain, style):
     ]
     grown = part.vertices[opaque > 128]
     assert len(grown) > 20
-    assert grown[:, 1].max() < vertices[head.regions["eye_left"]][:, 1].min()
+    assert grown[:, 1].max() < vertices[head.regions["eye_left"]][:, 1].mean()
+    if style != "full":
+        lips = vertices[head.landmarks[48:60]]
+        assert np.linalg.norm(grown - lips.mean(axis=0), axis=1).min() < 60
 
 
 def test_everything_moves_with_the_head(head, plain):
     vertices = someone(head, 6)
-    moved = vertices + np.float32([12, -7, 30])
+    shift = np.array([12, -7, 30], np.float32)
+    moved = vertices + shift
     before = plain.draw(np.random.default_rng(9), vertices, chances=ALL)
     after = plain.draw(np.random.default_rng(9), moved, chances=ALL)
     for one, other in zip(before, after, strict=True):
-        np.testing.assert_allclose(other.vertices, one.vertices + [12, -7, 30], atol=0.02)
+        np.testing.assert_allclose(other.vertices - one.vertices - shift, 0, atol=0.02)
 
 
 def test_everything_grows_with_the_head(head, plain):
@@ -159,14 +165,10 @@ def test_the_same_seed_gives_the_same_bytes(head, plain):
     for a, b in zip(one, other, strict=True):
         assert a.vertices.tobytes() == b.vertices.tobytes()
         assert a.material.texture.tobytes() == b.material.texture.tobytes()
-    again = Accessories(head).draw(np.random.default_rng(5), vertices, chances=ALL)
-    assert again[-1].vertices.tobytes() == one[-1].vertices.tobytes()
 
 
 def test_a_hat_changes_no_eyes(head, plain):
-    one, other = (
-        plain.draw(np.random.default_rng(5), head.mean, chances=c) for c in (ALL, NONE)
-    )
+    one, other = (plain.draw(np.random.default_rng(5), head.mean, chances=c) for c in (ALL, NONE))
     assert one[0].material.texture.tobytes() == other[0].material.texture.tobytes()
     assert [part.kind for part in other] == ["eye", "teeth"]
 
@@ -198,7 +200,7 @@ def test_bad_input_is_named(head, plain, tmp_path):
         Accessories(replace(head, regions=regions))
 
 
-def test_a_folder_without_these_assets_is_as_none(head, plain, tmp_path):
+def test_a_folder_without_these_assets_is_as_none_and_all_is_repeatable(head, plain, tmp_path):
     parts = Accessories(head, tmp_path).draw(np.random.default_rng(5), head.mean, chances=ALL)
     expected = plain.draw(np.random.default_rng(5), head.mean, chances=ALL)
     assert [p.vertices.tobytes() for p in parts] == [p.vertices.tobytes() for p in expected]
@@ -208,7 +210,7 @@ def test_with_assets_everything_is_used(head, data_root: Path):
     dressed = Accessories(head, data_root)
     assert len(dressed._brows) == 12 and len(dressed._lashes) == 4 and len(dressed._meshes) == 9
     vertices = someone(head, 11, eyeBlinkLeft=1.0)
-    for seed in range(12):
+    for seed in range(8):
         chances = replace(ALL, hat=0, beard=0, mesh_hair=1)
         parts = dressed.draw(np.random.default_rng(seed), vertices, chances=chances)
         assert sorted({p.kind for p in parts} - {"glasses"}) == [

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from facerelief.geometry.head import builtin_head
+from facerelief.geometry.mesh import vertex_normals
 from facerelief.geometry.raster import rasterise
 from facerelief.synth import proxies
 from facerelief.synth.binding import closest_points
@@ -105,7 +106,9 @@ def test_teeth_follow_the_jaw(head):
     wide = head.vertices(None, head.expression_weights(jawOpen=1.0))
     (opened,) = teeth.draw(np.random.default_rng(0), wide)
     drop = closed.vertices[:, 1] - opened.vertices[:, 1]
-    assert drop.max() > 10 and drop.min() == pytest.approx(0, abs=0.1)
+    assert drop.max() > 10
+    upper = closed.vertices[:, 1] > np.quantile(closed.vertices[:, 1], 0.97)
+    np.testing.assert_allclose(drop[upper], 0, atol=0.1)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -136,18 +139,21 @@ def test_glasses_sit_before_the_eyes_on_nose_and_ears(head, wearer, seed):
 
 
 def test_rims_are_wound_outwards(head, wearer):
-    frame, _ = Glasses(wearer).draw(np.random.default_rng(3), head.mean)
-    a, b, c = (frame.vertices[frame.triangles[:, i]].astype(float) for i in range(3))
-    middle = frame.vertices.mean(axis=0)
-    volume = ((a - middle) * np.cross(b - middle, c - middle)).sum() / 6
-    assert volume > 0
+    for seed in range(4):
+        frame, _ = Glasses(wearer).draw(np.random.default_rng(seed), head.mean)
+        normals = vertex_normals(frame.vertices.astype(float), frame.triangles)
+        rings = frame.vertices.reshape(-1, 6, 3)  # tubes are made of rings of six
+        outwards = (rings - rings.mean(axis=1, keepdims=True)).reshape(-1, 3)
+        assert np.mean((normals * outwards).sum(axis=1) > 0) > 0.97
 
 
 def test_brows_hug_the_skin_of_other_heads_and_expressions(head, wearer, makehuman, base):
     brows = load_brows(makehuman / "eyebrows" / "eyebrow009", base, wearer)
     for seed in range(3):
         vertices = someone(head, seed, browInnerUp=0.8, browDownLeft=0.6)
-        part = brows.draw(np.random.default_rng(0), vertices, draw_colour(np.random.default_rng(0)), 1)
+        part = brows.draw(
+            np.random.default_rng(0), vertices, draw_colour(np.random.default_rng(0)), 1
+        )
         index, weights = closest_points(part.vertices, vertices, wearer.skin_triangles)
         near = np.einsum("pc,pcd->pd", weights, vertices[wearer.skin_triangles[index]])
         away = np.linalg.norm(part.vertices - near, axis=1)

@@ -84,7 +84,7 @@ class Photos:
         stored = torch.from_numpy(self.surfaces[index]).permute(0, 3, 1, 2).float() / 127
         if stored.shape[1] == 4:  # FaceMesh's: one mask for everything
             face = stored[:, 3:]
-            stored = torch.cat([stored, face, torch.ones_like(face)], 1)
+            stored = torch.cat([stored, face, torch.zeros_like(face)], 1)
         believed = stored[:, 3:4]
         unit = PIXELS / MARGIN
         warp = augment.random_warp(count, unit / size, unit, self.warp, g)
@@ -97,8 +97,7 @@ class Photos:
         if self.truth == "facemesh":
             confidence, known = face, torch.ones_like(face)
         else:
-            # Outside the picture nothing is known to be a face, or known at all.
-            known = (surface[:, 5:] > 0.5).float()
+            known = (surface[:, 5:] < 0.5).float()
             confidence = torch.where(confidence > 0.05, confidence, 0)
         normals = augment.Warp(warp.matrix, warp.offset, warp.relief).normals(surface[:, :3])
         sample = Sample(
@@ -147,7 +146,7 @@ def _prepared(root: Path, cache: Path) -> tuple[list[str], np.ndarray, np.ndarra
 def _prepared_aligned(root: Path, cache: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
     """The same of the open photos: surfaces (N, 160, 160, 6) of heads fitted to them.
 
-    Channels are the normal, its confidence, whether there is a face, and whether that is known.
+    Channels are the normal, its confidence, whether there is a face, and whether there may be.
     """
     paths, points = _points(root)
     chosen = [i for i, path in enumerate(paths) if path.split("/")[0] in OPEN_SOURCES]
@@ -239,6 +238,5 @@ def _prepare_aligned(
         normals, confidence, head = seen.normals, seen.confidence, seen.head
     # Ears, neck and what hair may cover: a face or not.
     face = outline | (confidence > 0.5)
-    known = face | ~head
-    surface = np.dstack([normals, confidence, face, known])
+    surface = np.dstack([normals, confidence, face, head & ~face])
     return crop.extract(photo), np.round(surface * 127).astype(np.int8)

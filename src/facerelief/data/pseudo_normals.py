@@ -27,7 +27,10 @@ OUTLINE_WEIGHT = 0.1  # of FaceMesh's outline, whose points are not always the s
 #: Where hair may lie over the skin, or the skin is no face: there the colour is tested.
 COVERED_REGIONS = ("forehead", "ears", "neck", "scalp")
 #: What a few parameters do not describe; its normals are believed by half.
-VAGUE_REGIONS = ("mouth_inside", "nostrils", "eyelids", "lips_upper", "lips_lower")
+VAGUE_REGIONS = (
+    *("mouth_inside", "nostrils", "eyelids", "lips_upper", "lips_lower"),
+    *("teeth_upper", "teeth_lower", "tongue"),
+)
 _REACH = 15.0  # mm from a landmark over which it vouches for the surface
 _RESIDUAL = 3.0  # mm of landmark residual that cost 40 % of the confidence
 _DISAGREEMENT = 25.0  # degrees between the fit and FaceMesh's mesh that cost as much
@@ -101,7 +104,7 @@ class HeadFitter:
         local = self._near @ (found.residuals / found.scale).astype(np.float32)
         believed = self._reach / (1 + 0.66 * (local / _RESIDUAL) ** 2) * found.confidence
         drawn = raster.interpolate(
-            np.column_stack([normals, believed, self._covered, self._core(normals)])
+            np.column_stack([normals, believed, self._covered, self.core(normals)])
         )
         unit = normalise(drawn[..., :3]).astype(np.float32)
         confidence = drawn[..., 3] * _smoothstep(unit[..., 2], 0.1, 0.35)
@@ -116,8 +119,8 @@ class HeadFitter:
         confidence = confidence * (1 - drawn[..., 4] * (1 - skin))
         return Surface(unit, confidence.astype(np.float32).clip(0, 1), raster.mask)
 
-    def _core(self, normals: np.ndarray) -> np.ndarray:
-        """(V,) where skin is surely seen: cheeks, nose and chin that face the camera."""
+    def core(self, normals: np.ndarray) -> np.ndarray:
+        """(V,) 1 where skin is surely seen: cheeks and nose that face the camera."""
         regions = _any(self.head, ("cheeks", "nose")) & ~_any(self.head, VAGUE_REGIONS)
         return (regions & (normals[:, 2] > 0.4)).astype(np.float32)
 
@@ -142,7 +145,7 @@ def head_fitter(root: Path, cache: Path, options: FitOptions | None = None) -> H
     )
     usable = np.flatnonzero([str(path).startswith(OPEN_SOURCES) for path in paths])
     faces = points[usable[:: max(len(usable) // _FACES, 1)], : facemesh.SKIN_POINTS]
-    code = [Path(module.__file__).read_bytes() for module in (align, anchor_refinement)]
+    code = [Path(str(module.__file__)).read_bytes() for module in (align, anchor_refinement)]
     digest = head_digest(head, faces.tobytes(), *code)
     path = cache / "align" / f"facemesh_anchors_{digest}.npz"
     if not path.exists():

@@ -10,7 +10,7 @@ from torch.nn.functional import normalize
 
 from facerelief.render import textures
 from facerelief.render.illumination import Illumination
-from facerelief.render.raster import fragments
+from facerelief.render.raster import Fragments, fragments
 from facerelief.render.shadows import DepthMaps
 from facerelief.render.surface import Placed, Surface, interpolate, project
 from facerelief.synth.scene import Scene
@@ -35,10 +35,10 @@ def draw_decals(decals: list[Placed], surface: Surface, scene: Scene) -> Tensor:
     where = torch.full((scene.size**2,), -1, device=albedo.device)
     where[surface.pixel] = torch.arange(len(surface.pixel), device=albedo.device)
     for decal in decals:
-        found, colour = _read(decal, scene)
+        found = _fragments(decal, scene)
         near = (found.depth - surface.depth[found.pixel]).abs() < _DECAL_REACH
-        keep = near & (where[found.pixel] >= 0)
-        pixel, colour = where[found.pixel[keep]], colour[keep]
+        found = found.chosen(near & (where[found.pixel] >= 0))
+        pixel, colour = where[found.pixel], _colours(decal, found)
         transmittance = torch.ones(len(albedo), device=albedo.device)
         alpha = colour[:, 3]
         transmittance.scatter_reduce_(0, pixel, 1 - alpha, "prod")
@@ -61,14 +61,16 @@ def draw_layers(
     """Light the parts at their vertices and compose all of their fragments, nearest first."""
     pixels, depths, colours = [], [], []
     for part in layered:
-        found, colour = _read(part, scene)
+        found = _fragments(part, scene)
+        found = found.chosen(found.depth > surface.depth[found.pixel])
+        colour = _colours(part, found)
+        solid = colour[:, 3] > _FAINT
+        found, colour = found.chosen(solid), colour[solid]
         shade = _vertex_light(part, light, sky, lamps)
         shade = interpolate(shade, part.triangles[found.triangle], found.barycentrics)
-        front = (found.depth > surface.depth[found.pixel]) & (colour[:, 3] > _FAINT)
-        colour = torch.cat([colour[:, :3] * shade, colour[:, 3:]], 1)
-        pixels.append(found.pixel[front])
-        depths.append(found.depth[front])
-        colours.append(colour[front])
+        pixels.append(found.pixel)
+        depths.append(found.depth)
+        colours.append(torch.cat([colour[:, :3] * shade, colour[:, 3:]], 1))
     return _compose(torch.cat(pixels), torch.cat(depths), torch.cat(colours), scene.size**2)
 
 
@@ -90,13 +92,15 @@ def _compose(pixel: Tensor, depth: Tensor, colour: Tensor, count: int) -> Layers
     return Layers(radiance, transmittance)
 
 
-def _read(placed: Placed, scene: Scene):  # type: ignore[no-untyped-def]
-    """Fragments of a part and their colours (F, 4)."""
-    size = (scene.size, scene.size)
+def _fragments(placed: Placed, scene: Scene) -> Fragments:
     screen = project(placed.vertices, scene)
-    found = fragments(screen, placed.triangles, size, perspective=True)
+    return fragments(screen, placed.triangles, (scene.size, scene.size), perspective=True)
+
+
+def _colours(placed: Placed, found: Fragments) -> Tensor:
+    """(F, 4) linear colour and alpha of fragments."""
     uv = (placed.uv[found.triangle] * found.barycentrics[..., None]).sum(1)
-    return found, textures.sample(placed.part.material.texture, uv)
+    return textures.sample(placed.part.material.texture, uv)
 
 
 def _vertex_light(

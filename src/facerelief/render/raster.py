@@ -135,6 +135,12 @@ class Fragments:
     barycentrics: Tensor  # (F, 3) on the surface, sum 1
     depth: Tensor  # (F,) z of the surface
 
+    def chosen(self, which: Tensor) -> "Fragments":
+        """Those of a mask (F,)."""
+        index = which.nonzero()[:, 0]
+        parts = (self.triangle, self.pixel, self.barycentrics, self.depth)
+        return Fragments(*(part.index_select(0, index) for part in parts))
+
 
 @torch.no_grad()
 def fragments(

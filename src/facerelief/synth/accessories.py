@@ -68,6 +68,7 @@ class Accessories:
             FileNotFoundError: no such folder, or a file that belongs to an asset is missing.
             ValueError: the head lacks landmarks or regions.
         """
+        folder = proxies.find_folder(assets_root)
         self._wearer = prepare(head)
         self._grid = HeadGrid(self._wearer)
         self._cap = CapHair(self._grid)
@@ -75,7 +76,6 @@ class Accessories:
         self._beards = Beards(self._wearer)
         self._glasses = Glasses(self._wearer)
         self._teeth = Teeth(head)
-        folder = proxies.find_folder(assets_root)
         self._eyes = Eyes(head, folder)
         self._brows: list[brows.Decal] = []
         self._lashes: list[brows.Decal] = []

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 
-from facerelief.images import load_photo
-
-_KEPT = 256  # photographs that stay in memory, small
+_SIDE = 320  # pixels, of a photograph that is kept
+_KEPT = 256  # photographs
 
 
 def draw_background(g: np.random.Generator, photos: Sequence[Path], size: int) -> NDArray[np.uint8]:
@@ -42,6 +41,8 @@ def draw_background(g: np.random.Generator, photos: Sequence[Path], size: int) -
 
 @lru_cache(maxsize=_KEPT)
 def _photo(path: Path) -> Image.Image:
-    picture = Image.fromarray(load_photo(path))
-    picture.thumbnail((320, 320))
+    with Image.open(path) as file:
+        file.draft("RGB", (2 * _SIDE, 2 * _SIDE))  # JPEGs are decoded no larger than needed
+        picture = ImageOps.exif_transpose(file).convert("RGB")
+    picture.thumbnail((_SIDE, _SIDE))
     return picture

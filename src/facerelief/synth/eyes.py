@@ -252,7 +252,13 @@ def _picture(path: Path) -> NDArray[np.uint8]:
     cut = Image.fromarray(pixels[..., :3]).transform(
         (_SIZE * 2, _SIZE * 2), Image.Transform.EXTENT, box, Image.Resampling.BILINEAR
     )
-    return np.asarray(cut.resize((_SIZE, _SIZE), Image.Resampling.BOX))
+    disc = np.array(cut.resize((_SIZE, _SIZE), Image.Resampling.BOX))
+    # The ball in the file ends at about 270 pixels; behind that all is like its rim.
+    y, x = (np.mgrid[:_SIZE, :_SIZE] + 0.5) / _SIZE * 2 - 1
+    reach = np.hypot(x, y) * _REACH
+    rim = (reach > 50) & (reach < 54)
+    disc[reach >= 54] = disc[rim].mean(axis=0)
+    return disc
 
 
 def _recoloured(g: np.random.Generator, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -203,7 +203,7 @@ def _tube(
     i, j = (a.ravel() for a in np.mgrid[: count if closed else count - 1, :sides])
     after, other = (i + 1) % count, (j + 1) % sides
     a, b, c, d = i * sides + j, i * sides + other, after * sides + j, after * sides + other
-    return vertices, np.concatenate([np.stack([a, b, c], 1), np.stack([b, d, c], 1)])
+    return vertices, np.concatenate([np.stack([a, c, b], 1), np.stack([b, c, d], 1)])
 
 
 def _fan(rim: FloatArray) -> tuple[FloatArray, IntArray]:

@@ -144,8 +144,12 @@ def lay_head_on_ict(ict: MorphableModel, head: BuiltinHead) -> Registration:
         raise ValueError("both models need landmarks, and the head its symmetry")
     skin = head.regions["skin"]
     usable = skin & seen_from_outside(head.mean, head.triangles)
-    for hidden in ("mouth_inside", "eye_sockets"):
+    for hidden in ("mouth_inside", "eye_sockets", "nostrils"):
         usable &= ~head.regions[hidden]
+    # The edges of the lids, which the eyes hide.
+    beside = head.triangles[usable[head.triangles].any(axis=1)]
+    usable[beside[head.regions["eye_sockets"][beside].any(axis=1)]] = True
+    usable &= skin
     rows = [int(np.flatnonzero(head.makehuman_vertices == k)[0]) for k in _EAR_MAKEHUMAN]
     outer = ict.mean[ict.regions["skin"]]
     across = outer[list(_EAR_ICT)] * np.array([-1, 1, 1], np.float32)

@@ -34,7 +34,7 @@ class HeadGrid:
         up = np.array([0, np.cos(tilt), -np.sin(tilt)])
         front = np.array([0, np.sin(tilt), np.cos(tilt)])
         #: (rows,) and (columns,) degrees from the crown, and from the front to the left.
-        self.polar = np.linspace(1.0, _LOWEST, rows)
+        self.polar = np.linspace(0.05, _LOWEST, rows)
         self.side_row = int(self.polar.searchsorted(60))  # from here on cloth hangs
         self.azimuth = (180 + np.arange(columns) * 360 / columns) % 360
         polar, azimuth = np.deg2rad(self.polar)[:, None, None], np.deg2rad(self.azimuth)[:, None]

@@ -1,0 +1,273 @@
+"""Skins lifted from openly licensed studio portraits: a head is fitted, the photo unwrapped.
+
+The light is estimated as spherical harmonics and divided out; what is hidden on one side is taken
+from the other, what is hidden on both is continued from its surroundings towards the skin's
+typical colour. Photos that show glasses, an open mouth, too much hair or too little face are left
+out.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from facerelief.data import pseudo_normals
+from facerelief.data.pseudo_normals import HeadFitter, skin_likeness
+from facerelief.geometry.align import Alignment, AlignmentError
+from facerelief.geometry.light import fit_sh, linear_to_srgb, shade_sh, srgb_to_linear
+from facerelief.geometry.mesh import vertex_normals
+from facerelief.geometry.morphable import MorphableModel
+from facerelief.geometry.normals import normalise
+from facerelief.geometry.raster import rasterise
+from facerelief.images import load_photo
+from facerelief.synth.skin_map import SkinMap
+
+Map = NDArray[np.float32]
+
+#: Sources of the photo manifest whose pictures are lifted: studio portraits under open licences.
+SOURCES = ("webmorph",)
+SIZE = 512  # texels along a side
+_TURNED = 18.0  # degrees off the camera beyond which a photo is left out
+_MOUTH = 0.035  # gap between the lips over the height of the face, likewise
+_LEAST_FACE = 0.60  # share of the face's skin that must be seen
+_LEAST_SKIN = 0.80  # mean likeness to skin round the eyes: less is glasses
+_HIDDEN = 4.0  # mm behind what the camera sees from which on a texel is hidden
+_GLOSS = 8.0  # mm: highlights are narrower
+_LIPS = (13, 14)  # FaceMesh's points in the middle of the upper and lower lip
+_HEIGHT = (10, 152)  # and at the top and bottom of the face
+
+
+@dataclass(frozen=True, eq=False)
+class Lifted:
+    """One skin and where it comes from."""
+
+    albedo: NDArray[np.uint8]  # (S, S, 3) sRGB in the head's layout, row 0 at v = 1
+    seen: Map  # (S, S) in [0, 1]: from the photo, not made up
+    coverage: float  # share of the face's skin that was seen
+    likeness: float  # round the eyes, to skin
+
+
+def lifted_skins(root: Path, cache: Path, head: MorphableModel) -> NDArray[np.uint8]:
+    """Albedos (N, 512, 512, 3) uint8 sRGB in the layout of `head`, the built-in head.
+
+    Made on first use (a few minutes) and kept under `cache`. None, (0, 512, 512, 3), where `root`
+    holds no open studio photographs.
+
+    Raises:
+        ValueError: a head of another topology.
+    """
+    photographs = open_portraits(root)
+    if not photographs:
+        return np.zeros((0, SIZE, SIZE, 3), np.uint8)
+    fitter = pseudo_normals.head_fitter(root, cache.parent)
+    if fitter.head.triangles.shape != head.triangles.shape:
+        raise ValueError(f"skins are lifted onto the built-in head, not onto {head.name}")
+    paths, points = zip(*photographs.items(), strict=True)
+    code = [Path(file).read_bytes() for file in (__file__, pseudo_normals.__file__)]
+    places = fitter.aligner.anchors.of(fitter.head.mean).tobytes()
+    digest = pseudo_normals.head_digest(
+        fitter.head, *code, places, np.stack(points).tobytes(), "".join(paths).encode()
+    )
+    file = cache / f"lifted_{digest}.npy"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lifter = Lifter(fitter, SIZE)
+        skins = []
+        for path, face in zip(paths, points, strict=True):
+            skin = lifter.lift(load_photo(root / "photos" / path), face)
+            if skin is not None:
+                skins.append(skin.albedo)
+        partial = file.with_suffix(".partial.npy")
+        np.save(partial, np.stack(skins) if skins else np.zeros((0, SIZE, SIZE, 3), np.uint8))
+        partial.replace(file)
+    albedos: NDArray[np.uint8] = np.load(file, mmap_mode="r")
+    return albedos
+
+
+def open_portraits(root: Path, sources: Sequence[str] = SOURCES) -> dict[str, NDArray[np.float32]]:
+    """FaceMesh points (478, 3) of the open studio photographs by their path; empty without any."""
+    folder = root / "photos"
+    if not (folder / "manifest.csv").is_file() or not (folder / "facemesh478.npz").is_file():
+        return {}
+    with open(folder / "manifest.csv", newline="", encoding="utf-8") as file:
+        wanted = {
+            row["path"]
+            for row in csv.DictReader(file)
+            if row["source"] in sources and row["licence"].startswith("CC")
+        }
+    with np.load(folder / "facemesh478.npz") as stored:
+        points = stored["points"].astype(np.float32)
+        return {
+            str(path): face
+            for path, face in zip(stored["paths"], points, strict=True)
+            if path in wanted
+        }
+
+
+class Lifter:
+    """Lifts skins from photographs into the head's own texture of `size` x `size` texels."""
+
+    def __init__(self, fitter: HeadFitter, size: int = SIZE) -> None:
+        self.fitter, self.size = fitter, size
+        self.map = SkinMap(fitter.head, size)
+        head, texels = fitter.head, self.map.mask
+
+        def area(*names: str) -> NDArray[np.bool_]:
+            inside = np.any([head.regions[name] for name in names], axis=0)
+            result: NDArray[np.bool_] = (self.map.from_vertices(inside) > 0.5) & texels
+            return result
+
+        self._inner = area("mouth_inside", "nostrils", "eye_sockets")
+        self._covered = area("forehead", "ears", "neck", "scalp", "eyelids")
+        self._face = area("face") & ~self._inner
+        self._plain = area("cheeks", "nose", "forehead", "chin") & ~self._inner
+        self._plain &= ~area("brow_left", "brow_right", "lips_upper", "lips_lower", "eyelids")
+        centre = head.mean[head.regions["eye_left"]].mean(axis=0)
+        away = self.map.position * np.array([1, 1, 0], np.float32)
+        away = np.abs(away) - np.abs(centre * (1, 1, 0)).astype(np.float32)
+        # Below the eyes and between them, where spectacles show and brows do not.
+        below = self.map.position[..., 1] - centre[1]
+        self._rims = self._plain & (below < -8) & (below > -30) & (np.abs(away[..., 0]) < 25)
+
+    def lift(self, photo: NDArray[np.uint8], points: NDArray[np.float32]) -> Lifted | None:
+        """The skin of one `photo` (H, W, 3) with FaceMesh `points` (478, 3); None for a bad one."""
+        gap = np.linalg.norm(points[_LIPS[0], :2] - points[_LIPS[1], :2])
+        if gap > _MOUTH * np.linalg.norm(points[_HEIGHT[0], :2] - points[_HEIGHT[1], :2]):
+            return None
+        try:
+            found = self.fitter.fit(points)
+        except AlignmentError:
+            return None
+        if found.rotation[2, 2] < np.cos(np.radians(_TURNED)) or found.confidence < 0.5:
+            return None
+        colour, likeness, normals, weight = self._unwrap(found, photo)
+        covered = np.where(self._covered, ((likeness - 0.5) / 0.4).clip(0, 1), 1)
+        covered = ndimage.gaussian_filter(ndimage.grey_erosion(covered, 5), 1.5)
+        weight = (weight * covered * ~self._inner).astype(np.float32)
+        coverage = float(weight[self._face].mean())
+        rims = float(likeness[self._rims].mean())
+        if coverage < _LEAST_FACE or rims < _LEAST_SKIN:
+            return None
+        albedo = self._without_light(colour, normals, weight)
+        if albedo is None:
+            return None
+        complete, seen = self._complete(albedo, weight)
+        encoded = np.rint(255 * linear_to_srgb(np.exp(complete).clip(0, 1)))
+        return Lifted(encoded.astype(np.uint8), seen, coverage, rims)
+
+    def _unwrap(self, found: Alignment, photo: NDArray[np.uint8]) -> tuple[Map, Map, Map, Map]:
+        """Linear colour (S, S, 3), likeness to skin, normals (S, S, 3) and how well all is seen."""
+        head, place = self.fitter.head, found.projected
+        low = np.floor(place[:, :2].min(axis=0)).clip(0)
+        high = np.ceil(place[:, :2].max(axis=0)).clip(0, photo.shape[1::-1])
+        left, top, right, bottom = (int(v) for v in (*low, *high))
+        cut = photo[top:bottom, left:right]
+        normals = vertex_normals(found.camera_vertices, head.triangles)
+        screen = place - (left, top, 0)
+        # Half the resolution is enough to tell what is hidden, and what is skin.
+        half = screen * (0.5, 0.5, 1)
+        raster = rasterise(
+            half,
+            head.triangles,
+            ((bottom - top) // 2, (right - left) // 2),
+            perspective=found.camera.perspective,
+            cull_back_faces=True,
+        )
+        core = self.fitter.core(normals)
+        small = cut[: 2 * len(raster.mask), : 2 * raster.mask.shape[1]]
+        small = small.reshape(len(raster.mask), 2, -1, 2, 3).mean(axis=(1, 3)).astype(np.uint8)
+        skin = skin_likeness(small, raster.interpolate(core) > 0.5)
+
+        at = self.map.from_vertices(screen)
+        where = [at[..., 1] - 0.5, at[..., 0] - 0.5]
+        colour = np.stack(
+            [
+                ndimage.map_coordinates(plane, where, order=1, mode="nearest")
+                for plane in np.moveaxis(srgb_to_linear(cut.astype(np.float32) / 255), -1, 0)
+            ],
+            axis=-1,
+        )
+        where = [at[..., 1] / 2 - 0.5, at[..., 0] / 2 - 0.5]
+        front = ndimage.map_coordinates(np.nan_to_num(raster.depth, nan=-1e9), where, order=0)
+        likeness = ndimage.map_coordinates(skin, where, order=1, mode="nearest")
+        unit = normalise(self.map.from_vertices(normals))
+        facing = ((unit[..., 2] - 0.2) / 0.35).clip(0, 1)
+        inside = (at[..., 0] > 1) & (at[..., 1] > 1)
+        inside &= (at[..., 0] < right - left - 1) & (at[..., 1] < bottom - top - 1)
+        visible = (at[..., 2] > front - _HIDDEN) & inside & self.map.mask
+        weight = ndimage.gaussian_filter(
+            ndimage.grey_erosion(facing * visible, 5).astype(np.float32), 2
+        )
+        return (
+            colour.astype(np.float32),
+            likeness.astype(np.float32),
+            unit.astype(np.float32),
+            (weight * visible).astype(np.float32),
+        )
+
+    def _without_light(self, colour: Map, normals: Map, weight: Map) -> Map | None:
+        """Logarithm (S, S, 3) of the albedo, up to one factor that makes plain skin as it was."""
+        plain = self._plain & (weight > 0.5)
+        light = colour.mean(axis=-1)
+        if np.count_nonzero(plain) < 1000:
+            return None
+        harmonics = fit_sh(light[plain][::7], normals[plain][::7], ridge=3e-3)
+        shading = shade_sh(normals, harmonics)
+        usual = float(np.median(shading[plain]))
+        if not usual > 0:
+            return None
+        # Light that hardly arrives cannot be divided out.
+        factor = np.maximum(shading / usual, 0.35)
+        logarithm = np.log(np.maximum(colour, 2e-3)) - np.log(factor)[..., None]
+        # What is brighter than its surroundings is gloss, most of the time.
+        sigma = _GLOSS / float(np.median(self.map.texel[self._face]))
+        grey = logarithm.mean(axis=-1)
+        gloss = np.maximum(grey - _blurred(grey[..., None], weight, sigma)[..., 0] - 0.06, 0)
+        result: Map = (logarithm - 0.75 * gloss[..., None]).astype(np.float32)
+        return result
+
+    def _complete(self, albedo: Map, weight: Map) -> tuple[Map, Map]:
+        """The logarithm of a whole albedo (S, S, 3), and how much of it was seen (S, S)."""
+        # The layout is symmetric about u = 1/2.
+        other = (1 - weight) * weight[:, ::-1]
+        seen = weight + other
+        share = np.divide(weight, seen, out=np.zeros_like(seen), where=seen > 1e-3)[..., None]
+        known: Map = (share * albedo + (1 - share) * albedo[:, ::-1]).astype(np.float32)
+        plain = self._plain & (seen > 0.5)
+        typical = np.median(known[plain], axis=0)
+        filled = np.broadcast_to(typical, known.shape).astype(np.float32)
+        for sigma in (64, 32, 16, 8, 4):
+            near = ndimage.gaussian_filter(seen * self.map.mask, sigma, truncate=2.5)[..., None]
+            there = (near / (near + 0.05)).astype(np.float32)
+            filled = there * _blurred(known, seen, sigma) + (1 - there) * filled
+        seen = seen.clip(0, 1)
+        whole = seen[..., None] * known + (1 - seen[..., None]) * filled
+        return whole.astype(np.float32), seen.astype(np.float32)
+
+
+def _blurred(values: Map, weight: Map, sigma: float) -> Map:
+    """Mean of `values` (S, S, C) round every texel, by their `weight` (S, S)."""
+    total = ndimage.gaussian_filter(weight, sigma, truncate=2.5) + 1e-6
+    weighted = values * weight[..., None]
+    blurred: Map = ndimage.gaussian_filter(weighted, (sigma, sigma, 0), truncate=2.5)
+    return blurred / total[..., None]
+
+
+def attribution(root: Path) -> dict[str, int]:
+    """How many photographs each source and licence of the open ones has, for credits.
+
+    Keys are ``source (licence)``, in the manifest's order.
+    """
+    counts: dict[str, int] = {}
+    with open(root / "photos" / "manifest.csv", newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["licence"].startswith("CC"):
+                key = f"{row['source']} ({row['licence']})"
+                counts[key] = counts.get(key, 0) + 1
+    return counts
