@@ -65,7 +65,7 @@ def test_every_block_says_what_was_measured(card: ModuleType, results: tuple) ->
     assert "| Mean error | 11.5° | 11.5° |" in made["light"]
     assert "11.5 (2)" in made["light"] and "azimuth 42° to 75°" in made["light"]
     assert "| Yaw | 0° | +60° |" in made["pose"] and "| `tiny` | 8.0° | 20.0° |" in made["pose"]
-    assert "| age 3–12 | 3 | 100.0 ± 0.0 % | 9.0 ± 0.0 | 11.0 ± 0.0 |" in made["groups"]
+    assert "| age 3–12 | 3 | 100.0 ± 0.0 % | 9.00 ± 0.00 | 11.00 ± 0.00 |" in made["groups"]
 
 
 def test_what_was_not_measured_says_so(card: ModuleType, results: tuple) -> None:

@@ -92,15 +92,14 @@ Mean by scan, all pictures.
 def groups_markdown(results: dict[str, Any]) -> str:
     """The results of `run_groups`: a table a system, its groups below one another."""
 
-    def figure(value: dict[str, float] | None, scale: float = 1, unit: str = "") -> str:
-        if value is None:
-            return "–"
-        return f"{scale * value['mean']:.1f} ± {scale * value['error']:.1f}{unit}"
+    def degrees(value: dict[str, float] | None) -> str:
+        return "–" if value is None else f"{value['mean']:.2f} ± {value['error']:.2f}"
 
     def row(name: str, group: dict[str, Any]) -> list[str]:
-        found = figure(group["detected"], 100, " %")
-        degrees = (figure(group[key]) for key in ("expected_error", "disagreement"))
-        return [name, f"{group['photographs']:,}", found, *degrees]
+        found = group["detected"]
+        share = f"{100 * found['mean']:.1f} ± {100 * found['error']:.1f} %"
+        both = (degrees(group[key]) for key in ("expected_error", "disagreement"))
+        return [name, f"{group['photographs']:,}", share, *both]
 
     def groups(system: dict[str, Any]) -> str:
         rows = [row("all", system["all"])]

@@ -80,7 +80,7 @@ class HairMesh:
     ) -> Part:
         """The style on the head with `vertices`, a little larger and perhaps mirrored."""
         points = self.bindings[g.integers(2)](vertices) - centre
-        points = points * (1 + np.abs(g.normal(0, 0.02, 3))).astype(np.float32)
+        points = points * (1.008 + np.abs(g.normal(0, 0.02, 3))).astype(np.float32)
         # Slow waves that no two heads share.
         for axis in range(3):
             wave, phase = g.normal(0, 1 / 40, 3).astype(np.float32), g.uniform(0, 2 * np.pi)

@@ -41,6 +41,8 @@ _EAR_MAKEHUMAN = (12038, 12040, 12052, 12005, 12047, 12085)
 _JAW = slice(0, 17)  # its points slide along the jaw from one annotator to the next
 
 
+#: ICT-FaceKit's skin, with what it turns into behind lips and lids.
+_SKIN = ("skin", "mouth", "left_eye_socket", "right_eye_socket")
 _TEAR_FILM = 0.3  # mm between eyeballs and lids, whose triangles would else cut into them
 #: Parts that are no skin, and what they are laid over and move with: regions of the built-in head
 #: and of ICT-FaceKit. The tongue keeps its place behind the lower teeth.
@@ -146,9 +148,8 @@ def lay_head_on_ict(ict: MorphableModel, head: BuiltinHead) -> Registration:
     usable = skin & seen_from_outside(head.mean, head.triangles)
     for hidden in ("mouth_inside", "eye_sockets", "nostrils"):
         usable &= ~head.regions[hidden]
-    # The edges of the lids, which the eyes hide.
-    beside = head.triangles[usable[head.triangles].any(axis=1)]
-    usable[beside[head.regions["eye_sockets"][beside].any(axis=1)]] = True
+    for _ in range(2):  # the edges of lids and lips, which eyes and lips hide
+        usable[head.triangles[usable[head.triangles].any(axis=1)]] = True
     usable &= skin
     rows = [int(np.flatnonzero(head.makehuman_vertices == k)[0]) for k in _EAR_MAKEHUMAN]
     outer = ict.mean[ict.regions["skin"]]
@@ -160,9 +161,10 @@ def lay_head_on_ict(ict: MorphableModel, head: BuiltinHead) -> Registration:
         np.concatenate([head.landmarks, rows, head.symmetry[rows]]),
         usable,
     )
+    whole = np.any([ict.regions[name] for name in _SKIN], axis=0)
     target = Surface(
         ict.mean,
-        ict.triangles[ict.regions["skin"][ict.triangles].all(axis=1)],
+        ict.triangles[whole[ict.triangles].all(axis=1)],
         np.concatenate([ict.landmarks, _EAR_ICT, mirrored]),
     )
     trust = np.ones(len(source.landmarks))

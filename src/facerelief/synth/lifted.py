@@ -12,6 +12,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from facerelief.geometry.morphable import MorphableModel
 from facerelief.geometry.normals import normalise
 from facerelief.geometry.raster import rasterise
 from facerelief.images import load_photo
+from facerelief.synth.skin_colour import skin_colour
 from facerelief.synth.skin_map import SkinMap
 
 Map = NDArray[np.float32]
@@ -35,8 +37,10 @@ SOURCES = ("webmorph",)
 SIZE = 512  # texels along a side
 _TURNED = 18.0  # degrees off the camera beyond which a photo is left out
 _MOUTH = 0.035  # gap between the lips over the height of the face, likewise
-_LEAST_FACE = 0.60  # share of the face's skin that must be seen
+_LEAST_FACE = 0.55  # share of the face's skin that must be seen
 _LEAST_SKIN = 0.80  # mean likeness to skin round the eyes: less is glasses
+_LEAST_FOREHEAD = 0.5  # and of the forehead's: less is hair
+_DARK = 0.4  # by which the logarithm of hair's reflectance is below the skin's, at least
 _HIDDEN = 4.0  # mm behind what the camera sees from which on a texel is hidden
 _GLOSS = 8.0  # mm: highlights are narrower
 _LIPS = (13, 14)  # FaceMesh's points in the middle of the upper and lower lip
@@ -124,7 +128,12 @@ class Lifter:
             return result
 
         self._inner = area("mouth_inside", "nostrils", "eye_sockets")
-        self._covered = area("forehead", "ears", "neck", "scalp", "eyelids")
+        # Scalp, ears and neck are under hair or clothes as a rule: never lifted.
+        self._lifted = ndimage.binary_erosion(area("face"), iterations=3) & ~self._inner
+        brows = ndimage.binary_dilation(area("brow_left", "brow_right"), iterations=10)
+        side = area("face") & (np.abs(self.map.position[..., 0]) > 50)
+        self._covered = (area("forehead") | side) & ~brows
+        self._forehead = area("forehead") & self._lifted
         self._face = area("face") & ~self._inner
         self._plain = area("cheeks", "nose", "forehead", "chin") & ~self._inner
         self._plain &= ~area("brow_left", "brow_right", "lips_upper", "lips_lower", "eyelids")
@@ -149,14 +158,20 @@ class Lifter:
         colour, likeness, normals, weight = self._unwrap(found, photo)
         covered = np.where(self._covered, ((likeness - 0.5) / 0.4).clip(0, 1), 1)
         covered = ndimage.gaussian_filter(ndimage.grey_erosion(covered, 5), 1.5)
-        weight = (weight * covered * ~self._inner).astype(np.float32)
-        coverage = float(weight[self._face].mean())
-        rims = float(likeness[self._rims].mean())
-        if coverage < _LEAST_FACE or rims < _LEAST_SKIN:
-            return None
+        weight = (weight * covered * self._lifted).astype(np.float32)
         albedo = self._without_light(colour, normals, weight)
-        if albedo is None:
+        rims = float(likeness[self._rims].mean())
+        if albedo is None or rims < _LEAST_SKIN:
             return None
+        typical = np.median(albedo[self._plain & (weight > 0.5)], axis=0)
+        hair = (albedo - typical).mean(axis=-1) < -_DARK
+        hair = ndimage.grey_dilation((hair & self._covered).astype(np.float32), 5)
+        weight = weight * (1 - ndimage.gaussian_filter(hair, 1.5))
+        coverage = float(weight[self._face].mean())
+        forehead = float(weight[self._forehead].mean())
+        if coverage < _LEAST_FACE or forehead < _LEAST_FOREHEAD:
+            return None
+        albedo = albedo + _cast(typical)
         complete, seen = self._complete(albedo, weight)
         encoded = np.rint(255 * linear_to_srgb(np.exp(complete).clip(0, 1)))
         return Lifted(encoded.astype(np.uint8), seen, coverage, rims)
@@ -228,7 +243,7 @@ class Lifter:
         # What is brighter than its surroundings is gloss, most of the time.
         sigma = _GLOSS / float(np.median(self.map.texel[self._face]))
         grey = logarithm.mean(axis=-1)
-        gloss = np.maximum(grey - _blurred(grey[..., None], weight, sigma)[..., 0] - 0.06, 0)
+        gloss = np.maximum(grey - _blurred(grey[..., None], weight, sigma)[1][..., 0] - 0.06, 0)
         result: Map = (logarithm - 0.75 * gloss[..., None]).astype(np.float32)
         return result
 
@@ -243,20 +258,40 @@ class Lifter:
         typical = np.median(known[plain], axis=0)
         filled = np.broadcast_to(typical, known.shape).astype(np.float32)
         for sigma in (64, 32, 16, 8, 4):
-            near = ndimage.gaussian_filter(seen * self.map.mask, sigma, truncate=2.5)[..., None]
-            there = (near / (near + 0.05)).astype(np.float32)
-            filled = there * _blurred(known, seen, sigma) + (1 - there) * filled
+            near, nearby = _blurred(known, seen, sigma)
+            there = (near / (near + 0.05))[..., None]
+            filled = there * nearby + (1 - there) * filled
         seen = seen.clip(0, 1)
         whole = seen[..., None] * known + (1 - seen[..., None]) * filled
         return whole.astype(np.float32), seen.astype(np.float32)
 
 
-def _blurred(values: Map, weight: Map, sigma: float) -> Map:
-    """Mean of `values` (S, S, C) round every texel, by their `weight` (S, S)."""
-    total = ndimage.gaussian_filter(weight, sigma, truncate=2.5) + 1e-6
-    weighted = values * weight[..., None]
-    blurred: Map = ndimage.gaussian_filter(weighted, (sigma, sigma, 0), truncate=2.5)
-    return blurred / total[..., None]
+def _cast(typical: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """(3,) to add to logarithms of colour, so that `typical` skin has a hue that skin can have.
+
+    Brightness stays: nothing tells a bright light from a bright skin.
+    """
+    tone, flush = np.meshgrid(np.linspace(0.05, 0.95, 60), np.linspace(0.1, 0.6, 40))
+    gap = np.log(skin_colour(tone, flush)) - typical
+    hue = gap - gap.mean(axis=-1, keepdims=True)
+    best = np.argmin((hue**2).sum(axis=-1) + 0.3 * gap.mean(axis=-1) ** 2)
+    result: NDArray[np.float32] = hue.reshape(-1, 3)[best].astype(np.float32)
+    return result
+
+
+def _blurred(values: Map, weight: Map, sigma: float) -> tuple[Map, Map]:
+    """How much `weight` (S, S) there is round every texel, and the mean of `values` (S, S, C)."""
+    packed = np.dstack([values * weight[..., None], weight])
+    step = 4 if sigma >= 16 and len(weight) % 4 == 0 else 1
+    if step > 1:  # as smooth as this, few texels tell
+        count = len(weight) // step
+        packed = packed.reshape(count, step, count, step, -1).mean(axis=(1, 3))
+    packed = ndimage.gaussian_filter(packed, (sigma / step, sigma / step, 0), truncate=2.5)
+    if step > 1:
+        zoom = (step, step, 1)
+        packed = ndimage.zoom(packed, zoom, order=1, mode="nearest", grid_mode=True)
+    near = packed[..., -1]
+    return near, packed[..., :-1] / (near[..., None] + 1e-6)
 
 
 def attribution(root: Path) -> dict[str, int]:
