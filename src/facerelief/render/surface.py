@@ -121,7 +121,7 @@ def draw_surface(solid: list[Placed], scene: Scene) -> Surface:
             continue
         material = part.part.material
         uv = (part.uv[local] * weights[chosen, :, None]).sum(1)
-        gradients = textures.uv_gradients(part.vertices[part.triangles], part.uv)[local]
+        gradients = textures.uv_gradients(part.vertices, part.triangles, part.uv)[local]
         mm = -points[chosen, 2].mean() / scene.camera.focal  # of a pixel
         footprint = float(gradients.norm(dim=2).median() * mm)
         texture = textures.reduce(material.texture, _texels(footprint, len(material.texture)))

@@ -67,17 +67,26 @@ def displacement_slopes(displacement: NDArray[np.float32], factor: int) -> NDArr
     return np.stack([columns * width, -rows * height], -1).astype(np.float32)
 
 
-def uv_gradients(corners: Tensor, uv: Tensor) -> Tensor:
+def uv_gradients(vertices: Tensor, triangles: Tensor, uv: Tensor) -> Tensor:
     """(T, 2, 3): how u and v change along the surface of triangles, per mm.
 
     Args:
-        corners: (T, 3, 3) mm. uv: (T, 3, 2). Zero for triangles without area.
+        vertices: (V, 3) mm. triangles: (T, 3). uv: (T, 3, 2). Zero for triangles without area.
     """
-    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    normal = torch.linalg.cross(a, b)
-    area2 = (normal * normal).sum(1, keepdim=True)
+    planes = vertices.T.contiguous()
+    p, q, r = (planes.index_select(1, corner) for corner in triangles.unbind(1))
+    a, b = q - p, r - p
+    normal = _cross(a, b)
+    area2 = (normal * normal).sum(0).clamp_min(1e-12)
     # The gradient of a function that is 1 at one corner and 0 at the others.
-    at_b = torch.linalg.cross(b, normal) / area2.clamp_min(1e-12)
-    at_c = torch.linalg.cross(normal, a) / area2.clamp_min(1e-12)
-    change = uv[:, 1:] - uv[:, :1]  # (T, corner, 2)
-    return change[:, 0, :, None] * at_b[:, None] + change[:, 1, :, None] * at_c[:, None]
+    at_second, at_third = _cross(b, normal) / area2, _cross(normal, a) / area2  # (3, T)
+    change = (uv[:, 1:] - uv[:, :1]).permute(1, 2, 0)  # (corner, 2, T)
+    gradients = change[0][:, None] * at_second + change[1][:, None] * at_third  # (2, 3, T)
+    return gradients.permute(2, 0, 1).contiguous()
+
+
+def _cross(a: Tensor, b: Tensor) -> Tensor:
+    """Of vectors (3, T) in planes."""
+    return torch.stack(
+        [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+    )
