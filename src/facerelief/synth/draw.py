@@ -162,7 +162,10 @@ class Heads:
         background = draw_background(behind, self._backgrounds, options.size)
         cutouts: tuple[Cutout, ...] = ()
         if options.occluders and front.random() < 0.12:
-            cutouts = (self._accessories.draw_cutout(front, options.size),)
+            points = landmarks @ pose.rotation.T + pose.translation
+            pixels = pose.camera.project(points)[:, :2]
+            box = [*pixels.min(0).tolist(), *pixels.max(0).tolist()]
+            cutouts = (self._accessories.draw_cutout(front, options.size, box),)
         return Scene(
             seed=self.seed * 1_000_003 + index,
             size=options.size,
