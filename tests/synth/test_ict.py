@@ -193,9 +193,7 @@ def test_eyes_teeth_and_tongue_go_along(ict: MorphableModel, registered: Builtin
         (registered, "eye_left", "eye_right"),
     ):
         modes = model.identity[:20]
-        spans.append(
-            modes[:, model.regions[left]].mean(1) - modes[:, model.regions[right]].mean(1)
-        )
+        spans.append(modes[:, model.regions[left]].mean(1) - modes[:, model.regions[right]].mean(1))
     assert np.abs(spans[0] - spans[1])[..., 0].max() < 0.2
     # Looking aside turns the eyeball about its centre.
     look = registered.expression[registered.expression_names.index("eyeLookOutLeft")]

@@ -198,7 +198,7 @@ def skin_likeness(picture: np.ndarray, core: np.ndarray) -> np.ndarray:
     # Shading makes skin darker from place to place, hardly bluer.
     spread = np.maximum(spread, (0.05, 0.06, 0.3))
     squared = (((features - middle) / spread) ** 2).sum(axis=-1)
-    likeness: np.ndarray = 1 / (1 + (squared / 12) ** 2)
+    likeness: np.ndarray = 1 / (1 + (squared / 8) ** 2)
     return likeness.astype(np.float32)
 
 

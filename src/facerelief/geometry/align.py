@@ -190,7 +190,7 @@ class Aligner:
         if turn > _FURTHEST_TURN:
             raise AlignmentError("the landmarks are mirrored, or those of a head seen from behind")
         extent = np.ptp(self._mean[used], axis=0).max()
-        if not np.sqrt(np.average(size**2, weights=problem.importance)) < 0.15 * extent * scale:
+        if not np.median(size[used]) < 0.08 * extent * scale:
             raise AlignmentError("the landmarks do not look like a face of this scheme")
         k = self.n_identity
         # Isotropic, so it may be solved in the photo's axes; depth stays as it is.
@@ -198,7 +198,8 @@ class Aligner:
         displacement = np.zeros_like(self.model.mean)
         if self.options.displace and self.options.displacement > 0:
             displacement = self._spread @ (pull @ state.rotation[:2]).astype(np.float32)
-        vertices = self.model.vertices(state.coefficients[:k], state.coefficients[k:])
+        shape = [part if len(part) else None for part in np.split(state.coefficients, [k])]
+        vertices = self.model.vertices(*shape)
         camera, translation = problem.camera(state, centre)
         return Alignment(
             vertices=(vertices + displacement).astype(np.float32),
@@ -308,8 +309,7 @@ class _Problem:
         zoom = scale * self._nearness(turned, state)[:, None]
         predicted = zoom * (turned[:, :2] + state.shift) * (1, -1)
         deep = self.depth + scale * (turned[:, 2] - state.depth)
-        if not self.has_depth:
-            deep = np.zeros(len(turned))
+        deep = np.nan_to_num(deep) if self.has_depth else np.zeros(len(turned))
         return np.column_stack([self.observed - predicted, deep]) * (self.importance > 0)[:, None]
 
     def precision(self, robust: DoubleArray) -> DoubleArray:

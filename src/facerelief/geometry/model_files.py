@@ -184,7 +184,8 @@ def _matlab(path: Path) -> Mapping[str, NDArray[Any]]:
 
 def _npz(path: Path) -> MorphableModel:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here, since NumPy leaves a broken file open.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             if "template_vertex_positions" in file.files:
                 return gnm_model({k: file[k] for k in file.files if k in _GNM_USED})
             if "v_template" in file.files:

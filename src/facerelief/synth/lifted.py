@@ -20,6 +20,7 @@ from scipy import ndimage
 
 from facerelief.data import pseudo_normals
 from facerelief.data.pseudo_normals import HeadFitter, skin_likeness
+from facerelief.geometry import align
 from facerelief.geometry.align import Alignment, AlignmentError
 from facerelief.geometry.light import fit_sh, linear_to_srgb, shade_sh, srgb_to_linear
 from facerelief.geometry.mesh import vertex_normals
@@ -73,7 +74,7 @@ def lifted_skins(root: Path, cache: Path, head: MorphableModel) -> NDArray[np.ui
     if fitter.head.triangles.shape != head.triangles.shape:
         raise ValueError(f"skins are lifted onto the built-in head, not onto {head.name}")
     paths, points = zip(*photographs.items(), strict=True)
-    code = [Path(file).read_bytes() for file in (__file__, pseudo_normals.__file__)]
+    code = [Path(file).read_bytes() for file in (__file__, pseudo_normals.__file__, align.__file__)]
     places = fitter.aligner.anchors.of(fitter.head.mean).tobytes()
     digest = pseudo_normals.head_digest(
         fitter.head, *code, places, np.stack(points).tobytes(), "".join(paths).encode()
@@ -133,6 +134,7 @@ class Lifter:
         brows = ndimage.binary_dilation(area("brow_left", "brow_right"), iterations=10)
         side = area("face") & (np.abs(self.map.position[..., 0]) > 50)
         self._covered = (area("forehead") | side) & ~brows
+        self._lids = area("eyelids") & ~brows  # whose edges are eyes in the photo
         self._forehead = area("forehead") & self._lifted
         self._face = area("face") & ~self._inner
         self._plain = area("cheeks", "nose", "forehead", "chin") & ~self._inner
@@ -156,7 +158,8 @@ class Lifter:
         if found.rotation[2, 2] < np.cos(np.radians(_TURNED)) or found.confidence < 0.5:
             return None
         colour, likeness, normals, weight = self._unwrap(found, photo)
-        covered = np.where(self._covered, ((likeness - 0.5) / 0.4).clip(0, 1), 1)
+        doubtful = self._covered | self._lids
+        covered = np.where(doubtful, ((likeness - 0.5) / 0.4).clip(0, 1), 1)
         covered = ndimage.gaussian_filter(ndimage.grey_erosion(covered, 5), 1.5)
         weight = (weight * covered * self._lifted).astype(np.float32)
         albedo = self._without_light(colour, normals, weight)
@@ -256,11 +259,11 @@ class Lifter:
         known: Map = (share * albedo + (1 - share) * albedo[:, ::-1]).astype(np.float32)
         plain = self._plain & (seen > 0.5)
         typical = np.median(known[plain], axis=0)
-        filled = np.broadcast_to(typical, known.shape).astype(np.float32)
+        filled: Map = np.broadcast_to(typical, known.shape).astype(np.float32)
         for sigma in (64, 32, 16, 8, 4):
             near, nearby = _blurred(known, seen, sigma)
             there = (near / (near + 0.05))[..., None]
-            filled = there * nearby + (1 - there) * filled
+            filled = (there * nearby + (1 - there) * filled).astype(np.float32)
         seen = seen.clip(0, 1)
         whole = seen[..., None] * known + (1 - seen[..., None]) * filled
         return whole.astype(np.float32), seen.astype(np.float32)
@@ -271,7 +274,7 @@ def _cast(typical: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
 
     Brightness stays: nothing tells a bright light from a bright skin.
     """
-    tone, flush = np.meshgrid(np.linspace(0.05, 0.95, 60), np.linspace(0.1, 0.6, 40))
+    tone, flush = np.meshgrid(np.linspace(0.05, 0.95, 60), np.linspace(0.15, 0.45, 30))
     gap = np.log(skin_colour(tone, flush)) - typical
     hue = gap - gap.mean(axis=-1, keepdims=True)
     best = np.argmin((hue**2).sum(axis=-1) + 0.3 * gap.mean(axis=-1) ** 2)
@@ -286,12 +289,11 @@ def _blurred(values: Map, weight: Map, sigma: float) -> tuple[Map, Map]:
     if step > 1:  # as smooth as this, few texels tell
         count = len(weight) // step
         packed = packed.reshape(count, step, count, step, -1).mean(axis=(1, 3))
-    packed = ndimage.gaussian_filter(packed, (sigma / step, sigma / step, 0), truncate=2.5)
+    wide: Map = ndimage.gaussian_filter(packed, (sigma / step, sigma / step, 0), truncate=2.5)
     if step > 1:
-        zoom = (step, step, 1)
-        packed = ndimage.zoom(packed, zoom, order=1, mode="nearest", grid_mode=True)
-    near = packed[..., -1]
-    return near, packed[..., :-1] / (near[..., None] + 1e-6)
+        wide = ndimage.zoom(wide, (step, step, 1), order=1, mode="nearest", grid_mode=True)
+    near = wide[..., -1]
+    return near, wide[..., :-1] / (near[..., None] + 1e-6)
 
 
 def attribution(root: Path) -> dict[str, int]:
