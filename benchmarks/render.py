@@ -25,11 +25,11 @@ from tables import write
 
 from facerelief.cli.common import cores
 from facerelief.geometry.mesh import vertex_normals
-from facerelief.render.scene import render
+from facerelief.render.renderer import render
+from facerelief.render.scene import FACE_KINDS, Rendering, Scene
 from facerelief.synth.assets import Assets
 from facerelief.synth.draw import Heads, SynthOptions
 from facerelief.synth.produce import produce
-from facerelief.synth.scene import FACE_KINDS, Rendering, Scene
 
 
 def main() -> None:

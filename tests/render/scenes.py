@@ -6,7 +6,7 @@ import numpy as np
 
 from facerelief.geometry.camera import Perspective
 from facerelief.geometry.mesh import uv_sphere
-from facerelief.synth.scene import Film, Kind, Lamp, Lighting, Material, Part, Scene
+from facerelief.render.scene import Film, Kind, Lamp, Lighting, Material, Part, Scene
 
 SIZE = 96
 DISTANCE = 2000.0  # mm

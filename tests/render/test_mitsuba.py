@@ -11,9 +11,9 @@ from facerelief.geometry.head import builtin_head
 from facerelief.geometry.mesh import vertex_normals
 from facerelief.render.fine_mesh import bilinear, fine_mesh
 from facerelief.render.illumination import map_directions
-from facerelief.render.scene import render as render_quickly
+from facerelief.render.renderer import render as render_quickly
+from facerelief.render.scene import Film, Lamp, Lighting, Material, Part, Rendering, Scene
 from facerelief.synth.camera import rotation_matrix
-from facerelief.synth.scene import Film, Lamp, Lighting, Material, Part, Rendering, Scene
 
 pytest.importorskip("mitsuba", reason="needs the extra synth")
 trimesh = pytest.importorskip("trimesh")

@@ -9,11 +9,11 @@ import pytest
 from facerelief.geometry.head import BuiltinHead, builtin_head
 from facerelief.geometry.mesh import check_mesh
 from facerelief.geometry.raster import rasterise
+from facerelief.render.scene import Part
 from facerelief.synth.accessories import Accessories, Chances
 from facerelief.synth.beards import STYLES as BEARDS
 from facerelief.synth.hair import STYLES
 from facerelief.synth.hats import KINDS
-from facerelief.synth.scene import Part
 from facerelief.synth.strands import draw_colour
 
 ALL = Chances(bald=0, beard=1, hat=1, glasses=1, brows=1, lashes=1)

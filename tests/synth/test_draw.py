@@ -5,11 +5,11 @@ import pytest
 
 pytest.importorskip("torch")
 
-from facerelief.render.scene import render
+from facerelief.render.renderer import render
+from facerelief.render.scene import FACE_KINDS
 from facerelief.synth.assets import Assets
 from facerelief.synth.camera import PoseRange
 from facerelief.synth.draw import Heads, SynthOptions
-from facerelief.synth.scene import FACE_KINDS
 
 
 def heads(seed: int = 0, **options: object) -> Heads:

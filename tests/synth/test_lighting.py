@@ -6,8 +6,8 @@ import pytest
 pytest.importorskip("torch")
 
 from facerelief.render.illumination import illumination, map_directions
+from facerelief.render.scene import Lighting
 from facerelief.synth.lighting import draw_lighting, take_suns
-from facerelief.synth.scene import Lighting
 
 
 def test_a_surface_before_the_camera_is_lit_about_as_a_photographer_would() -> None:

@@ -8,7 +8,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from facerelief.geometry.head import builtin_head
-from facerelief.synth.scene import Material
+from facerelief.render.scene import Material
 from facerelief.synth.skin_look import Look, draw_look
 from facerelief.synth.skin_textures import FOLDER, checked, load_textures, makehuman_textures
 from facerelief.synth.skins import Skins

@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from facerelief.geometry.light import linear_to_srgb
-from facerelief.synth.scene import Film
+from facerelief.render.scene import Film
 
 
 def develop(radiance: NDArray[np.float32], film: Film, g: np.random.Generator) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facerelief.geometry.mesh import vertex_normals
-from facerelief.synth.scene import Part, Scene
+from facerelief.render.scene import Part, Scene
 
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.integer[Any]]

@@ -15,9 +15,9 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from facerelief.render.scene import Lighting
 from facerelief.render.shading import sh_basis
 from facerelief.render.shadows import fibonacci_sphere
-from facerelief.synth.scene import Lighting
 
 SKY_DIRECTIONS = 36
 _GLOSS_ROWS = 16  # of the sky that is seen in reflections

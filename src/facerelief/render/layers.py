@@ -11,9 +11,9 @@ from torch.nn.functional import normalize
 from facerelief.render import textures
 from facerelief.render.illumination import Illumination
 from facerelief.render.raster import Fragments, fragments
+from facerelief.render.scene import Scene
 from facerelief.render.shadows import DepthMaps
 from facerelief.render.surface import Placed, Surface, interpolate, project
-from facerelief.synth.scene import Scene
 
 _DEEPEST = 12  # layers of one pixel that are composed; what lies behind is hidden by then
 _DECAL_REACH = 6.0  # mm before or behind the skin at which a brow's card still colours it

@@ -1,7 +1,7 @@
 """Draw a scene by path tracing with Mitsuba 3 (W. Jakob et al., 2022).
 
-The slow and careful twin of `facerelief.render.scene`: it takes the same scene and gives the same
-`Rendering`, but light bounces, shadows are exact, and displaced skin is a fine mesh. It needs the
+The slow and careful twin of `facerelief.render.renderer`: it takes the same scene and gives the
+same `Rendering`, but light bounces, shadows are exact, and displaced skin is a fine mesh. It needs the
 extra `synth`. The variant is `scalar_rgb`, which runs everywhere.
 
 Geometry is not read from the path tracer's noisy samples but traced, one ray through each pixel's
@@ -20,8 +20,8 @@ from facerelief.render import film
 from facerelief.render.fine_mesh import FineMesh, fine_mesh
 from facerelief.render.illumination import illumination
 from facerelief.render.position_map import position_map
+from facerelief.render.scene import DECAL_KINDS, FACE_KINDS, Lamp, Rendering, Scene
 from facerelief.render.tracing import Tracer, load_mitsuba, to_mesh
-from facerelief.synth.scene import DECAL_KINDS, FACE_KINDS, Lamp, Rendering, Scene
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -31,7 +31,7 @@ _LANDMARK_TOLERANCE = 4.0  # mm that a landmark may lie behind the drawn surface
 
 
 def render(scene: Scene, samples: int = 64) -> Rendering:
-    """Draw one scene (see `facerelief.synth.scene` for what goes in and what comes out).
+    """Draw one scene (see `facerelief.render.scene` for what goes in and what comes out).
 
     Args:
         samples: paths through each pixel.

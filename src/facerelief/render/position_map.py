@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from facerelief.geometry.raster import rasterise
-from facerelief.synth.scene import Scene
+from facerelief.render.scene import Scene
 
 SIZE = 256  # pixels, of the map
 

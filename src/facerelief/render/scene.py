@@ -1,196 +1,129 @@
-"""Draw a scene: a photograph and everything known about it.
+"""A description of one picture of one head, which every renderer takes.
 
-One z-buffer for what is opaque, sorted fragments for hair, glasses and hats, and one sum over far
-lights, each with its shadows. Displaced skin is shaded, and its normals are given, as the surface
-that the displacement makes, at every pixel and to first order in its slope: n - grad d.
+Head space is the morphable model's: x to the subject's left, y up, z out of the face, mm. Camera
+space is x right, y up, z towards the viewer, the camera at the origin; light is given in it.
+Colours of textures are sRGB bytes; radiance is linear RGB.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.functional import grid_sample, normalize
 
-from facerelief.geometry.light import linear_to_srgb, srgb_to_linear
-from facerelief.render import film
-from facerelief.render.illumination import Illumination, ggx, gloss_grid, illumination, schlick
-from facerelief.render.layers import draw_decals, draw_layers
-from facerelief.render.position_map import position_map
-from facerelief.render.shading import shade_sh
-from facerelief.render.shadows import DepthMaps
-from facerelief.render.surface import Surface, draw_surface, interpolate, place
-from facerelief.synth.scene import DECAL_KINDS, FACE_KINDS, Rendering, Scene
+from facerelief.geometry.camera import Perspective
 
-_SKY_CELLS, _LAMP_CELLS = 48, 176  # along each side of a depth map
-_BLOCKER_DISTANCE = 25.0  # mm, typical; sets how wide a lamp's penumbra is
-_SUBSURFACE = (0.5, 0.25, 0.12)  # share of the smooth normal in the diffuse light of R, G and B
-_BOUNCE = 0.5  # share of shadowed sky that comes back from the skin around
-_LANDMARK_TOLERANCE = 4.0  # mm that a visible landmark may lie behind what is drawn
+#: What a part is. Skin, eyes and teeth are the face, whose normals are the truth. Brows and lashes
+#: only colour the skin behind them. Everything else occludes.
+Kind = Literal["skin", "eye", "teeth", "brow", "lash", "hair", "glasses", "hat"]
+FACE_KINDS = ("skin", "eye", "teeth")
+DECAL_KINDS = ("brow", "lash")
 
 
-@torch.no_grad()
-def render(scene: Scene, device: torch.device | str = "cpu") -> Rendering:
-    """Draw one scene (`facerelief.synth.scene` says what goes in and what comes out).
+@dataclass(frozen=True, eq=False)
+class Material:
+    """How a surface looks."""
 
-    The same scene gives the same bytes on the same machine and device.
-    """
-    placed = [place(part, scene, device) for part in scene.parts]
-    solid = [p for p in placed if p.part.kind in FACE_KINDS]
-    decals = [p for p in placed if p.part.kind in DECAL_KINDS]
-    layered = [p for p in placed if p.part.kind not in FACE_KINDS + DECAL_KINDS]
-    light = illumination(scene.lighting, device)
-    casters = torch.cat([p.casters() for p in solid + layered])
-    surface = draw_surface(solid, scene)
-    if not scene.lighting.shadows:
-        casters = casters[:0]
-    sky_lights, lamp_lights = light.directions.split(
-        [len(light.directions) - light.lamps, light.lamps]
-    )
-    sky = DepthMaps(casters[::3], surface.points, sky_lights, _SKY_CELLS)
-    lamps = DepthMaps(casters, surface.points, lamp_lights, _LAMP_CELLS) if light.lamps else None
-
-    albedo = draw_decals(decals, surface, scene) if decals else surface.albedo
-    irradiance, specular = _light(surface, albedo, light, sky, lamps)
-
-    # The background was exposed when it was taken: undo what the film will do to it.
-    gain = np.asarray(scene.film.white_balance, np.float32) * scene.film.exposure
-    behind = srgb_to_linear(scene.background / 255).astype(np.float32) / gain
-    picture = torch.from_numpy(behind).to(device).flatten(0, 1)
-    picture[surface.pixel] = albedo * irradiance + specular
-    covered = np.zeros((scene.size, scene.size, 1), np.float32)
-    if layered:
-        layers = draw_layers(layered, surface, scene, light, sky, lamps)
-        picture = picture * layers.transmittance[:, None] + layers.radiance
-        covered = 1 - _image(layers.transmittance, scene.size)[..., None]
-    photo = film.develop(
-        _image(picture, scene.size), scene.film, np.random.default_rng([scene.seed, 1])
-    )
-    for cutout in scene.cutouts:
-        alpha = cutout.picture[..., 3:].astype(np.float32) / 255
-        photo = np.rint(photo + (cutout.picture[..., :3] - photo.astype(np.float32)) * alpha)
-        photo, covered = photo.astype(np.uint8), np.maximum(covered, alpha)
-    return _rendering(scene, surface, light, albedo, irradiance, photo, covered[..., 0] > 0.5)
+    texture: NDArray[np.uint8]  # (H, W, 4) RGBA sRGB, row 0 at v = 1; alpha 0 is a hole
+    displacement: NDArray[np.float32] | None = None  # (H', W') mm along the normal, outwards
+    specular: float = 0.04  # reflectance at normal incidence
+    roughness: float = 0.5  # GGX, 0 mirror to 1
 
 
-def _light(
-    surface: Surface,
-    albedo: Tensor,
-    light: Illumination,
-    sky: DepthMaps,
-    lamps: DepthMaps | None,
-) -> tuple[Tensor, Tensor]:
-    """Irradiance over pi (N, 3), and radiance of the gloss (N, 3)."""
-    count = len(light.directions) - light.lamps
-    # The sky is soft: its shadows are found at the vertices and interpolated, and what the
-    # displacement adds is the ratio that it has without shadows.
-    used, local = _used(surface.corners, len(surface.vertices))
-    normals = surface.normals[used]
-    seen = sky.visibility(surface.vertices[used], normals)  # (D, V)
-    cosine = (light.directions[:count] @ normals.T).clamp_min(0)
-    parts = [
-        (cosine * seen).T @ light.colours[:count],
-        (cosine * (1 - seen)).T @ light.colours[:count],
-    ]
-    at_vertices = torch.cat([*parts, seen.mean(0)[:, None]], 1)
-    found = interpolate(at_vertices, local, surface.weights)
-    direct, hidden, openness = found.split([3, 3, 1], 1)
-    blend = normalize(torch.lerp(surface.detail, surface.smooth, 0.3), dim=1)
-    open_light = light.harmonics(count)
-    floor = 0.05 * open_light[0] + 1e-6
-    with_detail = torch.maximum(shade_sh(blend[None], open_light[None])[0], floor)
-    without = torch.maximum(shade_sh(surface.smooth[None], open_light[None])[0], floor)
-    total = direct * (with_detail / without).clamp(0.25, 4) + hidden * albedo * _BOUNCE
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A textured mesh in head space."""
 
-    view = normalize(-surface.points, dim=1)
-    mirrored = 2 * (surface.detail * view).sum(1, keepdim=True) * surface.detail - view
-    gloss = grid_sample(
-        light.gloss, gloss_grid(mirrored)[None, None], padding_mode="border", align_corners=False
-    )[0, :, 0].T
-    facing = (surface.detail * view).sum(1, keepdim=True)
-    # A rough surface mirrors less at grazing angles (Lagarde, "Adopting a physically based
-    # shading model", 2011).
-    fresnel = schlick(facing, surface.specular, (1 - surface.roughness) ** 2)
-    specular = gloss * fresnel * (2 * openness).clamp_max(1)
-
-    if lamps is not None:
-        spread = (
-            0.5 + torch.tan(torch.deg2rad(light.radii)) * _BLOCKER_DISTANCE / lamps.cell[:, 0] / 1.5
-        )
-        reach = lamps.visibility(surface.points, surface.smooth, spread, taps=3)
-        for one, direction, colour in zip(
-            reach, light.directions[count:], light.colours[count:], strict=True
-        ):
-            lit = one[:, None] * colour
-            smooth, detail = surface.smooth @ direction, surface.detail @ direction
-            # Light spreads under the skin, red farthest: its small relief is softer in red.
-            cosines = torch.stack([torch.lerp(detail, smooth, s) for s in _SUBSURFACE], 1)
-            total = total + lit * cosines.clamp_min(0) * (smooth > 0)[:, None]
-            specular = (
-                specular
-                + lit
-                * ggx(
-                    surface.detail, view, direction, surface.specular[:, 0], surface.roughness[:, 0]
-                )[:, None]
-            )
-    return total / torch.pi, specular
+    kind: Kind
+    vertices: NDArray[np.float32]  # (V, 3) mm
+    triangles: NDArray[np.int32]  # (T, 3) counter-clockwise seen from outside
+    uv: NDArray[np.float32]  # (U, 2) in [0, 1], v upwards
+    uv_triangles: NDArray[np.int32]  # (T, 3) into uv
+    material: Material
+    two_sided: bool = False  # seen from behind too, as hair cards are
 
 
-def _used(corners: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Those of `count` vertices that are among `corners`, and the corners as places in that list.
+@dataclass(frozen=True, eq=False)
+class Lamp:
+    """A far light: a disc in the sky."""
 
-    As `unique` with its inverse, without sorting.
-    """
-    named = torch.zeros(count, dtype=torch.bool, device=corners.device)
-    named[corners.flatten()] = True
-    return named.nonzero()[:, 0], (named.cumsum(0) - 1)[corners]
-
-
-def _rendering(
-    scene: Scene,
-    surface: Surface,
-    light: Illumination,
-    albedo: Tensor,
-    irradiance: Tensor,
-    photo: NDArray[np.uint8],
-    covered: NDArray[np.bool_],
-) -> Rendering:
-    """All that is known, as arrays."""
-    size = scene.size
-
-    def spread(values: Tensor, fill: float = 0.0) -> NDArray[np.float32]:
-        full = values.new_full((size * size, *values.shape[1:]), fill)
-        full[surface.pixel] = values
-        return _image(full, size)
-
-    drawn = spread(torch.ones_like(surface.pixel, dtype=torch.float32)) > 0
-    points = scene.landmarks @ np.asarray(scene.rotation, np.float32).T + scene.translation
-    pixels = scene.camera.project(points)
-    column, row = pixels[:, :2].astype(int).clip(0, size - 1).T
-    depth = -spread(surface.points[:, 2], torch.nan)
-    inside = ((pixels[:, :2] >= 0) & (pixels[:, :2] < size)).all(1)
-    near = -points[:, 2] < depth[row, column] + _LANDMARK_TOLERANCE
-    return Rendering(
-        photo=photo,
-        normals=spread(surface.detail),
-        normals_smooth=spread(surface.smooth),
-        depth=depth,
-        albedo=np.rint(255 * linear_to_srgb(spread(albedo).clip(0, 1))).astype(np.uint8),
-        shading=spread(irradiance).astype(np.float16),
-        mask=drawn & ~covered,
-        occluder=drawn & covered,
-        position=position_map(scene),
-        landmarks=pixels[:, :2].astype(np.float32),
-        landmarks_visible=inside & near & ~covered[row, column],
-        rotation=np.asarray(scene.rotation, np.float32),
-        translation=np.asarray(scene.translation, np.float32),
-        focal=scene.camera.focal,
-        centre=np.array(scene.camera.centre, np.float32),
-        irradiance=light.harmonics().cpu().numpy(),
-        coefficients=scene.coefficients,
-    )
+    direction: NDArray[np.float32]  # (3,) unit, from the head towards the light, camera space
+    colour: NDArray[np.float32]  # (3,) irradiance on a surface that faces it
+    radius: float = 2.0  # degrees, half the angle that it fills
 
 
-def _image(values: Tensor, size: int) -> NDArray[np.float32]:
-    return values.view(size, size, *values.shape[1:]).cpu().numpy()
+@dataclass(frozen=True, eq=False)
+class Lighting:
+    """All the light there is."""
+
+    # (H, W, 3) radiance on an equirectangular map in camera space: row 0 is up (+y), the middle
+    # column is where the camera looks (-z), and columns run to the right (+x is at 3/4).
+    environment: NDArray[np.float32]
+    lamps: tuple[Lamp, ...] = ()
+    shadows: bool = True  # whether things keep light from each other; off for ablations
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """What the camera makes of the light."""
+
+    exposure: float = 1.0  # factor on radiance; 1 shows a white surface under irradiance pi as 1
+    white_balance: tuple[float, float, float] = (1.0, 1.0, 1.0)  # factors on linear RGB
+    contrast: float = 1.0  # exponent on the encoded picture about middle grey
+    saturation: float = 1.0  # 0 is grey
+    noise: float = 0.0  # standard deviation of shot noise at white, in encoded units
+    blur: float = 0.0  # pixels, standard deviation
+    jpeg: int | None = None  # quality, or None for none
+
+
+@dataclass(frozen=True, eq=False)
+class Cutout:
+    """Something flat between the camera and the head: a hand, a scarf, a mask."""
+
+    picture: NDArray[np.uint8]  # (size, size, 4) RGBA sRGB, over the whole picture
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One head, its looks, its light and its camera; a picture is `size` pixels square."""
+
+    seed: int
+    size: int
+    parts: tuple[Part, ...]
+    rotation: NDArray[np.float32]  # (3, 3) head space to camera space
+    translation: NDArray[np.float32]  # (3,) mm, of the head's origin in camera space
+    camera: Perspective
+    lighting: Lighting
+    background: NDArray[np.uint8]  # (size, size, 3) sRGB
+    film: Film
+    landmarks: NDArray[np.float32]  # (68, 3) head space, mm
+    cutouts: tuple[Cutout, ...] = ()
+    #: What it was made from: coefficients, angles, names of assets.
+    coefficients: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Rendering:
+    """A picture and everything known about it. Masks are bool, (H, W)."""
+
+    photo: NDArray[np.uint8]  # (H, W, 3) sRGB
+    normals: NDArray[np.float32]  # (H, W, 3) with wrinkles and pores; zero outside the face
+    normals_smooth: NDArray[np.float32]  # (H, W, 3) of the mesh alone
+    depth: NDArray[np.float32]  # (H, W) mm, distance along the viewing axis; NaN outside the head
+    albedo: NDArray[np.uint8]  # (H, W, 3) sRGB
+    shading: NDArray[np.float16]  # (H, W, 3) linear irradiance / pi, shadows included
+    mask: NDArray[np.bool_]  # visible face: skin, eyes and teeth, nothing before them
+    occluder: NDArray[np.bool_]  # hair, glasses, hats and cut-outs over the head
+    #: (256, 256, 3) UV position map of the skin, seen or not (PRNet): pixel x, pixel y and camera z
+    #: (mm times the pixels that a mm has at the head's origin); row 0 at v = 1, NaN off the charts.
+    position: NDArray[np.float32]
+    landmarks: NDArray[np.float32]  # (68, 2) pixels
+    landmarks_visible: NDArray[np.bool_]  # (68,)
+    rotation: NDArray[np.float32]  # (3, 3)
+    translation: NDArray[np.float32]  # (3,)
+    focal: float  # pixels
+    centre: NDArray[np.float32]  # (2,) pixel that the viewing axis goes through: off the middle
+    irradiance: NDArray[np.float32]  # (9, 3) harmonics of all light, unshadowed
+    coefficients: dict[str, Any] = field(default_factory=dict)

@@ -11,8 +11,8 @@ from torch.nn.functional import embedding_bag, normalize
 
 from facerelief.render import textures
 from facerelief.render.raster import rasterise
+from facerelief.render.scene import Part, Scene
 from facerelief.render.shading import vertex_normals
-from facerelief.synth.scene import Part, Scene
 
 _SOLID_ALPHA = 127  # of a texture: what is less lets light through
 

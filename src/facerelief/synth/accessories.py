@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facerelief.geometry.morphable import MorphableModel
+from facerelief.render.scene import Cutout, Part
 from facerelief.synth import brows, cutouts, proxies
 from facerelief.synth.beards import Beards
 from facerelief.synth.eyes import Eyes, Teeth
 from facerelief.synth.glasses import Glasses
 from facerelief.synth.hair import MESHES, STYLES, CapHair, HairMesh
 from facerelief.synth.hats import Hats
-from facerelief.synth.scene import Cutout, Part
 from facerelief.synth.shell import HeadGrid
 from facerelief.synth.strands import HairColour, draw_colour
 from facerelief.synth.wearer import prepare

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from facerelief.geometry.mesh import vertex_normals
-from facerelief.synth.scene import Material, Part
+from facerelief.render.scene import Material, Part
 from facerelief.synth.strands import HairColour, strands
 from facerelief.synth.wearer import Wearer
 

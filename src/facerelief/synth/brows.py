@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
+from facerelief.render.scene import Kind, Material, Part
 from facerelief.synth import proxies
 from facerelief.synth.binding import SurfaceBinding
-from facerelief.synth.scene import Kind, Material, Part
 from facerelief.synth.strands import HairColour, packed_table
 from facerelief.synth.wearer import Wearer
 

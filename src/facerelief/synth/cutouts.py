@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from facerelief.render.scene import Cutout
 from facerelief.synth.cloth import cloth, smooth_noise, turned
-from facerelief.synth.scene import Cutout
 
 FloatArray = NDArray[np.floating]
 

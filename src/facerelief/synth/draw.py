@@ -13,6 +13,14 @@ from numpy.typing import NDArray
 from facerelief.data.sources import cache_folder
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.morphable import MorphableModel
+from facerelief.render.scene import (
+    DECAL_KINDS,
+    FACE_KINDS,
+    Cutout,
+    Film,
+    Part,
+    Scene,
+)
 from facerelief.synth.accessories import Accessories, Chances
 from facerelief.synth.assets import Assets
 from facerelief.synth.backgrounds import draw_background
@@ -21,14 +29,6 @@ from facerelief.synth.expressions import draw_expression
 from facerelief.synth.ict import registered_ict
 from facerelief.synth.lifted import lifted_skins
 from facerelief.synth.lighting import draw_lighting
-from facerelief.synth.scene import (
-    DECAL_KINDS,
-    FACE_KINDS,
-    Cutout,
-    Film,
-    Part,
-    Scene,
-)
 from facerelief.synth.skins import Skins
 from facerelief.synth.strands import draw_colour
 
@@ -123,7 +123,7 @@ class Heads:
             _ = self._scanned, self._skins, self._accessories, self._environments
 
     def scene(self, index: int) -> Scene:
-        """The scene of an index; `facerelief.render.scene.render` draws it."""
+        """The scene of an index; `facerelief.render.renderer.render` draws it."""
         options = self.options
         # Each ingredient has its own stream: leaving one out changes no other.
         shape, looks, wear, light, view, film, behind, front = (

@@ -15,8 +15,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from facerelief.geometry.morphable import MorphableModel
+from facerelief.render.scene import Material, Part
 from facerelief.synth import proxies
-from facerelief.synth.scene import Material, Part
 
 FloatArray = NDArray[np.floating]
 IntArray = NDArray[np.integer]

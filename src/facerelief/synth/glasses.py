@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.spatial import cKDTree
 
-from facerelief.synth.scene import Material, Part
+from facerelief.render.scene import Material, Part
 from facerelief.synth.wearer import Wearer
 
 FloatArray = NDArray[np.floating]

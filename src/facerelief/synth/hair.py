@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from facerelief.geometry.raster import rasterise
+from facerelief.render.scene import Material, Part
 from facerelief.synth import proxies
 from facerelief.synth.binding import SpaceBinding
-from facerelief.synth.scene import Material, Part
 from facerelief.synth.shell import HeadGrid, drape, grid_mesh
 from facerelief.synth.strands import HairColour, resized, strands, tufted
 from facerelief.synth.wearer import Wearer

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
+from facerelief.render.scene import Material, Part
 from facerelief.synth.cloth import cloth
-from facerelief.synth.scene import Material, Part
 from facerelief.synth.shell import HeadGrid, drape, grid_mesh
 from facerelief.synth.strands import resized
 from facerelief.synth.wearer import Wearer

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from facerelief.render.illumination import map_directions
-from facerelief.synth.scene import Lamp, Lighting
+from facerelief.render.scene import Lamp, Lighting
 
 _SHAPE = (32, 64)  # of a map that is used: light on a matt face needs no more
 # Colours of light sources along the black-body locus, 2,500 to 10,000 K, linear sRGB with green 1

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from facerelief.render.scene import Rendering
 from facerelief.synth import sample_files
 from facerelief.synth.assets import Assets
-from facerelief.synth.scene import Rendering
 
 if TYPE_CHECKING:
     from facerelief.synth.draw import SynthOptions
@@ -48,7 +48,7 @@ def random_heads(
         from facerelief.render import mitsuba
 
         return lambda index: mitsuba.render(heads.scene(index), paths)
-    from facerelief.render.scene import render
+    from facerelief.render.renderer import render
 
     return lambda index: render(heads.scene(index))
 

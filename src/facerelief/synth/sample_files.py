@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from facerelief.apps.encode import to_png
 from facerelief.geometry.normals import encode
-from facerelief.synth.scene import Rendering
+from facerelief.render.scene import Rendering
 
 FloatArray = NDArray[np.floating[Any]]
 

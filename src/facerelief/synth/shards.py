@@ -22,9 +22,9 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from facerelief.render.scene import Rendering
 from facerelief.synth import sample_files
 from facerelief.synth.sample_files import SampleError
-from facerelief.synth.scene import Rendering
 
 SHARD_SAMPLES = 256
 _BLOCK = tarfile.BLOCKSIZE

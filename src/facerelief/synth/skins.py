@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facerelief.geometry.morphable import MorphableModel
-from facerelief.synth.scene import Material
+from facerelief.render.scene import Material
 from facerelief.synth.skin_colour import Palette
 from facerelief.synth.skin_details import SkinDetails, scar, spot, window
 from facerelief.synth.skin_look import Look, draw_look

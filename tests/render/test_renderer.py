@@ -7,8 +7,8 @@ import pytest
 from tests.render.scenes import DISTANCE, RADIUS, SIZE, ball, lamp, plain, scene, sheet, sky
 
 from facerelief.geometry.light import srgb_to_linear
-from facerelief.render.scene import render
-from facerelief.synth.scene import Cutout, Film, Lighting
+from facerelief.render.renderer import render
+from facerelief.render.scene import Cutout, Film, Lighting
 
 
 def degrees(a: np.ndarray, b: np.ndarray) -> np.ndarray:
