@@ -1,8 +1,8 @@
 """Draw a scene by path tracing with Mitsuba 3 (W. Jakob et al., 2022).
 
 The slow and careful twin of `facerelief.render.renderer`: it takes the same scene and gives the
-same `Rendering`, but light bounces, shadows are exact, and displaced skin is a fine mesh. It needs the
-extra `synth`. The variant is `scalar_rgb`, which runs everywhere.
+same `Rendering`, but light bounces, shadows are exact, and displaced skin is a fine mesh. It needs
+the extra `synth`. The variant is `scalar_rgb`, which runs everywhere.
 
 Geometry is not read from the path tracer's noisy samples but traced, one ray through each pixel's
 centre, against the same meshes.
