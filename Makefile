@@ -40,7 +40,7 @@ ifdef FACERELIEF_DATA
 	rm -rf $(RUNS)
 	for part in train val; do \
 		$(VENV_TEST)/bin/facerelief synth -n 32 --seed $$(test $$part = train && echo 1 || echo 2) \
-			--margin 1.2 -o runs/renderings/$$part || exit 1; done
+			--margin 1.2 --no-lifted -o runs/renderings/$$part || exit 1; done
 	for config in configs/*.yaml; do \
 		$(VENV_TEST)/bin/facerelief train $$config -o $(RUNS)/$$(basename $$config .yaml) \
 			--max-time 20s --json || exit 1; done
