@@ -20,7 +20,7 @@ from torch import Generator
 
 from facerelief.data import augment, facemesh, pseudo_normals
 from facerelief.data.sample import Sample
-from facerelief.geometry import align
+from facerelief.geometry import align, alignment_solver
 from facerelief.geometry.align import AlignmentError
 from facerelief.images import load_photo
 from facerelief.types import Crop
@@ -155,7 +155,10 @@ def _prepared_aligned(root: Path, cache: Path) -> tuple[list[str], np.ndarray, n
         raise ValueError(f"no photographs of {', '.join(OPEN_SOURCES)} under {root}")
     # Heads and anchors have their own digests, by which the fitter finds them.
     fitter = pseudo_normals.head_fitter(root, cache.parent)
-    code = [Path(file).read_bytes() for file in (__file__, pseudo_normals.__file__, align.__file__)]
+    code = [
+        Path(file).read_bytes()
+        for file in (__file__, pseudo_normals.__file__, align.__file__, alignment_solver.__file__)
+    ]
     anchors = (fitter.aligner.anchors.vertices, fitter.aligner.anchors.weights)
     digest = pseudo_normals.head_digest(
         fitter.head, points[chosen].tobytes(), *code, *(array.tobytes() for array in anchors)

@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from facerelief.data import pseudo_normals
 from facerelief.data.pseudo_normals import HeadFitter, skin_likeness
-from facerelief.geometry import align
+from facerelief.geometry import align, alignment_solver
 from facerelief.geometry.align import Alignment, AlignmentError
 from facerelief.geometry.light import fit_sh, linear_to_srgb, shade_sh, srgb_to_linear
 from facerelief.geometry.mesh import vertex_normals
@@ -74,7 +74,10 @@ def lifted_skins(root: Path, cache: Path, head: MorphableModel) -> NDArray[np.ui
     if fitter.head.triangles.shape != head.triangles.shape:
         raise ValueError(f"skins are lifted onto the built-in head, not onto {head.name}")
     paths, points = zip(*photographs.items(), strict=True)
-    code = [Path(file).read_bytes() for file in (__file__, pseudo_normals.__file__, align.__file__)]
+    code = [
+        Path(file).read_bytes()
+        for file in (__file__, pseudo_normals.__file__, align.__file__, alignment_solver.__file__)
+    ]
     places = fitter.aligner.anchors.of(fitter.head.mean).tobytes()
     digest = pseudo_normals.head_digest(
         fitter.head, *code, places, np.stack(points).tobytes(), "".join(paths).encode()
