@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Generator
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -29,14 +31,14 @@ from facerelief.render.renderer import render
 from facerelief.render.scene import FACE_KINDS, Rendering, Scene
 from facerelief.synth.assets import Assets
 from facerelief.synth.draw import Heads, SynthOptions
-from facerelief.synth.produce import produce
+from facerelief.synth.produce import produce, random_heads
 
 
 def main() -> None:
     """Measure and write results/render.json and its table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--heads", type=int, default=40)
-    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--memory", type=int, default=0, help="samples to watch the memory over")
     arguments = parser.parse_args()
     assets = Assets.find()
@@ -136,33 +138,36 @@ def landmark_distances(scene: Scene, made: Rendering, mesh: trimesh.Trimesh) -> 
 
 
 def speed(assets: Assets, seconds: float) -> dict[str, Any]:
-    """Samples a second of the worker processes, their start not counted."""
-    samples = produce(partial(_drawing, assets), range(1_000_000), cores())
-    for _ in range(4 * cores()):
-        next(samples)
-    began, count = time.perf_counter(), 0
-    while time.perf_counter() - began < seconds:
-        next(samples)
-        count += 1
-    elapsed = time.perf_counter() - began
-    samples.close()  # type: ignore[attr-defined]
-    return {"cores": cores(), "samples": count, "samples_a_second": count / elapsed}
+    """Heads a second of the worker processes, drawn alone and with all of their files."""
+    make = partial(random_heads, assets, SynthOptions(), 2, "torch", 1)
+    return {
+        "cores": cores(),
+        "rendered_a_second": _rate(produce(make, range(1_000_000), cores(), ()), seconds),
+        "written_a_second": _rate(produce(make, range(1_000_000), cores()), seconds),
+    }
+
+
+def _rate(samples: Generator[Any, None, None], seconds: float) -> float:
+    """How many come a second once the processes have started."""
+    with closing(samples):
+        for _ in range(8 * cores()):
+            next(samples)
+        began, count = time.perf_counter(), 0
+        while time.perf_counter() - began < seconds:
+            next(samples)
+            count += 1
+        return count / (time.perf_counter() - began)
 
 
 def memory(assets: Assets, count: int) -> dict[str, Any]:
     """Resident MB of one process after each tenth of `count` samples."""
-    draw = _drawing(assets)
+    draw = random_heads(assets, SynthOptions(), 2, "torch", 1)
     resident = []
     for index in track(range(count), "watching memory"):
         draw(index)
         if (index + 1) % (count // 10) == 0:
             resident.append(_resident())
     return {"samples": count, "megabytes": resident}
-
-
-def _drawing(assets: Assets) -> Any:
-    heads = Heads(assets, SynthOptions(), seed=2)
-    return lambda index: render(heads.scene(index))
 
 
 def _resident() -> float:

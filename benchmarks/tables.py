@@ -221,6 +221,36 @@ is off at the nose is the inside of the nostrils, which is not matched.
 """
 
 
+def render_markdown(result: dict[str, Any]) -> str:
+    """The table of render.py."""
+    truth, speed, memory = result["truth"], result["speed"], result.get("memory")
+    rows = [
+        (
+            f"Normals within half a degree of cast rays, {truth['pixels']} pixels",
+            f"{100 * truth['within_half_a_degree']:.2f} %",
+            "at least 99.5 %",
+        ),
+        (
+            f"Landmarks within a quarter of a pixel of cast rays, {truth['landmarks']} of them",
+            f"{100 * truth['landmarks_within_a_quarter']:.1f} %"
+            f" (mean {truth['landmark_mean_pixels']:.3f} pixels)",
+            "all",
+        ),
+        (
+            f"Heads rendered a second, 256 x 256, everything on, {speed['cores']} cores",
+            f"{speed['rendered_a_second']:.1f}",
+            "at least 12",
+        ),
+        ("The same, written to shards", f"{speed['written_a_second']:.1f}", ""),
+    ]
+    if memory:
+        first, last = memory["megabytes"][0], memory["megabytes"][-1]
+        count = memory["samples"]
+        what = f"Memory of a process after {count // 10} and after {count} heads"
+        rows.append((what, f"{first:.0f} and {last:.0f} MB", "flat"))
+    return table(["", "Measured", "Target"], rows) + "\n"
+
+
 def amount(value: float, unit: str) -> str:
     """Three digits and the unit."""
     digits = f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
@@ -259,6 +289,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "speed": speed_markdown,
     "crop_accuracy": crop_accuracy_markdown,
     "registration": registration_markdown,
+    "render": render_markdown,
 }
 
 if __name__ == "__main__":
