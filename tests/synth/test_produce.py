@@ -73,7 +73,9 @@ if __name__ == "__main__":
 def test_control_c_stops_all_and_leaves_whole_shards(tmp_path: Path) -> None:
     """It reaches the program and its workers together, as from a terminal."""
     script, out = tmp_path / "run.py", tmp_path / "out"
-    script.write_text("from itertools import islice" + SCRIPT)
+    # A program started in the background is deaf to Control-C unless it says otherwise.
+    hear = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    script.write_text(hear + "from itertools import islice" + SCRIPT)
     out.mkdir()
     paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
     running = subprocess.Popen(
