@@ -15,11 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facerelief.geometry.light import linear_to_srgb, srgb_to_linear
-from facerelief.render import film
 from facerelief.render.fine_mesh import FineMesh, fine_mesh
+from facerelief.render.finish import background, photograph, rendering
 from facerelief.render.illumination import illumination
-from facerelief.render.position_map import position_map
 from facerelief.render.scene import DECAL_KINDS, FACE_KINDS, Lamp, Rendering, Scene
 from facerelief.render.tracing import Tracer, load_mitsuba, to_mesh
 
@@ -27,7 +25,6 @@ FloatArray = NDArray[np.floating[Any]]
 
 _LAMP_DISTANCE = 1e5  # mm: falls off by half a per cent across a head
 _DECAL_REACH = 6.0  # mm from the skin at which a brow's card colours it
-_LANDMARK_TOLERANCE = 4.0  # mm that a landmark may lie behind the drawn surface and be visible
 
 
 def render(scene: Scene, samples: int = 64) -> Rendering:
@@ -45,11 +42,10 @@ def render(scene: Scene, samples: int = 64) -> Rendering:
     meshes = [fine_mesh(part, scene) for part in scene.parts]
     face = [m for m in meshes if m.part.kind in FACE_KINDS]
     decals = [m for m in meshes if m.part.kind in DECAL_KINDS]
-    layers = [m for m in meshes if m.part.kind not in FACE_KINDS + DECAL_KINDS]
+    layers = [m for m in meshes if m.part.occludes]
 
     traced = radiance(scene, face + decals + layers, samples)
-    picture = traced[..., :3] + (1 - traced[..., 3:]) * _behind(scene)
-    photo = film.develop(picture, scene.film, np.random.default_rng([scene.seed, 1]))
+    picture = traced[..., :3] + (1 - traced[..., 3:]) * background(scene)
     shading = radiance(scene, face + layers, samples, white=True)[..., :3]
 
     size = scene.size
@@ -59,10 +55,7 @@ def render(scene: Scene, samples: int = 64) -> Rendering:
     flat_depth[hits.pixel] = tracer.depth(hits)
     albedo = _painted(scene, tracer.colours(hits)[:, :3], hits.pixel, flat_depth, decals)
     covered = 1 - _transmittance(scene, flat_depth, layers).reshape(size, size)
-    for cutout in scene.cutouts:
-        alpha = cutout.picture[..., 3:].astype(np.float32) / 255
-        photo = np.rint(photo + (cutout.picture[..., :3] - photo.astype(np.float32)) * alpha)
-        photo, covered = photo.astype(np.uint8), np.maximum(covered, alpha[..., 0])
+    photo, hidden = photograph(picture, covered.astype(np.float32), scene)
 
     def image(values: FloatArray) -> NDArray[np.float32]:
         full = np.zeros((size * size, *values.shape[1:]), np.float32)
@@ -70,30 +63,16 @@ def render(scene: Scene, samples: int = 64) -> Rendering:
         return full.reshape(size, size, *values.shape[1:])
 
     depth = flat_depth.reshape(size, size)
-    drawn, hidden = np.isfinite(depth), covered > 0.5
-    points = scene.landmarks @ np.asarray(scene.rotation).T + scene.translation
-    pixels = scene.camera.project(points)
-    inside = ((pixels[:, :2] >= 0) & (pixels[:, :2] < size)).all(1)
-    column, row = pixels[:, :2].astype(int).clip(0, size - 1).T
-    near = -points[:, 2] < depth[row, column] + _LANDMARK_TOLERANCE
-    return Rendering(
-        photo=photo,
+    return rendering(
+        scene,
+        photo,
+        hidden,
         normals=image(tracer.unit(hits, "normals")),
         normals_smooth=image(tracer.unit(hits, "smooth")),
         depth=depth,
-        albedo=np.rint(255 * linear_to_srgb(image(albedo).clip(0, 1))).astype(np.uint8),
-        shading=(shading * (drawn & ~hidden)[..., None]).astype(np.float16),
-        mask=drawn & ~hidden,
-        occluder=drawn & hidden,
-        position=position_map(scene),
-        landmarks=pixels[:, :2].astype(np.float32),
-        landmarks_visible=inside & near & ~hidden[row, column],
-        rotation=np.asarray(scene.rotation, np.float32),
-        translation=np.asarray(scene.translation, np.float32),
-        focal=scene.camera.focal,
-        centre=np.array(scene.camera.centre, np.float32),
+        albedo=image(albedo),
+        shading=shading * (np.isfinite(depth) & ~hidden)[..., None],
         irradiance=illumination(scene.lighting, "cpu").harmonics().numpy(),
-        coefficients=scene.coefficients,
     )
 
 
@@ -237,9 +216,3 @@ def _bsdf(mesh: FineMesh) -> dict[str, Any]:
         "wrap_mode": "clamp",
     }
     return {"type": "mask", "opacity": opacity, "inner": surface}
-
-
-def _behind(scene: Scene) -> NDArray[np.float32]:
-    """The background as radiance: it was exposed when taken, so undo what the film will do."""
-    gain = np.asarray(scene.film.white_balance, np.float32) * scene.film.exposure
-    return (srgb_to_linear(scene.background / 255) / gain).astype(np.float32)

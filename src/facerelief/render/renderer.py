@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import grid_sample, normalize
 
-from facerelief.geometry.light import linear_to_srgb, srgb_to_linear
-from facerelief.render import film
+from facerelief.render.finish import background, photograph, rendering
 from facerelief.render.illumination import Illumination, ggx, gloss_grid, illumination, schlick
 from facerelief.render.layers import draw_decals, draw_layers
-from facerelief.render.position_map import position_map
 from facerelief.render.scene import DECAL_KINDS, FACE_KINDS, Rendering, Scene
 from facerelief.render.shading import shade_sh
 from facerelief.render.shadows import DepthMaps
@@ -27,7 +25,6 @@ _SKY_CELLS, _LAMP_CELLS = 48, 176  # along each side of a depth map
 _BLOCKER_DISTANCE = 25.0  # mm, typical; sets how wide a lamp's penumbra is
 _SUBSURFACE = (0.5, 0.25, 0.12)  # share of the smooth normal in the diffuse light of R, G and B
 _BOUNCE = 0.5  # share of shadowed sky that comes back from the skin around
-_LANDMARK_TOLERANCE = 4.0  # mm that a visible landmark may lie behind what is drawn
 
 
 @torch.no_grad()
@@ -39,7 +36,7 @@ def render(scene: Scene, device: torch.device | str = "cpu") -> Rendering:
     placed = [place(part, scene, device) for part in scene.parts]
     solid = [p for p in placed if p.part.kind in FACE_KINDS]
     decals = [p for p in placed if p.part.kind in DECAL_KINDS]
-    layered = [p for p in placed if p.part.kind not in FACE_KINDS + DECAL_KINDS]
+    layered = [p for p in placed if p.part.occludes]
     light = illumination(scene.lighting, device)
     casters = torch.cat([p.casters() for p in solid + layered])
     surface = draw_surface(solid, scene)
@@ -54,24 +51,31 @@ def render(scene: Scene, device: torch.device | str = "cpu") -> Rendering:
     albedo = draw_decals(decals, surface, scene) if decals else surface.albedo
     irradiance, specular = _light(surface, albedo, light, sky, lamps)
 
-    # The background was exposed when it was taken: undo what the film will do to it.
-    gain = np.asarray(scene.film.white_balance, np.float32) * scene.film.exposure
-    behind = srgb_to_linear(scene.background / 255).astype(np.float32) / gain
-    picture = torch.from_numpy(behind).to(device).flatten(0, 1)
+    picture = torch.from_numpy(background(scene)).to(device).flatten(0, 1)
     picture[surface.pixel] = albedo * irradiance + specular
-    covered = np.zeros((scene.size, scene.size, 1), np.float32)
+    covered = np.zeros((scene.size, scene.size), np.float32)
     if layered:
         layers = draw_layers(layered, surface, scene, light, sky, lamps)
         picture = picture * layers.transmittance[:, None] + layers.radiance
-        covered = 1 - _image(layers.transmittance, scene.size)[..., None]
-    photo = film.develop(
-        _image(picture, scene.size), scene.film, np.random.default_rng([scene.seed, 1])
+        covered = 1 - _image(layers.transmittance, scene.size)
+    photo, hidden = photograph(_image(picture, scene.size), covered, scene)
+
+    def spread(values: Tensor, fill: float = 0.0) -> NDArray[np.float32]:
+        full = values.new_full((scene.size**2, *values.shape[1:]), fill)
+        full[surface.pixel] = values
+        return _image(full, scene.size)
+
+    return rendering(
+        scene,
+        photo,
+        hidden,
+        normals=spread(surface.detail),
+        normals_smooth=spread(surface.smooth),
+        depth=-spread(surface.points[:, 2], torch.nan),
+        albedo=spread(albedo),
+        shading=spread(irradiance),
+        irradiance=light.harmonics().cpu().numpy(),
     )
-    for cutout in scene.cutouts:
-        alpha = cutout.picture[..., 3:].astype(np.float32) / 255
-        photo = np.rint(photo + (cutout.picture[..., :3] - photo.astype(np.float32)) * alpha)
-        photo, covered = photo.astype(np.uint8), np.maximum(covered, alpha)
-    return _rendering(scene, surface, light, albedo, irradiance, photo, covered[..., 0] > 0.5)
 
 
 def _light(
@@ -145,51 +149,6 @@ def _used(corners: Tensor, count: int) -> tuple[Tensor, Tensor]:
     named = torch.zeros(count, dtype=torch.bool, device=corners.device)
     named[corners.flatten()] = True
     return named.nonzero()[:, 0], (named.cumsum(0) - 1)[corners]
-
-
-def _rendering(
-    scene: Scene,
-    surface: Surface,
-    light: Illumination,
-    albedo: Tensor,
-    irradiance: Tensor,
-    photo: NDArray[np.uint8],
-    covered: NDArray[np.bool_],
-) -> Rendering:
-    """All that is known, as arrays."""
-    size = scene.size
-
-    def spread(values: Tensor, fill: float = 0.0) -> NDArray[np.float32]:
-        full = values.new_full((size * size, *values.shape[1:]), fill)
-        full[surface.pixel] = values
-        return _image(full, size)
-
-    drawn = spread(torch.ones_like(surface.pixel, dtype=torch.float32)) > 0
-    points = scene.landmarks @ np.asarray(scene.rotation, np.float32).T + scene.translation
-    pixels = scene.camera.project(points)
-    column, row = pixels[:, :2].astype(int).clip(0, size - 1).T
-    depth = -spread(surface.points[:, 2], torch.nan)
-    inside = ((pixels[:, :2] >= 0) & (pixels[:, :2] < size)).all(1)
-    near = -points[:, 2] < depth[row, column] + _LANDMARK_TOLERANCE
-    return Rendering(
-        photo=photo,
-        normals=spread(surface.detail),
-        normals_smooth=spread(surface.smooth),
-        depth=depth,
-        albedo=np.rint(255 * linear_to_srgb(spread(albedo).clip(0, 1))).astype(np.uint8),
-        shading=spread(irradiance).astype(np.float16),
-        mask=drawn & ~covered,
-        occluder=drawn & covered,
-        position=position_map(scene),
-        landmarks=pixels[:, :2].astype(np.float32),
-        landmarks_visible=inside & near & ~covered[row, column],
-        rotation=np.asarray(scene.rotation, np.float32),
-        translation=np.asarray(scene.translation, np.float32),
-        focal=scene.camera.focal,
-        centre=np.array(scene.camera.centre, np.float32),
-        irradiance=light.harmonics().cpu().numpy(),
-        coefficients=scene.coefficients,
-    )
 
 
 def _image(values: Tensor, size: int) -> NDArray[np.float32]:

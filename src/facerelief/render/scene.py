@@ -44,6 +44,11 @@ class Part:
     material: Material
     two_sided: bool = False  # seen from behind too, as hair cards are
 
+    @property
+    def occludes(self) -> bool:
+        """Whether it hides the face, instead of being it or colouring it."""
+        return self.kind not in FACE_KINDS + DECAL_KINDS
+
 
 @dataclass(frozen=True, eq=False)
 class Lamp:

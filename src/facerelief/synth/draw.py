@@ -14,8 +14,6 @@ from facerelief.data.sources import cache_folder
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.morphable import MorphableModel
 from facerelief.render.scene import (
-    DECAL_KINDS,
-    FACE_KINDS,
     Cutout,
     Film,
     Part,
@@ -141,7 +139,7 @@ class Heads:
             wear, vertices, dark=look.tone, colour=colour, chances=chances
         )
         if not options.occluders:
-            worn = [part for part in worn if part.kind in (*FACE_KINDS, *DECAL_KINDS)]
+            worn = [part for part in worn if not part.occludes]
         kinds = {part.kind for part in worn}
         red, green, blue = colour.shade.tolist()
         look = replace(look, hair_colour=(red, green, blue))
