@@ -128,28 +128,37 @@ class HeadFitter:
 def head_fitter(root: Path, cache: Path, options: FitOptions | None = None) -> HeadFitter:
     """The fitter for photos under the data folder `root`; its parts are kept under `cache`.
 
-    The head has ICT-FaceKit's identities where `root` holds them, else its own. Where FaceMesh's
-    points lie on it is found from the open photos (`geometry.anchor_refinement`), in a minute.
+    The head has ICT-FaceKit's identities where `root` holds them, else its own.
+    """
+    head = training_head(root, cache)
+    with np.load(root / "photos" / "facemesh478.npz") as stored:
+        points = stored["points"][::12].astype(np.float32)
+    triangles = facemesh.triangulate(facemesh.mean_face(points))
+    return HeadFitter(head, facemesh_anchors(head, root, cache), triangles, options)
+
+
+def facemesh_anchors(head: BuiltinHead, root: Path, cache: Path) -> Anchors:
+    """Where FaceMesh's 468 points of the skin lie on a head, as faces in open photos show it.
+
+    That depends on the head's mean shape as well as on the landmarks: it is found from `root`'s
+    photos in a minute (`geometry.anchor_refinement`), and kept under `cache`.
     """
     from facerelief.data.photos import OPEN_SOURCES
 
-    head = training_head(root, cache)
-    with np.load(root / "photos" / "facemesh478.npz") as stored:
-        paths, points = stored["paths"], stored["points"].astype(np.float32)
-    mean = facemesh.mean_face(points[::12])
-    triangles = facemesh.triangulate(mean)
     start = Anchors.on_triangles(
         head.triangles,
         head.facemesh_triangles[: facemesh.SKIN_POINTS],
         head.facemesh_barycentrics[: facemesh.SKIN_POINTS],
     )
+    with np.load(root / "photos" / "facemesh478.npz") as stored:
+        paths, points = stored["paths"], stored["points"].astype(np.float32)
+    mean = facemesh.mean_face(points[::12])
     usable = np.flatnonzero([str(path).startswith(OPEN_SOURCES) for path in paths])
     faces = points[usable[:: max(len(usable) // _FACES, 1)], : facemesh.SKIN_POINTS]
     code = [Path(str(module.__file__)).read_bytes() for module in (align, anchor_refinement)]
-    digest = head_digest(head, faces.tobytes(), *code)
-    path = cache / "align" / f"facemesh_anchors_{digest}.npz"
+    path = cache / "align" / f"facemesh_anchors_{head_digest(head, faces.tobytes(), *code)}.npz"
     if not path.exists():
-        fitter = HeadFitter(head, start, triangles)
+        fitter = HeadFitter(head, start, facemesh.triangulate(mean))
         found = anchor_refinement.refine_anchors(
             fitter.aligner, faces, fitter.weights, facemesh.mirrored(mean)
         )
@@ -158,8 +167,7 @@ def head_fitter(root: Path, cache: Path, options: FitOptions | None = None) -> H
         np.savez(partial, vertices=found.vertices, weights=found.weights)
         partial.replace(path)
     with np.load(path) as stored:
-        anchors = Anchors(stored["vertices"], stored["weights"])
-    return HeadFitter(head, anchors, triangles, options)
+        return Anchors(stored["vertices"], stored["weights"])
 
 
 def training_head(root: Path, cache: Path) -> BuiltinHead:

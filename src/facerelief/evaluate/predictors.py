@@ -90,7 +90,7 @@ def mediapipe(root: Path, python: Path | None = None) -> Predictor:
 
     def predict(crops: NDArray[np.uint8]) -> Estimate:
         normals = np.zeros(crops.shape, np.float32)
-        for index, points in enumerate(_facemesh_points(crops, python)):
+        for index, points in enumerate(facemesh_points(crops, python)):
             if np.isfinite(points).all():
                 found, mask = facemesh.smooth_normals(points, triangles, crops.shape[1])
                 normals[index] = np.where(mask[..., None], found, 0)
@@ -99,8 +99,12 @@ def mediapipe(root: Path, python: Path | None = None) -> Predictor:
     return Predictor(MEDIAPIPE, predict)
 
 
-def _facemesh_points(crops: NDArray[np.uint8], python: Path) -> NDArray[np.float32]:
-    """(N, 478, 3) crop pixels; NaN where no face was found."""
+def facemesh_points(crops: NDArray[np.uint8], python: Path | None = None) -> NDArray[np.float32]:
+    """MediaPipe's points (N, 478, 3) of crops (N, S, S, 3), crop pixels; NaN without a face.
+
+    `python` and errors are those of `mediapipe`.
+    """
+    python = python or Path(sys.executable)
     with TemporaryDirectory() as folder:
         source, target = Path(folder) / "crops.npy", Path(folder) / "points.npy"
         np.save(source, crops)

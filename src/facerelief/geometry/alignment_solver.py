@@ -24,11 +24,12 @@ class FitOptions:
     """How much is believed of landmarks and of priors. Lengths are mm on the face.
 
     The defaults suit MediaPipe's points, whose errors are smooth: they regress to its mean face.
+    They were chosen on renderings, by `benchmarks/alignment.py`.
     """
 
     identity: int = 60  # coefficients of the identity that are fitted
     noise: float = 2.0  # standard deviation of what a landmark errs on its own
-    displacement: float = 3.0  # and of what it shares with its neighbours; 0 for none
+    displacement: float = 5.0  # and of what it shares with its neighbours; 0 for none
     displacement_length: float = 30.0  # over which that changes
     depth_ratio: float = 2.5  # how much larger both are in depth, where landmarks have one
     identity_deviation: float = 1.0  # of the prior on identity; below 1 is stiffer
