@@ -1,6 +1,7 @@
 """The command line on good inputs: what is written, printed and returned."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from facerelief import __version__
+from facerelief import __version__, catalogue
 from facerelief.apps.doctor import sphere
 from facerelief.apps.normal_png import decode_png, encode_png
 from facerelief.apps.normals import OUTPUTS, output_stems
@@ -44,6 +45,21 @@ def test_normals_writes_every_file(astronaut: Path, tmp_path: Path) -> None:
     assert "1 face in 1 photo" in result.stdout
     for ending, meaning in OUTPUTS.values():
         assert f"astronaut{ending}" in result.stdout and meaning in result.stdout
+
+
+def test_terms_of_research_weights_are_said_once(
+    astronaut: Path, tiny_catalogue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "weights"
+    shutil.copytree(tiny_catalogue, other)
+    content = json.loads((other / "catalogue.json").read_text())
+    content["systems"]["tiny"] |= {"tier": "research", "licence": "for study only"}
+    (other / "catalogue.json").write_text(json.dumps(content))
+    monkeypatch.setattr(catalogue, "FOLDER", other)
+    photos = pair_photo(astronaut, tmp_path / "pair.png"), astronaut
+    result = facerelief("normals", *photos, "-o", tmp_path / "out")
+    assert result.exit_code == 0
+    assert result.stderr == "tiny: for study only\n"
 
 
 def test_what_the_files_hold(astronaut: Path, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facerelief.synth.assets import CATALOGUE, OPEN_SOURCES, AssetError, Assets
+from facerelief.data.facemesh import OPEN_SOURCES
+from facerelief.synth.assets import CATALOGUE, AssetError, Assets
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-import trimesh
 
+from facerelief.geometry.closest import ClosestPoints
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.mesh import icosphere
-from facerelief.synth.binding import SpaceBinding, SurfaceBinding, closest_points, spread
+from facerelief.synth.binding import SpaceBinding, SurfaceBinding, spread
 from facerelief.synth.shell import HeadGrid, drape, grid_mesh
 from facerelief.synth.wearer import prepare
 
@@ -16,22 +16,6 @@ def ball():
     vertices, triangles = icosphere(3, 50.0)
     g = np.random.default_rng(0)
     return vertices * (1, 1.2, 0.9) + g.normal(0, 0.3, vertices.shape), triangles
-
-
-def test_closest_points_are_those_of_all_triangles(ball):
-    vertices, triangles = ball
-    points = np.random.default_rng(1).normal(0, 40, (60, 3))
-    points *= (60 / np.linalg.norm(points, axis=1))[:, None]
-    index, weights = closest_points(points, vertices, triangles)
-    found = np.einsum("pc,pcd->pd", weights, vertices[triangles[index]])
-    np.testing.assert_allclose(weights.sum(axis=1), 1)
-    assert weights.min() >= 0
-    for point, near in zip(points, found, strict=True):
-        everywhere = trimesh.triangles.closest_point(
-            vertices[triangles], np.repeat(point[None], len(triangles), axis=0)
-        )
-        best = np.linalg.norm(everywhere - point, axis=1).min()
-        assert np.linalg.norm(near - point) == pytest.approx(best, abs=1e-6)
 
 
 def similarity(points):
@@ -91,9 +75,7 @@ def test_the_grid_lies_on_the_skin_of_any_head():
     grid = HeadGrid(wearer, rows=12, columns=24)
     vertices = head.vertices(np.random.default_rng(0).normal(0, 1, len(head.identity)))
     points = grid(vertices).reshape(-1, 3)
-    index, weights = closest_points(points, vertices, wearer.skin_triangles)
-    near = np.einsum("pc,pcd->pd", weights, vertices[wearer.skin_triangles[index]])
-    away = np.linalg.norm(near - points, axis=1)
+    away = ClosestPoints(vertices, wearer.skin_triangles)(points).distance
     kept = np.setdiff1d(np.arange(len(points)), grid._missed)
     assert away[kept].max() < 0.05
     assert np.median(away) < 0.01

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facerelief.geometry.closest import ClosestPoints
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.mesh import vertex_normals
 from facerelief.geometry.raster import rasterise
 from facerelief.synth import proxies
-from facerelief.synth.binding import closest_points
 from facerelief.synth.brows import load_brows, load_lashes, simple_lashes
 from facerelief.synth.cutouts import draw_cutout
 from facerelief.synth.eyes import Eyes, Teeth
@@ -154,9 +154,7 @@ def test_brows_hug_the_skin_of_other_heads_and_expressions(head, wearer, makehum
         part = brows.draw(
             np.random.default_rng(0), vertices, draw_colour(np.random.default_rng(0)), 1
         )
-        index, weights = closest_points(part.vertices, vertices, wearer.skin_triangles)
-        near = np.einsum("pc,pcd->pd", weights, vertices[wearer.skin_triangles[index]])
-        away = np.linalg.norm(part.vertices - near, axis=1)
+        away = ClosestPoints(vertices, wearer.skin_triangles)(part.vertices).distance
         assert away.max() < 0.9 and away.min() > 0.1
         assert part.vertices[:, 1].min() > vertices[head.regions["eye_left"]][:, 1].mean()
 
@@ -178,9 +176,8 @@ def test_lashes_go_down_with_the_lids(head, wearer, kind, request):
     middle = head.mean[head.regions["eye_left"]].mean(axis=0)
     upper = before[:, 1] > middle[1] + 2
     assert (after[upper, 1] - before[upper, 1]).mean() < -3
-    index, weights = closest_points(after, blink, wearer.skin_triangles)
-    near = np.einsum("pc,pcd->pd", weights, blink[wearer.skin_triangles[index]])
-    assert np.linalg.norm(after - near, axis=1).max() < 13  # no lash is left behind
+    away = ClosestPoints(blink, wearer.skin_triangles)(after).distance
+    assert away.max() < 13  # no lash is left behind
 
 
 def test_mesh_hair_follows_and_stays_off_the_scalp(head, wearer, makehuman, base):

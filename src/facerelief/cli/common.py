@@ -52,16 +52,20 @@ def _common(
 
 
 def load_system(system: str, threads: int | None, provider: str | None) -> Estimator:
+    """The system; says once on what terms research weights may be used."""
     from facerelief.catalogue import UnknownSystemError, WeightsError
     from facerelief.runtime import find_providers, load
 
     try:
         providers = None if provider is None else find_providers(provider)
-        return load(system, threads=threads, providers=providers)
+        estimator = load(system, threads=threads, providers=providers)
     except (UnknownSystemError, ValueError) as error:
         fail(str(error), code=2)
     except WeightsError as error:
         fail(str(error), code=1)
+    if estimator.entry.tier == "research":
+        typer.echo(f"{estimator.name}: {estimator.entry.licence}", err=True)
+    return estimator
 
 
 def cores() -> int:

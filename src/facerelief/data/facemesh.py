@@ -12,6 +12,9 @@ from scipy.spatial import Delaunay
 from facerelief.geometry.mesh import vertex_normals
 from facerelief.geometry.raster import rasterise
 
+#: Sources of the data folder's photographs whose licence lets weights be open.
+OPEN_SOURCES = ("fairface", "webmorph")
+
 SKIN_POINTS = 468  # the points after these are the irises
 
 # Points of the mesh at the 68 landmarks of the iBUG scheme (jaw, brows, nose, eyes, mouth).

@@ -25,7 +25,6 @@ from facerelief.geometry.align import AlignmentError
 from facerelief.images import load_photo
 from facerelief.types import Crop
 
-OPEN_SOURCES = ("fairface", "webmorph")  # whose licence lets weights be open
 MARGIN = 1.5  # kept around the crop, so that training can move it
 PIXELS = 320  # side of a kept picture
 SURFACE_PIXELS = 160  # of its normals: they are smooth
@@ -64,8 +63,10 @@ class Photos:
         self.occluded, self.truth = occluded, truth
         if truth not in ("facemesh", "aligned"):
             raise ValueError(f"unknown truth {truth!r}; one of facemesh, aligned")
-        if truth == "aligned" and not set(sources or ("all",)) <= set(OPEN_SOURCES):
-            raise ValueError(f"heads are fitted to the sources {', '.join(OPEN_SOURCES)} only")
+        if truth == "aligned" and not set(sources or ("all",)) <= set(facemesh.OPEN_SOURCES):
+            raise ValueError(
+                f"heads are fitted to the sources {', '.join(facemesh.OPEN_SOURCES)} only"
+            )
         prepare = _prepared if truth == "facemesh" else _prepared_aligned
         paths, self.pictures, self.surfaces = prepare(Path(root), Path(cache))
         held = held_out_paths(Path(root))
@@ -150,9 +151,9 @@ def _prepared_aligned(root: Path, cache: Path) -> tuple[list[str], np.ndarray, n
     Channels are the normal, its confidence, whether there is a face, and whether there may be.
     """
     paths, points = _points(root)
-    chosen = [i for i, path in enumerate(paths) if path.split("/")[0] in OPEN_SOURCES]
+    chosen = [i for i, path in enumerate(paths) if path.split("/")[0] in facemesh.OPEN_SOURCES]
     if not chosen:
-        raise ValueError(f"no photographs of {', '.join(OPEN_SOURCES)} under {root}")
+        raise ValueError(f"no photographs of {', '.join(facemesh.OPEN_SOURCES)} under {root}")
     # Heads and anchors have their own digests, by which the fitter finds them.
     fitter = pseudo_normals.head_fitter(root, cache.parent)
     code = [

@@ -143,8 +143,6 @@ def facemesh_anchors(head: BuiltinHead, root: Path, cache: Path) -> Anchors:
     That depends on the head's mean shape as well as on the landmarks: it is found from `root`'s
     photos in a minute (`geometry.anchor_refinement`), and kept under `cache`.
     """
-    from facerelief.data.photos import OPEN_SOURCES
-
     start = Anchors.on_triangles(
         head.triangles,
         head.facemesh_triangles[: facemesh.SKIN_POINTS],
@@ -153,7 +151,7 @@ def facemesh_anchors(head: BuiltinHead, root: Path, cache: Path) -> Anchors:
     with np.load(root / "photos" / "facemesh478.npz") as stored:
         paths, points = stored["paths"], stored["points"].astype(np.float32)
     mean = facemesh.mean_face(points[::12])
-    usable = np.flatnonzero([str(path).startswith(OPEN_SOURCES) for path in paths])
+    usable = np.flatnonzero([str(path).startswith(facemesh.OPEN_SOURCES) for path in paths])
     faces = points[usable[:: max(len(usable) // _FACES, 1)], : facemesh.SKIN_POINTS]
     code = [Path(str(module.__file__)).read_bytes() for module in (align, anchor_refinement)]
     path = cache / "align" / f"facemesh_anchors_{head_digest(head, faces.tobytes(), *code)}.npz"

@@ -75,6 +75,12 @@ def map_directions(height: int, width: int) -> np.ndarray:
     return np.stack([ring * np.sin(azimuth), np.cos(polar), -ring * np.cos(azimuth)], -1)
 
 
+def solid_angles(height: int, width: int) -> np.ndarray:
+    """(H, W) solid angles of the pixels of an equirectangular map."""
+    edges = np.cos(np.linspace(0, np.pi, height + 1))
+    return np.repeat((edges[:-1] - edges[1:])[:, None] * 2 * np.pi / width, width, axis=1)
+
+
 def gloss_grid(directions: Tensor) -> Tensor:
     """(..., 2) where `grid_sample` reads an equirectangular map towards `directions` (..., 3)."""
     x, y, z = directions.unbind(-1)
@@ -107,8 +113,7 @@ def ggx(normals: Tensor, view: Tensor, light: Tensor, f0: Tensor, roughness: Ten
 
 @lru_cache(maxsize=4)
 def _cells(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nearest sky direction (H W,) of every pixel, and its solid angle (H, 1, 1)."""
+    """Nearest sky direction (H W,) of every pixel, and its solid angle (H, W, 1)."""
     directions = map_directions(height, width).reshape(-1, 3)
     nearest = (directions @ fibonacci_sphere(SKY_DIRECTIONS).numpy().T.astype(float)).argmax(1)
-    edges = np.cos(np.linspace(0, np.pi, height + 1))
-    return nearest, ((edges[:-1] - edges[1:]) * 2 * np.pi / width)[:, None, None]
+    return nearest, solid_angles(height, width)[..., None]

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from facerelief.data.facemesh import OPEN_SOURCES
+
 #: Height and width of environment maps.
 MAP_SHAPE = (128, 256)
-#: Sources of photographs whose licence permits any use.
-OPEN_SOURCES = ("fairface", "webmorph")
 
 
 class AssetError(ValueError):

@@ -7,61 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
-from scipy.spatial import cKDTree
+
+from facerelief.geometry.closest import ClosestPoints
 
 FloatArray = NDArray[np.floating]
 IntArray = NDArray[np.integer]
-
-
-def closest_points(
-    points: FloatArray, vertices: FloatArray, triangles: IntArray, candidates: int = 12
-) -> tuple[IntArray, FloatArray]:
-    """The closest point of a mesh to each of `points` (P, 3).
-
-    Only the `candidates` triangles with the nearest centres are tried, which is exact for points
-    near a mesh of even triangles.
-
-    Returns:
-        (P,) the triangle and (P, 3) the barycentrics in it.
-    """
-    candidates = min(candidates, len(triangles))
-    _, near = cKDTree(vertices[triangles].mean(axis=1)).query(points, candidates)
-    near = near.reshape(len(points), candidates)
-    weights = _barycentrics(points[:, None], vertices[triangles[near]])
-    found = np.einsum("pkc,pkcd->pkd", weights, vertices[triangles[near]])
-    best = ((found - points[:, None]) ** 2).sum(axis=-1).argmin(axis=1)
-    rows = np.arange(len(points))
-    return near[rows, best], weights[rows, best]
-
-
-def _barycentrics(points: FloatArray, corners: FloatArray) -> FloatArray:
-    """(..., 3) of the closest point to (..., 3) in triangles (..., 3 corners, 3)."""
-    a, b, c = np.moveaxis(corners, -2, 0)
-    options = [np.stack(np.broadcast_arrays(*_in_plane(points, a, b, c)), axis=-1)]
-    for i, j in ((0, 1), (1, 2), (2, 0)):
-        start, along = corners[..., i, :], corners[..., j, :] - corners[..., i, :]
-        length = np.maximum((along**2).sum(axis=-1), 1e-12)
-        share = np.clip(((points - start) * along).sum(axis=-1) / length, 0, 1)
-        option = np.zeros((*share.shape, 3))
-        option[..., i], option[..., j] = 1 - share, share
-        options.append(option)
-    stacked = np.stack(options)  # (4, ..., 3)
-    found = np.einsum("o...c,...cd->o...d", stacked, corners)
-    distance = ((found - points) ** 2).sum(axis=-1)
-    distance[0] = np.where((stacked[0] >= 0).all(axis=-1), distance[0], np.inf)
-    best = distance.argmin(axis=0)
-    chosen: FloatArray = np.take_along_axis(stacked, best[None, ..., None], axis=0)[0]
-    return chosen
-
-
-def _in_plane(p: FloatArray, a: FloatArray, b: FloatArray, c: FloatArray) -> list[FloatArray]:
-    """Barycentrics of the foot of `p` in the plane of a triangle."""
-    u, v, w = b - a, c - a, p - a
-    uu, uv, vv = (u * u).sum(-1), (u * v).sum(-1), (v * v).sum(-1)
-    wu, wv = (w * u).sum(-1), (w * v).sum(-1)
-    area = np.maximum(uu * vv - uv * uv, 1e-12)
-    second, third = (vv * wu - uv * wv) / area, (uu * wv - uv * wu) / area
-    return [1 - second - third, second, third]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +32,8 @@ class SurfaceBinding:
         anchors: FloatArray | None = None,
     ) -> SurfaceBinding:
         """Bind `points` (P, 3) to the triangle that is nearest to them, or to `anchors` (P, 3)."""
-        nearest, weights = closest_points(
-            points if anchors is None else anchors, vertices, triangles
-        )
-        corners = triangles[nearest]
+        found = ClosestPoints(vertices, triangles)(points if anchors is None else anchors)
+        corners, weights = triangles[found.triangle], found.barycentrics
         frame, scale = _frames(vertices[corners])
         foot = np.einsum("pc,pcd->pd", weights, vertices[corners])
         offset = np.einsum("pfd,pd->pf", frame, points - foot)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from facerelief.render.illumination import map_directions
+from facerelief.render.illumination import map_directions, solid_angles
 from facerelief.render.scene import Lamp, Lighting
 
 _SHAPE = (32, 64)  # of a map that is used: light on a matt face needs no more
@@ -148,9 +148,7 @@ def _frontal(sky: NDArray[np.float32], suns: list[Lamp]) -> float:
 @lru_cache(maxsize=4)
 def _directions(height: int, width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(H W, 3) unit directions of a panorama's pixels, and their solid angles (H W,)."""
-    edges = np.cos(np.linspace(0, np.pi, height + 1))
-    area = np.repeat((edges[:-1] - edges[1:]) * 2 * np.pi / width, width)
-    return map_directions(height, width).reshape(-1, 3), area
+    return map_directions(height, width).reshape(-1, 3), solid_angles(height, width).ravel()
 
 
 def _normalised(vector: NDArray[np.float64]) -> NDArray[np.float64]:
