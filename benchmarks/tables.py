@@ -221,6 +221,25 @@ is off at the nose is the inside of the nostrils, which is not matched.
 """
 
 
+def alignment_markdown(result: dict[str, Any]) -> str:
+    """The table of alignment.py."""
+    lines = result["lines"]
+    chosen = lines[0]["options"]
+    rows = []
+    for line in lines:
+        changed = {k: v for k, v in line["options"].items() if v != chosen[k]}
+        what = ", ".join(f"`{name}` {value:g}" for name, value in changed.items()) or "the defaults"
+        share = f"{100 * line['confident_share']:.0f} %"
+        rows.append([what, f"{line['error']:.2f}", f"{line['confident']:.2f}", share])
+    return f"""\
+The built-in head fitted to MediaPipe's points in {result["found"]} renderings of scan-made heads: \
+mean angular error in degrees within FaceMesh's outline, where the fit trusts itself, and where \
+that is. FaceMesh's own mesh: {lines[0]["facemesh"]:.2f}.
+
+{table(["Settings of the fit", "Error", "Where confident", "Confident"], rows)}
+"""
+
+
 def render_markdown(result: dict[str, Any]) -> str:
     """The table of render.py."""
     truth, speed, memory = result["truth"], result["speed"], result.get("memory")
@@ -289,6 +308,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "speed": speed_markdown,
     "crop_accuracy": crop_accuracy_markdown,
     "registration": registration_markdown,
+    "alignment": alignment_markdown,
     "render": render_markdown,
 }
 
