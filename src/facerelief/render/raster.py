@@ -14,6 +14,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from facerelief.render.compiled import array, kernels
+
 #: Pairs of a triangle and a pixel that are tested at a time: bounds the memory, about 400 MB.
 PAIRS_AT_ONCE = 1 << 22
 
@@ -106,8 +108,10 @@ def rasterise(
     if triangles.ndim != 2 or triangles.shape[1] != 3:
         raise ValueError(f"triangles must be (T, 3), got {tuple(triangles.shape)}")
     height, width = size
-    batch, count = len(points), len(triangles)
     seen, drawn = _visible(points.detach(), triangles, size, perspective, cull_back_faces)
+    if compiled := kernels(points):
+        places = compiled.seen_places(array(points), array(triangles), array(seen), perspective)
+        return Raster(seen, *map(torch.from_numpy, places), points, triangles, drawn)
 
     item, row, column = (seen >= 0).nonzero(as_tuple=True)
     corners = points[item[:, None], triangles[seen[item, row, column]]].permute(2, 1, 0)
@@ -115,14 +119,14 @@ def rasterise(
     edges = _edge_functions(corners, every, column + 0.5, row + 0.5)
     share, depth = _on_surface(corners, every, edges, perspective)
     where = (item, row, column)
-    shape = (batch, height, width)
+    shape = (len(points), height, width)
     return Raster(
         triangle=seen,
         barycentrics=points.new_zeros(*shape, 3).index_put(where, share.T.to(points.dtype)),
         depth=points.new_full(shape, torch.nan).index_put(where, depth.to(points.dtype)),
         points=points,
         triangles=triangles,
-        drawn=drawn.view(batch, count),
+        drawn=drawn,
     )
 
 
@@ -152,6 +156,9 @@ def fragments(
     `points` (V, 3).
     """
     height, width = size
+    if compiled := kernels(points):
+        made = compiled.fragments(array(points), array(triangles), height, width, perspective)
+        return Fragments(*map(torch.from_numpy, made))
     planes = _planes(points[None], triangles)
     found = []
     usable = _usable(planes, perspective, cull_back_faces=False)
@@ -176,8 +183,13 @@ def _visible(
     perspective: bool,
     cull_back_faces: bool,
 ) -> tuple[Tensor, Tensor]:
-    """The nearest triangle (B, H, W), -1 for none, and which were drawn (B * T,)."""
+    """The nearest triangle (B, H, W), -1 for none, and which were drawn (B, T)."""
     height, width = size
+    if compiled := kernels(points):
+        found = compiled.visible(
+            array(points), array(triangles), height, width, perspective, cull_back_faces
+        )
+        return torch.from_numpy(found[0]), torch.from_numpy(found[1])
     batch, count = len(points), len(triangles)
     planes = _planes(points, triangles)
     drawn = _usable(planes, perspective, cull_back_faces)
@@ -198,7 +210,7 @@ def _visible(
         first = torch.full_like(seen, batch * count).scatter_reduce_(0, pixel, index, "amin")
         wins = first[pixel] == index
         seen[pixel[wins]] = index[wins] % count
-    return seen.view(batch, height, width), drawn
+    return seen.view(batch, height, width), drawn.view(batch, count)
 
 
 def _planes(points: Tensor, triangles: Tensor) -> Tensor:
