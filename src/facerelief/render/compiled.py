@@ -15,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+_HALF = (torch.float16, torch.bfloat16)
+
 #: Whether kernels are used where they can be; tests compare them with the torch code.
 enabled = True
 
@@ -22,9 +24,10 @@ enabled = True
 def kernels(*tensors: Tensor) -> ModuleType | None:
     """`facerelief.render.kernels`, or None where torch has to do it.
 
-    That is for tensors on other devices or with gradients, and where numba is missing.
+    That is for tensors on other devices, with gradients or of half precision, and where numba is
+    missing.
     """
-    if not enabled or any(tensor.device.type != "cpu" for tensor in tensors):
+    if not enabled or any(t.device.type != "cpu" or t.dtype in _HALF for t in tensors):
         return None
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         return None

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from facerelief.render import textures
+from facerelief.render.compiled import array, kernels
 from facerelief.render.illumination import Illumination
 from facerelief.render.raster import Fragments, fragments
 from facerelief.render.scene import Scene
 from facerelief.render.shadows import DepthMaps
 from facerelief.render.surface import Placed, Surface, interpolate, project
+from facerelief.render.vectors import dot
 
 _DEEPEST = 12  # layers of one pixel that are composed; what lies behind is hidden by then
 _DECAL_REACH = 6.0  # mm before or behind the skin at which a brow's card still colours it
@@ -39,6 +40,10 @@ def draw_decals(decals: list[Placed], surface: Surface, scene: Scene) -> Tensor:
         near = (found.depth - surface.depth[found.pixel]).abs() < _DECAL_REACH
         found = found.chosen(near & (where[found.pixel] >= 0))
         pixel, colour = where[found.pixel], _colours(decal, found)
+        if compiled := kernels(albedo):
+            made = compiled.paint(array(albedo), array(pixel), array(colour))
+            albedo = torch.from_numpy(made)
+            continue
         transmittance = torch.ones(len(albedo), device=albedo.device)
         alpha = colour[:, 3]
         transmittance.scatter_reduce_(0, pixel, 1 - alpha, "prod")
@@ -75,6 +80,9 @@ def draw_layers(
 
 
 def _compose(pixel: Tensor, depth: Tensor, colour: Tensor, count: int) -> Layers:
+    if compiled := kernels(colour):
+        parts = array(pixel), array(depth), array(colour)
+        return Layers(*map(torch.from_numpy, compiled.compose(*parts, count, _DEEPEST)))
     nearest_first = torch.argsort(depth, descending=True, stable=True)
     by_pixel = torch.argsort(pixel[nearest_first], stable=True)
     order = nearest_first[by_pixel]
@@ -99,7 +107,7 @@ def _fragments(placed: Placed, scene: Scene) -> Fragments:
 
 def _colours(placed: Placed, found: Fragments) -> Tensor:
     """(F, 4) linear colour and alpha of fragments."""
-    uv = (placed.uv[found.triangle] * found.barycentrics[..., None]).sum(1)
+    uv = interpolate(placed.uv, placed.uv_triangles[found.triangle], found.barycentrics)
     return textures.sample(placed.part.material.texture, uv)
 
 
@@ -107,8 +115,7 @@ def _vertex_light(
     part: Placed, light: Illumination, sky: DepthMaps, lamps: DepthMaps | None
 ) -> Tensor:
     """(V, 3) shading of both sides of a part: matt, wrapped round, shadowed."""
-    towards_camera = normalize(-part.vertices, dim=1)
-    facing = (part.normals * towards_camera).sum(1, keepdim=True) >= 0
+    facing = dot(part.normals, part.vertices) <= 0
     normals = torch.where(facing, part.normals, -part.normals)
     cosine = (light.directions @ normals.T).clamp_min(0)
     response = _WRAP / 2 + (1 - _WRAP) * cosine

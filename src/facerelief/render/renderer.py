@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import grid_sample, normalize
+from torch.nn.functional import grid_sample
 
 from facerelief.render.finish import background, photograph, rendering
 from facerelief.render.illumination import Illumination, ggx, gloss_grid, illumination, schlick
@@ -20,6 +20,7 @@ from facerelief.render.scene import DECAL_KINDS, FACE_KINDS, Rendering, Scene
 from facerelief.render.shading import shade_sh
 from facerelief.render.shadows import DepthMaps
 from facerelief.render.surface import Surface, draw_surface, interpolate, place
+from facerelief.render.vectors import dot, unit
 
 _SKY_CELLS, _LAMP_CELLS = 48, 176  # along each side of a depth map
 _BLOCKER_DISTANCE = 25.0  # mm, typical; sets how wide a lamp's penumbra is
@@ -62,7 +63,7 @@ def render(scene: Scene, device: torch.device | str = "cpu") -> Rendering:
 
     def spread(values: Tensor, fill: float = 0.0) -> NDArray[np.float32]:
         full = values.new_full((scene.size**2, *values.shape[1:]), fill)
-        full[surface.pixel] = values
+        full.index_copy_(0, surface.pixel, values)
         return _image(full, scene.size)
 
     return rendering(
@@ -100,19 +101,19 @@ def _light(
     at_vertices = torch.cat([*parts, seen.mean(0)[:, None]], 1)
     found = interpolate(at_vertices, local, surface.weights)
     direct, hidden, openness = found.split([3, 3, 1], 1)
-    blend = normalize(torch.lerp(surface.detail, surface.smooth, 0.3), dim=1)
+    blend = unit(torch.lerp(surface.detail, surface.smooth, 0.3))
     open_light = light.harmonics(count)
     floor = 0.05 * open_light[0] + 1e-6
     with_detail = torch.maximum(shade_sh(blend[None], open_light[None])[0], floor)
     without = torch.maximum(shade_sh(surface.smooth[None], open_light[None])[0], floor)
     total = direct * (with_detail / without).clamp(0.25, 4) + hidden * albedo * _BOUNCE
 
-    view = normalize(-surface.points, dim=1)
-    mirrored = 2 * (surface.detail * view).sum(1, keepdim=True) * surface.detail - view
+    view = unit(-surface.points)
+    facing = dot(surface.detail, view)
+    mirrored = 2 * facing * surface.detail - view
     gloss = grid_sample(
         light.gloss, gloss_grid(mirrored)[None, None], padding_mode="border", align_corners=False
     )[0, :, 0].T
-    facing = (surface.detail * view).sum(1, keepdim=True)
     # A rough surface mirrors less at grazing angles (Lagarde, "Adopting a physically based
     # shading model", 2011).
     fresnel = schlick(facing, surface.specular, (1 - surface.roughness) ** 2)

@@ -8,6 +8,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from facerelief.geometry.light import COSINE_LOBE, SH_CONSTANTS
+from facerelief.render.compiled import array, kernels
+from facerelief.render.vectors import unit
 
 
 def shade(normals: Tensor, light: Tensor) -> Tensor:
@@ -31,15 +33,24 @@ def shade_sh(normals: Tensor, coefficients: Tensor) -> Tensor:
     `coefficients` are (B, 9) or (B, 9, C) of the light's radiance; returns (B, ...) or
     (B, ..., C).
     """
-    basis = sh_basis(normals) * normals.new_tensor(COSINE_LOBE)
     grey = coefficients.ndim == 2
     weights = coefficients[..., None] if grey else coefficients
-    shading = (basis.flatten(1, -2) @ weights).unflatten(1, normals.shape[1:-1])
+    if compiled := kernels(normals, weights):
+        factors = weights * weights.new_tensor(SH_CONSTANTS * COSINE_LOBE)[:, None]
+        flat = torch.from_numpy(compiled.shade_sh(array(normals.flatten(1, -2)), array(factors)))
+    else:
+        basis = sh_basis(normals) * normals.new_tensor(COSINE_LOBE)
+        flat = basis.flatten(1, -2) @ weights
+    shading = flat.unflatten(1, normals.shape[1:-1])
     return shading[..., 0] if grey else shading
 
 
 def vertex_normals(vertices: Tensor, triangles: Tensor) -> Tensor:
     """Area-weighted unit normals (B, V, 3) of `vertices` (B, V, 3) and `triangles` (T, 3)."""
+    least = torch.finfo(vertices.dtype).tiny
+    if compiled := kernels(vertices):
+        areas = torch.from_numpy(compiled.vertex_normals(array(vertices), array(triangles)))
+        return unit(areas.flatten(0, 1), least).view_as(areas)
     corners = triangles.unbind(1)
     # Gathered a coordinate at a time, which is several times faster than whole points.
     planes = vertices.movedim(-1, 0)
@@ -49,4 +60,4 @@ def vertex_normals(vertices: Tensor, triangles: Tensor) -> Tensor:
     total = torch.zeros_like(vertices)
     for corner in corners:
         total = total.index_add(1, corner, cross)
-    return normalize(total, dim=-1, eps=torch.finfo(vertices.dtype).tiny)
+    return normalize(total, dim=-1, eps=least)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag, normalize
+from torch.nn.functional import embedding_bag
 
 from facerelief.render import textures
 from facerelief.render.raster import rasterise
 from facerelief.render.scene import Part, Scene
 from facerelief.render.shading import vertex_normals
+from facerelief.render.vectors import dot, unit
 
 _SOLID_ALPHA = 127  # of a texture: what is less lets light through
 
@@ -25,16 +26,18 @@ class Placed:
     vertices: Tensor  # (V, 3) mm
     normals: Tensor  # (V, 3) unit
     triangles: Tensor  # (T, 3)
-    uv: Tensor  # (T, 3, 2)
+    uv: Tensor  # (U, 2)
+    uv_triangles: Tensor  # (T, 3) into uv
 
     def casters(self) -> Tensor:
         """(P, 3) middles of the triangles, but for those in holes of the texture."""
-        centres = self.vertices[self.triangles].mean(1)
+        centres = embedding_bag(self.triangles, self.vertices, mode="mean")
         alpha = self.part.material.texture[..., 3]
         if alpha.min() > _SOLID_ALPHA:
             return centres
         height, width = alpha.shape
-        u, v = self.uv.mean(1).clamp(0, 1).cpu().numpy().T
+        places = embedding_bag(self.uv_triangles, self.uv, mode="mean")
+        u, v = places.clamp(0, 1).cpu().numpy().T
         column = (u * width).astype(int).clip(0, width - 1)
         row = ((1 - v) * height).astype(int).clip(0, height - 1)
         return centres[torch.from_numpy(alpha[row, column] > _SOLID_ALPHA).to(centres.device)]
@@ -54,9 +57,18 @@ def place(part: Part, scene: Scene, device: torch.device | str) -> Placed:
     )
     vertices = torch.from_numpy(np.asarray(part.vertices, np.float32)).to(device)
     vertices = vertices @ rotation.T + translation
-    triangles = torch.from_numpy(part.triangles.astype(np.int64)).to(device)
-    uv = torch.from_numpy(part.uv[part.uv_triangles]).to(device)
-    return Placed(part, vertices, vertex_normals(vertices[None], triangles)[0], triangles, uv)
+    triangles, uv_triangles = (
+        torch.from_numpy(corners.astype(np.int64)).to(device)
+        for corners in (part.triangles, part.uv_triangles)
+    )
+    return Placed(
+        part=part,
+        vertices=vertices,
+        normals=vertex_normals(vertices[None], triangles)[0],
+        triangles=triangles,
+        uv=torch.from_numpy(np.array(part.uv)).to(device),
+        uv_triangles=uv_triangles,
+    )
 
 
 def project(vertices: Tensor, scene: Scene) -> Tensor:
@@ -108,7 +120,7 @@ def draw_surface(solid: list[Placed], scene: Scene) -> Surface:
     triangle = raster.triangle.flatten()[pixel]
     weights, corners = raster.barycentrics.flatten(0, 2)[pixel], triangles[triangle]
     points = interpolate(vertices, corners, weights)
-    smooth = normalize(interpolate(normals, corners, weights), dim=1)
+    smooth = unit(interpolate(normals, corners, weights))
     detail, albedo = smooth.clone(), torch.zeros_like(smooth)
     specular, roughness = torch.zeros_like(smooth[:, :1]), torch.ones_like(smooth[:, :1])
 
@@ -120,8 +132,11 @@ def draw_surface(solid: list[Placed], scene: Scene) -> Surface:
         if len(chosen) == 0:
             continue
         material = part.part.material
-        uv = (part.uv[local] * weights[chosen, :, None]).sum(1)
-        gradients = textures.uv_gradients(part.vertices, part.triangles, part.uv)[local]
+        uv_corners = part.uv_triangles[local]
+        uv = interpolate(part.uv, uv_corners, weights[chosen])
+        gradients = textures.uv_gradients(
+            part.vertices, part.triangles[local], part.uv, uv_corners
+        )
         mm = -points[chosen, 2].mean() / scene.camera.focal  # of a pixel
         footprint = float(gradients.norm(dim=2).median() * mm)
         texture = textures.reduce(material.texture, _texels(footprint, len(material.texture)))
@@ -131,9 +146,9 @@ def draw_surface(solid: list[Placed], scene: Scene) -> Surface:
             relief = material.displacement
             slopes = textures.displacement_slopes(relief, _texels(footprint, len(relief)))
             change = textures.sample(slopes, uv)
-            tilt = torch.einsum("nk,nkc->nc", change, gradients)
-            along = (tilt * smooth[chosen]).sum(1, keepdim=True) * smooth[chosen]
-            detail[chosen] = normalize(smooth[chosen] - tilt + along, dim=1)
+            tilt = (change[:, None] @ gradients)[:, 0]
+            upright = smooth[chosen]
+            detail[chosen] = unit(upright - tilt + dot(tilt, upright) * upright)
     return Surface(
         pixel=pixel,
         points=points,

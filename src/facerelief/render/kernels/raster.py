@@ -1,28 +1,10 @@
-"""Compiled twins of this package's torch code: the same results up to rounding, on one core.
-
-Plain loops over arrays. `facerelief.render.compiled` says when they are used, and the function
-that calls a kernel says what it does. Each is compiled when it is first called and then kept on
-disk. Constants have the arrays' precision, as in torch: with a Python number, numba would
-calculate in 64 bits.
-"""
+"""Triangles on pixels; see `facerelief.render.raster`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
-import numba
 import numpy as np
 
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-
-def kernel(function: _F) -> _F:
-    """Compile at the first call, and keep the result on disk where that can be written."""
-    try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    except RuntimeError:  # there is no such place
-        return numba.njit(nogil=True, error_model="numpy")(function)
+from facerelief.render.kernels.compile import kernel
 
 
 @kernel

@@ -1,0 +1,110 @@
+"""Normals and what they send back; see `facerelief.render.shading` and `illumination`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from facerelief.render.kernels.compile import kernel
+
+
+@kernel
+def dot(a, b):
+    """(N, 1) of vectors (N, 3)."""
+    result = np.empty((len(a), 1), a.dtype)
+    for n in range(len(a)):
+        result[n, 0] = a[n, 0] * b[n, 0] + a[n, 1] * b[n, 1] + a[n, 2] * b[n, 2]
+    return result
+
+
+@kernel
+def unit(vectors, least):
+    """Vectors (N, 3) over their lengths, or over `least` where that is more."""
+    result = np.empty_like(vectors)
+    for n in range(len(vectors)):
+        x, y, z = vectors[n, 0], vectors[n, 1], vectors[n, 2]
+        length = max(np.sqrt(x * x + y * y + z * z), least)
+        result[n, 0], result[n, 1], result[n, 2] = x / length, y / length, z / length
+    return result
+
+
+@kernel
+def vertex_normals(vertices, triangles):
+    """(B, V, 3) sums of the areas about each vertex, as vectors."""
+    total = np.zeros_like(vertices)
+    areas = np.empty((len(triangles), 3), vertices.dtype)
+    for item in range(len(vertices)):
+        points, own = vertices[item], total[item]
+        for t in range(len(triangles)):
+            a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+            ux, uy, uz = (
+                points[b, 0] - points[a, 0],
+                points[b, 1] - points[a, 1],
+                points[b, 2] - points[a, 2],
+            )
+            vx, vy, vz = (
+                points[c, 0] - points[a, 0],
+                points[c, 1] - points[a, 1],
+                points[c, 2] - points[a, 2],
+            )
+            areas[t, 0] = uy * vz - uz * vy
+            areas[t, 1] = uz * vx - ux * vz
+            areas[t, 2] = ux * vy - uy * vx
+        for corner in range(3):
+            for t in range(len(triangles)):
+                vertex = triangles[t, corner]
+                for axis in range(3):
+                    own[vertex, axis] += areas[t, axis]
+    return total
+
+
+@kernel
+def shade_sh(normals, weights):
+    """(B, N, C) sums of the nine harmonics at `normals` (B, N, 3) with `weights` (B, 9, C)."""
+    batch, count, colours = len(normals), normals.shape[1], weights.shape[2]
+    shading = np.empty((batch, count, colours), normals.dtype)
+    one, three = np.float32(1), np.float32(3)
+    for item in range(batch):
+        w = weights[item]
+        for n in range(count):
+            x, y, z = normals[item, n, 0], normals[item, n, 1], normals[item, n, 2]
+            xy, yz, xz, zz, xx = x * y, y * z, x * z, three * z * z - one, x * x - y * y
+            for c in range(colours):
+                shading[item, n, c] = (
+                    w[0, c]
+                    + w[1, c] * y
+                    + w[2, c] * z
+                    + w[3, c] * x
+                    + w[4, c] * xy
+                    + w[5, c] * yz
+                    + w[6, c] * zz
+                    + w[7, c] * xz
+                    + w[8, c] * xx
+                )
+    return shading
+
+
+@kernel
+def ggx(normals, view, light, f0, roughness):
+    """(N,) of one `light` (3,)."""
+    result = np.zeros(len(normals), normals.dtype)
+    zero, one, two = np.float32(0), np.float32(1), np.float32(2)
+    for n in range(len(normals)):
+        nx, ny, nz = normals[n, 0], normals[n, 1], normals[n, 2]
+        vx, vy, vz = view[n, 0], view[n, 1], view[n, 2]
+        nl = nx * light[0] + ny * light[1] + nz * light[2]
+        if not nl > 0:
+            continue
+        hx, hy, hz = vx + light[0], vy + light[1], vz + light[2]
+        length = max(np.sqrt(hx * hx + hy * hy + hz * hz), np.float32(1e-12))
+        nv = max(nx * vx + ny * vy + nz * vz, np.float32(1e-3))
+        nh = min(max((nx * hx + ny * hy + nz * hz) / length, zero), one)
+        away = min(max(one - (vx * hx + vy * hy + vz * hz) / length, zero), one)
+        alpha = roughness[n] * roughness[n]
+        alpha2 = alpha * alpha
+        spread = nh * nh * (alpha2 - one) + one
+        distribution = alpha2 / (np.float32(np.pi) * spread * spread)
+        low, high = two * nl * nv, nl + nv
+        masking = np.float32(0.5) / max(low + alpha * (high - low), np.float32(1e-4))
+        fresnel = f0[n] + max(one - f0[n], zero) * away * away * away * away * away
+        result[n] = distribution * masking * fresnel * nl
+    return result
