@@ -22,3 +22,15 @@ def unit(vectors: Tensor, least: float = 1e-12) -> Tensor:
         values = array(vectors)
         return torch.from_numpy(compiled.unit(values, values.dtype.type(least)))
     return normalize(vectors, dim=1, eps=least)
+
+
+def tilted(normals: Tensor, slopes: Tensor, gradients: Tensor) -> Tensor:
+    """Unit `normals` (N, 3) of a surface that rises by `slopes` (N, K) with K coordinates.
+
+    `gradients` (N, K, 3) of the coordinates lie in the surface or nearly so.
+    """
+    if compiled := kernels(normals, slopes, gradients):
+        given = map(array, (normals, slopes, gradients))
+        return torch.from_numpy(compiled.tilted(*given))
+    tilt = (slopes[:, None] @ gradients)[:, 0]
+    return unit(normals - tilt + dot(tilt, normals) * normals)

@@ -7,7 +7,7 @@ disk. Constants have 32 bits: with a Python number, numba would calculate in 64.
 
 from facerelief.render.kernels.layers import compose, paint
 from facerelief.render.kernels.raster import fragments, seen_places, visible
-from facerelief.render.kernels.shading import dot, ggx, shade_sh, unit, vertex_normals
+from facerelief.render.kernels.shading import dot, ggx, shade_sh, tilted, unit, vertex_normals
 from facerelief.render.kernels.shadows import depth_maps, visibility
 from facerelief.render.kernels.textures import (
     sample_bytes,
@@ -28,6 +28,7 @@ __all__ = [
     "seen_places",
     "shade_sh",
     "slopes",
+    "tilted",
     "unit",
     "uv_gradients",
     "vertex_normals",

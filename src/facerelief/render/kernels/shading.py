@@ -28,6 +28,24 @@ def unit(vectors, least):
 
 
 @kernel
+def tilted(normals, slopes, gradients):
+    """(N, 3) of normals (N, 3), slopes (N, K) and gradients (N, K, 3)."""
+    result = np.empty_like(normals)
+    for n in range(len(normals)):
+        nx, ny, nz = normals[n, 0], normals[n, 1], normals[n, 2]
+        x = y = z = np.float32(0)
+        for k in range(slopes.shape[1]):
+            x += slopes[n, k] * gradients[n, k, 0]
+            y += slopes[n, k] * gradients[n, k, 1]
+            z += slopes[n, k] * gradients[n, k, 2]
+        along = x * nx + y * ny + z * nz
+        x, y, z = nx - x + along * nx, ny - y + along * ny, nz - z + along * nz
+        length = max(np.sqrt(x * x + y * y + z * z), np.float32(1e-12))
+        result[n, 0], result[n, 1], result[n, 2] = x / length, y / length, z / length
+    return result
+
+
+@kernel
 def vertex_normals(vertices, triangles):
     """(B, V, 3) sums of the areas about each vertex, as vectors."""
     total = np.zeros_like(vertices)
