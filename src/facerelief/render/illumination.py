@@ -15,7 +15,6 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from facerelief.render.compiled import array, kernels
 from facerelief.render.scene import Lighting
 from facerelief.render.shading import sh_basis
 from facerelief.render.shadows import fibonacci_sphere
@@ -95,9 +94,6 @@ def ggx(normals: Tensor, view: Tensor, light: Tensor, f0: Tensor, roughness: Ten
 
     Of unit `normals` and `view` (N, 3), one `light` (3,), `f0` and `roughness` (N,). With the height-correlated masking of Smith in Hammon's approximation.
     """
-    if compiled := kernels(normals, view, light, f0, roughness):
-        given = map(array, (normals, view, light, f0, roughness))
-        return torch.from_numpy(compiled.ggx(*given))
     half = torch.nn.functional.normalize(view + light, dim=-1)
     nl = (normals * light).sum(-1).clamp_min(0)
     nv = (normals * view).sum(-1).clamp_min(1e-3)

@@ -33,15 +33,10 @@ def shade_sh(normals: Tensor, coefficients: Tensor) -> Tensor:
     `coefficients` are (B, 9) or (B, 9, C) of the light's radiance; returns (B, ...) or
     (B, ..., C).
     """
+    basis = sh_basis(normals) * normals.new_tensor(COSINE_LOBE)
     grey = coefficients.ndim == 2
     weights = coefficients[..., None] if grey else coefficients
-    if compiled := kernels(normals, weights):
-        factors = weights * weights.new_tensor(SH_CONSTANTS * COSINE_LOBE)[:, None]
-        flat = torch.from_numpy(compiled.shade_sh(array(normals.flatten(1, -2)), array(factors)))
-    else:
-        basis = sh_basis(normals) * normals.new_tensor(COSINE_LOBE)
-        flat = basis.flatten(1, -2) @ weights
-    shading = flat.unflatten(1, normals.shape[1:-1])
+    shading = (basis.flatten(1, -2) @ weights).unflatten(1, normals.shape[1:-1])
     return shading[..., 0] if grey else shading
 
 

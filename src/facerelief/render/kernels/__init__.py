@@ -6,8 +6,9 @@ disk. Constants have 32 bits: with a Python number, numba would calculate in 64.
 """
 
 from facerelief.render.kernels.layers import compose, paint
+from facerelief.render.kernels.light import lamp_light, sky_light
 from facerelief.render.kernels.raster import fragments, seen_places, visible
-from facerelief.render.kernels.shading import dot, ggx, shade_sh, tilted, unit, vertex_normals
+from facerelief.render.kernels.shading import dot, tilted, unit, vertex_normals
 from facerelief.render.kernels.shadows import depth_maps, visibility
 from facerelief.render.kernels.textures import (
     sample_bytes,
@@ -21,12 +22,12 @@ __all__ = [
     "depth_maps",
     "dot",
     "fragments",
-    "ggx",
+    "lamp_light",
     "paint",
     "sample_bytes",
     "sample_numbers",
     "seen_places",
-    "shade_sh",
+    "sky_light",
     "slopes",
     "tilted",
     "unit",
