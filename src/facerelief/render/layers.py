@@ -36,9 +36,9 @@ def draw_decals(decals: list[Placed], surface: Surface, scene: Scene) -> Tensor:
     where = torch.full((scene.size**2,), -1, device=albedo.device)
     where[surface.pixel] = torch.arange(len(surface.pixel), device=albedo.device)
     for decal in decals:
-        found = _fragments(decal, scene)
-        near = (found.depth - surface.depth[found.pixel]).abs() < _DECAL_REACH
-        found = found.chosen(near & (where[found.pixel] >= 0))
+        found = _fragments(decal, scene, surface.depth - _DECAL_REACH)
+        near = found.depth < surface.depth[found.pixel] + _DECAL_REACH  # where there is a surface
+        found = found.chosen(near)
         pixel, colour = where[found.pixel], _colours(decal, found)
         if compiled := kernels(albedo):
             made = compiled.paint(array(albedo), array(pixel), array(colour))
@@ -66,8 +66,7 @@ def draw_layers(
     """Light the parts at their vertices and compose all of their fragments, nearest first."""
     pixels, depths, colours = [], [], []
     for part in layered:
-        found = _fragments(part, scene)
-        found = found.chosen(found.depth > surface.depth[found.pixel])
+        found = _fragments(part, scene, surface.depth)
         colour = _colours(part, found)
         solid = colour[:, 3] > _FAINT
         found, colour = found.chosen(solid), colour[solid]
@@ -100,9 +99,10 @@ def _compose(pixel: Tensor, depth: Tensor, colour: Tensor, count: int) -> Layers
     return Layers(radiance, transmittance)
 
 
-def _fragments(placed: Placed, scene: Scene) -> Fragments:
-    screen = project(placed.vertices, scene)
-    return fragments(screen, placed.triangles, (scene.size, scene.size), perspective=True)
+def _fragments(placed: Placed, scene: Scene, behind: Tensor) -> Fragments:
+    """Those of a part that are nearer than `behind` (H * W,)."""
+    screen, size = project(placed.vertices, scene), (scene.size, scene.size)
+    return fragments(screen, placed.triangles, size, perspective=True, behind=behind)
 
 
 def _colours(placed: Placed, found: Fragments) -> Tensor:

@@ -148,16 +148,27 @@ class Fragments:
 
 @torch.no_grad()
 def fragments(
-    points: Tensor, triangles: Tensor, size: tuple[int, int], *, perspective: bool = False
+    points: Tensor,
+    triangles: Tensor,
+    size: tuple[int, int],
+    *,
+    perspective: bool = False,
+    behind: Tensor | None = None,
 ) -> Fragments:
     """All layers of one mesh, both sides of its triangles, in no order.
 
-    What a translucent surface is composed of. Arguments as for `rasterise`, but for one mesh:
-    `points` (V, 3).
+    What a translucent surface is composed of.
+
+    Args:
+        points: (V, 3) of one mesh. The other arguments are those of `rasterise`.
+        behind: (H * W,) depth of what is opaque; all of the mesh that is not nearer is left out.
     """
     height, width = size
+    if behind is None:
+        behind = points.new_full((height * width,), -torch.inf)
     if compiled := kernels(points):
-        made = compiled.fragments(array(points), array(triangles), height, width, perspective)
+        given = array(points), array(triangles), height, width, perspective, array(behind)
+        made = compiled.fragments(*given)
         return Fragments(*map(torch.from_numpy, made))
     planes = _planes(points[None], triangles)
     found = []
@@ -167,7 +178,8 @@ def fragments(
         inside = _inside(edges)
         index, pixel = index[inside], (row * width + column)[inside]
         share, depth = _on_surface(planes, index, edges[:, inside], perspective)
-        found.append((index, pixel, share.T, depth))
+        near = (depth > behind[pixel]).nonzero()[:, 0]
+        found.append((index[near], pixel[near], share.T[near], depth[near]))
     if not found:
         empty = torch.zeros(0, dtype=torch.int64, device=points.device)
         return Fragments(empty, empty, points.new_zeros(0, 3), points.new_zeros(0))

@@ -59,9 +59,7 @@ class DepthMaps:
         if compiled := kernels(points, normals):
             places = array(self.maps), array(points.T), array(normals.T)
             each = spread[:, 0].expand(len(self.axes))
-            return torch.from_numpy(
-                compiled.visibility(*places, *self._frame(), array(each), taps)
-            )
+            return torch.from_numpy(compiled.visibility(*places, *self._frame(), array(each), taps))
         columns, rows, height = self._project(points)
         # A map cannot tell the surface from itself within the filter's reach: start above it.
         lift = 1 + spread * (taps - 1) / 2  # cells

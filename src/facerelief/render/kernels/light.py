@@ -44,9 +44,7 @@ def sky_light(
 
 
 @kernel
-def lamp_light(
-    reach, directions, colours, smooth, detail, view, specular, roughness, subsurface
-):
+def lamp_light(reach, directions, colours, smooth, detail, view, specular, roughness, subsurface):
     """Irradiance (N, 3) and gloss (N, 3) of lamps that `reach` (L, N) a surface."""
     irradiance, gloss = np.zeros_like(detail), np.zeros_like(detail)
     for lamp in range(len(directions)):

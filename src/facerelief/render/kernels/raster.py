@@ -55,8 +55,11 @@ def seen_places(points, triangles, seen, perspective):
 
 
 @kernel
-def fragments(points, triangles, height, width, perspective):
-    """Triangle (F,), pixel (F,), barycentrics (F, 3) and depth (F,) of one mesh (V, 3)."""
+def fragments(points, triangles, height, width, perspective, behind):
+    """Triangle (F,), pixel (F,), barycentrics (F, 3) and depth (F,) of one mesh (V, 3).
+
+    Only those nearer than `behind` (H * W,).
+    """
     room, count = 1024, 0
     triangle, pixel = np.empty(room, np.int64), np.empty(room, np.int64)
     places = np.empty((room, 4), points.dtype)
@@ -71,12 +74,17 @@ def fragments(points, triangles, height, width, perspective):
                 edges = _edges(a, b, c, column, row)
                 if not _inside(edges):
                     continue
+                u, v, w, depth = _meet(a, b, c, edges, perspective)
+                here = row * width + column
+                if not depth > behind[here]:
+                    continue
                 if count == room:
                     room *= 2
                     triangle, pixel = _grown(triangle, room), _grown(pixel, room)
                     places = _grown(places, room)
-                triangle[count], pixel[count] = index, row * width + column
-                places[count] = _meet(a, b, c, edges, perspective)
+                triangle[count], pixel[count] = index, here
+                places[count, 0], places[count, 1] = u, v
+                places[count, 2], places[count, 3] = w, depth
                 count += 1
     return (
         triangle[:count].copy(),
@@ -95,7 +103,7 @@ def _grown(values, room):
 
 @kernel
 def _corners(points, triangles, index):
-    a, b, c = triangles[index]
+    a, b, c = triangles[index, 0], triangles[index, 1], triangles[index, 2]
     return (
         (points[a, 0], points[a, 1], points[a, 2]),
         (points[b, 0], points[b, 1], points[b, 2]),
@@ -117,9 +125,9 @@ def _usable(a, b, c, perspective, cull_back_faces):
 @kernel
 def _covered(a, b, c, size):
     """First pixel whose centre lies between three coordinates, and one past the last."""
-    half = np.float32(0.5)
-    first = min(max(np.ceil(min(a, b, c) - half), 0), size)
-    last = min(max(np.floor(max(a, b, c) + half), 0), size)
+    half, low, high = np.float32(0.5), np.float32(0), np.float32(size)
+    first = min(max(np.ceil(min(a, b, c) - half), low), high)
+    last = min(max(np.floor(max(a, b, c) + half), low), high)
     return int(first), int(last)
 
 

@@ -16,8 +16,12 @@ def sample_bytes(texture, uv, linear, finer):
         left, right, above, below, x, y = _neighbours(uv[n, 0], uv[n, 1], texture)
         for c in range(channels):
             value = _between(
-                _between(np.float32(texture[above, left, c]), np.float32(texture[above, right, c]), x),
-                _between(np.float32(texture[below, left, c]), np.float32(texture[below, right, c]), x),
+                _between(
+                    np.float32(texture[above, left, c]), np.float32(texture[above, right, c]), x
+                ),
+                _between(
+                    np.float32(texture[below, left, c]), np.float32(texture[below, right, c]), x
+                ),
                 y,
             )
             if c < 3:
@@ -57,11 +61,13 @@ def slopes(displacement, factor):
     for row in range(height):
         above, below = max(row - 1, 0), min(row + 1, height - 1)
         rise = np.float32(-height) / np.float32(below - above)
+        run = np.float32(width) / np.float32(2)
         for column in range(width):
-            left, right = max(column - 1, 0), min(column + 1, width - 1)
-            run = np.float32(width) / np.float32(right - left)
-            result[row, column, 0] = (means[row, right] - means[row, left]) * run
             result[row, column, 1] = (means[below, column] - means[above, column]) * rise
+        for column in range(1, width - 1):
+            result[row, column, 0] = (means[row, column + 1] - means[row, column - 1]) * run
+        result[row, 0, 0] = (means[row, 1] - means[row, 0]) * np.float32(width)
+        result[row, -1, 0] = (means[row, -1] - means[row, -2]) * np.float32(width)
     return result
 
 
