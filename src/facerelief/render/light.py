@@ -81,9 +81,8 @@ def _sky_light(
 
 def _lamp_light(surface: Surface, light: Illumination, lamps: DepthMaps) -> tuple[Tensor, Tensor]:
     """Irradiance (N, 3) of the lamps, and their gloss (N, 3)."""
-    spread = (
-        0.5 + torch.tan(torch.deg2rad(light.radii)) * _BLOCKER_DISTANCE / lamps.cell[:, 0] / 1.5
-    )
+    penumbra = torch.tan(torch.deg2rad(light.radii)) * _BLOCKER_DISTANCE  # mm
+    spread = 0.5 + penumbra / lamps.cell[:, 0] / 1.5
     reach = lamps.visibility(surface.points, surface.smooth, spread, taps=3)
     directions, colours = light.directions[-light.lamps :], light.colours[-light.lamps :]
     specular, roughness = surface.specular[:, 0], surface.roughness[:, 0]

@@ -111,7 +111,8 @@ def rasterise(
     seen, drawn = _visible(points.detach(), triangles, size, perspective, cull_back_faces)
     if compiled := kernels(points):
         places = compiled.seen_places(array(points), array(triangles), array(seen), perspective)
-        return Raster(seen, *map(torch.from_numpy, places), points, triangles, drawn)
+        shares, depths = map(torch.from_numpy, places)
+        return Raster(seen, shares, depths, points, triangles, drawn)
 
     item, row, column = (seen >= 0).nonzero(as_tuple=True)
     corners = points[item[:, None], triangles[seen[item, row, column]]].permute(2, 1, 0)

@@ -12,7 +12,10 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 def kernel(function: _F) -> _F:
     """Compile at the first call, and keep the result on disk where that can be written."""
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    compiled: Any
     try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        compiled = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # there is no such place
-        return numba.njit(nogil=True, error_model="numpy")(function)
+        compiled = numba.njit(**options)(function)
+    return compiled

@@ -14,20 +14,15 @@ def sample_bytes(texture, uv, linear, finer):
     result = np.empty((len(uv), channels), np.float32)
     for n in range(len(uv)):
         left, right, above, below, x, y = _neighbours(uv[n, 0], uv[n, 1], texture)
-        for c in range(channels):
-            value = _between(
-                _between(
-                    np.float32(texture[above, left, c]), np.float32(texture[above, right, c]), x
-                ),
-                _between(
-                    np.float32(texture[below, left, c]), np.float32(texture[below, right, c]), x
-                ),
-                y,
-            )
-            if c < 3:
-                result[n, c] = linear[int(value * np.float32(finer) + np.float32(0.5))]
+        a, b = texture[above, left], texture[above, right]
+        c, d = texture[below, left], texture[below, right]
+        for k in range(channels):
+            high = _between(np.float32(a[k]), np.float32(b[k]), x)
+            value = _between(high, _between(np.float32(c[k]), np.float32(d[k]), x), y)
+            if k < 3:
+                result[n, k] = linear[int(value * np.float32(finer) + np.float32(0.5))]
             else:
-                result[n, c] = value / np.float32(255)
+                result[n, k] = value / np.float32(255)
     return result
 
 
@@ -37,12 +32,10 @@ def sample_numbers(texture, uv):
     result = np.empty((len(uv), texture.shape[2]), texture.dtype)
     for n in range(len(uv)):
         left, right, above, below, x, y = _neighbours(uv[n, 0], uv[n, 1], texture)
-        for c in range(texture.shape[2]):
-            result[n, c] = _between(
-                _between(texture[above, left, c], texture[above, right, c], x),
-                _between(texture[below, left, c], texture[below, right, c], x),
-                y,
-            )
+        a, b = texture[above, left], texture[above, right]
+        c, d = texture[below, left], texture[below, right]
+        for k in range(texture.shape[2]):
+            result[n, k] = _between(_between(a[k], b[k], x), _between(c[k], d[k], x), y)
     return result
 
 
