@@ -13,7 +13,7 @@ from tests.render.scenes import ball, lamp, plain, scene, sheet, sky  # noqa: E4
 from facerelief.render import compiled, layers, textures, vectors  # noqa: E402
 from facerelief.render.raster import fragments, rasterise  # noqa: E402
 from facerelief.render.renderer import render  # noqa: E402
-from facerelief.render.scene import Film, Lighting, Rendering, Scene  # noqa: E402
+from facerelief.render.scene import Film, Lighting, Rendering  # noqa: E402
 from facerelief.render.shading import vertex_normals  # noqa: E402
 from facerelief.render.shadows import DepthMaps, fibonacci_sphere  # noqa: E402
 from facerelief.synth.draw import Heads, SynthOptions  # noqa: E402
@@ -205,13 +205,10 @@ def test_pictures_of_simple_scenes(both) -> None:
     compare(*both(render, made))
 
 
-@pytest.mark.parametrize("index", range(4))
-def test_pictures_of_heads(both, index) -> None:
-    compare(*both(render, head(index)))
-
-
-def head(index: int) -> Scene:
-    return Heads(options=SynthOptions(size=128), seed=5).scene(index)
+def test_pictures_of_heads(both) -> None:
+    heads = Heads(options=SynthOptions(size=128), seed=5)
+    for index in range(4):
+        compare(*both(render, heads.scene(index)))
 
 
 def compare(ours: Rendering, theirs: Rendering) -> None:
