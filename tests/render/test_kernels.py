@@ -10,7 +10,7 @@ pytest.importorskip("numba")
 
 from tests.render.scenes import ball, lamp, plain, scene, sheet, sky  # noqa: E402
 
-from facerelief.render import compiled, layers, textures, vectors  # noqa: E402
+from facerelief.render import compiled, film, layers, textures, vectors  # noqa: E402
 from facerelief.render.raster import fragments, rasterise  # noqa: E402
 from facerelief.render.renderer import render  # noqa: E402
 from facerelief.render.scene import Film, Lighting, Rendering  # noqa: E402
@@ -178,6 +178,13 @@ def test_layers(both) -> None:
     torch.testing.assert_close(ours.radiance, theirs.radiance)
     torch.testing.assert_close(ours.transmittance, theirs.transmittance)
     assert (ours.transmittance[100:] == 1).all()
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.7, 3.0])
+def test_blur(both, sigma) -> None:
+    light = np.random.default_rng(7).uniform(0, 2, (9, 40, 3)).astype(np.float32)
+    ours, theirs = both(film._blurred, light, sigma)
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
 def test_other_tensors_go_to_torch() -> None:

@@ -5,6 +5,7 @@ that calls a kernel says what it does. Each is compiled when it is first called 
 disk. Constants have 32 bits: with a Python number, numba would calculate in 64.
 """
 
+from facerelief.render.kernels.film import blur
 from facerelief.render.kernels.layers import compose, paint
 from facerelief.render.kernels.light import lamp_light, sky_light
 from facerelief.render.kernels.raster import fragments, seen_places, visible
@@ -18,6 +19,7 @@ from facerelief.render.kernels.textures import (
 )
 
 __all__ = [
+    "blur",
     "compose",
     "depth_maps",
     "dot",
