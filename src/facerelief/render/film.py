@@ -10,7 +10,10 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from facerelief.geometry.light import linear_to_srgb
+from facerelief.render.compiled import kernels
 from facerelief.render.scene import Film
+
+_REACH = 2.5  # standard deviations of a blur that are summed
 
 
 def develop(radiance: NDArray[np.float32], film: Film, g: np.random.Generator) -> NDArray[np.uint8]:
@@ -21,7 +24,7 @@ def develop(radiance: NDArray[np.float32], film: Film, g: np.random.Generator) -
     """
     light = radiance * (film.exposure * np.asarray(film.white_balance, np.float32))
     if film.blur > 0:
-        light = gaussian_filter(light, (film.blur, film.blur, 0), mode="nearest", truncate=2.5)
+        light = _blurred(light, film.blur)
     if film.noise > 0:
         # Half of it grows with the root of the light, half is always there.
         sigma = film.noise * np.sqrt(0.25 + 0.75 * light.clip(0, 1))
@@ -38,3 +41,14 @@ def develop(radiance: NDArray[np.float32], film: Film, g: np.random.Generator) -
     buffer = io.BytesIO()
     Image.fromarray(photo).save(buffer, "JPEG", quality=film.jpeg)
     return np.asarray(Image.open(buffer))
+
+
+def _blurred(light: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    """(H, W, 3) under a Gaussian of `sigma` pixels."""
+    if compiled := kernels():
+        reach = int(_REACH * sigma + 0.5)
+        weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+        weights = (weights / weights.sum()).astype(np.float32)
+        made: NDArray[np.float32] = compiled.blur(np.ascontiguousarray(light), weights)
+        return made
+    return gaussian_filter(light, (sigma, sigma, 0), mode="nearest", truncate=_REACH)

@@ -14,6 +14,7 @@ from facerelief.render.scene import Rendering, Scene
 
 FloatArray = NDArray[np.floating[Any]]
 
+_LINEAR = srgb_to_linear(np.arange(256) / 255).astype(np.float32)  # of every byte
 _LANDMARK_TOLERANCE = 4.0  # mm that a visible landmark may lie behind what is drawn
 
 
@@ -23,7 +24,7 @@ def background(scene: Scene) -> NDArray[np.float32]:
     It was exposed when it was taken: what the film will do to it is undone.
     """
     gain = np.asarray(scene.film.white_balance, np.float32) * scene.film.exposure
-    return srgb_to_linear(scene.background / 255).astype(np.float32) / gain
+    return _LINEAR[scene.background] / gain
 
 
 def photograph(

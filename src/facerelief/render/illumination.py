@@ -98,7 +98,8 @@ def schlick(cosine: Tensor, at_normal: Tensor, at_grazing: Tensor | float = 1.0)
 def ggx(normals: Tensor, view: Tensor, light: Tensor, f0: Tensor, roughness: Tensor) -> Tensor:
     """Specular reflection (N,) times cos: Walter et al., "Microfacet models", EGSR 2007.
 
-    With the height-correlated masking of Smith in Hammon's approximation.
+    Of unit `normals` and `view` (N, 3), one `light` (3,), `f0` and `roughness` (N,). With the
+    height-correlated masking of Smith in Hammon's approximation.
     """
     half = torch.nn.functional.normalize(view + light, dim=-1)
     nl = (normals * light).sum(-1).clamp_min(0)

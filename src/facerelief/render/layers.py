@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from facerelief.render import textures
+from facerelief.render.compiled import array, kernels
 from facerelief.render.illumination import Illumination
 from facerelief.render.raster import Fragments, fragments
 from facerelief.render.scene import Scene
 from facerelief.render.shadows import DepthMaps
 from facerelief.render.surface import Placed, Surface, interpolate, project
+from facerelief.render.vectors import dot
 
 _DEEPEST = 12  # layers of one pixel that are composed; what lies behind is hidden by then
 _DECAL_REACH = 6.0  # mm before or behind the skin at which a brow's card still colours it
@@ -35,10 +36,14 @@ def draw_decals(decals: list[Placed], surface: Surface, scene: Scene) -> Tensor:
     where = torch.full((scene.size**2,), -1, device=albedo.device)
     where[surface.pixel] = torch.arange(len(surface.pixel), device=albedo.device)
     for decal in decals:
-        found = _fragments(decal, scene)
-        near = (found.depth - surface.depth[found.pixel]).abs() < _DECAL_REACH
-        found = found.chosen(near & (where[found.pixel] >= 0))
+        found = _fragments(decal, scene, surface.depth - _DECAL_REACH)
+        near = found.depth < surface.depth[found.pixel] + _DECAL_REACH  # where there is a surface
+        found = found.chosen(near)
         pixel, colour = where[found.pixel], _colours(decal, found)
+        if compiled := kernels(albedo):
+            made = compiled.paint(array(albedo), array(pixel), array(colour))
+            albedo = torch.from_numpy(made)
+            continue
         transmittance = torch.ones(len(albedo), device=albedo.device)
         alpha = colour[:, 3]
         transmittance.scatter_reduce_(0, pixel, 1 - alpha, "prod")
@@ -61,8 +66,7 @@ def draw_layers(
     """Light the parts at their vertices and compose all of their fragments, nearest first."""
     pixels, depths, colours = [], [], []
     for part in layered:
-        found = _fragments(part, scene)
-        found = found.chosen(found.depth > surface.depth[found.pixel])
+        found = _fragments(part, scene, surface.depth)
         colour = _colours(part, found)
         solid = colour[:, 3] > _FAINT
         found, colour = found.chosen(solid), colour[solid]
@@ -75,6 +79,9 @@ def draw_layers(
 
 
 def _compose(pixel: Tensor, depth: Tensor, colour: Tensor, count: int) -> Layers:
+    if compiled := kernels(colour):
+        parts = array(pixel), array(depth), array(colour)
+        return Layers(*map(torch.from_numpy, compiled.compose(*parts, count, _DEEPEST)))
     nearest_first = torch.argsort(depth, descending=True, stable=True)
     by_pixel = torch.argsort(pixel[nearest_first], stable=True)
     order = nearest_first[by_pixel]
@@ -92,14 +99,15 @@ def _compose(pixel: Tensor, depth: Tensor, colour: Tensor, count: int) -> Layers
     return Layers(radiance, transmittance)
 
 
-def _fragments(placed: Placed, scene: Scene) -> Fragments:
-    screen = project(placed.vertices, scene)
-    return fragments(screen, placed.triangles, (scene.size, scene.size), perspective=True)
+def _fragments(placed: Placed, scene: Scene, behind: Tensor) -> Fragments:
+    """Those of a part that are nearer than `behind` (H * W,)."""
+    screen, size = project(placed.vertices, scene), (scene.size, scene.size)
+    return fragments(screen, placed.triangles, size, perspective=True, behind=behind)
 
 
 def _colours(placed: Placed, found: Fragments) -> Tensor:
     """(F, 4) linear colour and alpha of fragments."""
-    uv = (placed.uv[found.triangle] * found.barycentrics[..., None]).sum(1)
+    uv = interpolate(placed.uv, placed.uv_triangles[found.triangle], found.barycentrics)
     return textures.sample(placed.part.material.texture, uv)
 
 
@@ -107,8 +115,7 @@ def _vertex_light(
     part: Placed, light: Illumination, sky: DepthMaps, lamps: DepthMaps | None
 ) -> Tensor:
     """(V, 3) shading of both sides of a part: matt, wrapped round, shadowed."""
-    towards_camera = normalize(-part.vertices, dim=1)
-    facing = (part.normals * towards_camera).sum(1, keepdim=True) >= 0
+    facing = dot(part.normals, part.vertices) <= 0
     normals = torch.where(facing, part.normals, -part.normals)
     cosine = (light.directions @ normals.T).clamp_min(0)
     response = _WRAP / 2 + (1 - _WRAP) * cosine

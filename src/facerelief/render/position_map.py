@@ -30,7 +30,7 @@ def position_map(scene: Scene) -> NDArray[np.float32]:
     points = scene.camera.project(camera)
     points[:, 2] = (points[:, 2] - scene.translation[2]) * scale
     result = np.full((SIZE, SIZE, 3), np.nan, np.float32)
-    result[seen] = weights @ points
+    result[seen] = weights @ points.astype(np.float32)  # as the weights, or they are converted
     return result
 
 

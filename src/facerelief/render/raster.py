@@ -14,6 +14,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from facerelief.render.compiled import array, kernels
+
 #: Pairs of a triangle and a pixel that are tested at a time: bounds the memory, about 400 MB.
 PAIRS_AT_ONCE = 1 << 22
 
@@ -106,8 +108,11 @@ def rasterise(
     if triangles.ndim != 2 or triangles.shape[1] != 3:
         raise ValueError(f"triangles must be (T, 3), got {tuple(triangles.shape)}")
     height, width = size
-    batch, count = len(points), len(triangles)
     seen, drawn = _visible(points.detach(), triangles, size, perspective, cull_back_faces)
+    if compiled := kernels(points):
+        places = compiled.seen_places(array(points), array(triangles), array(seen), perspective)
+        shares, depths = map(torch.from_numpy, places)
+        return Raster(seen, shares, depths, points, triangles, drawn)
 
     item, row, column = (seen >= 0).nonzero(as_tuple=True)
     corners = points[item[:, None], triangles[seen[item, row, column]]].permute(2, 1, 0)
@@ -115,14 +120,14 @@ def rasterise(
     edges = _edge_functions(corners, every, column + 0.5, row + 0.5)
     share, depth = _on_surface(corners, every, edges, perspective)
     where = (item, row, column)
-    shape = (batch, height, width)
+    shape = (len(points), height, width)
     return Raster(
         triangle=seen,
         barycentrics=points.new_zeros(*shape, 3).index_put(where, share.T.to(points.dtype)),
         depth=points.new_full(shape, torch.nan).index_put(where, depth.to(points.dtype)),
         points=points,
         triangles=triangles,
-        drawn=drawn.view(batch, count),
+        drawn=drawn,
     )
 
 
@@ -144,14 +149,28 @@ class Fragments:
 
 @torch.no_grad()
 def fragments(
-    points: Tensor, triangles: Tensor, size: tuple[int, int], *, perspective: bool = False
+    points: Tensor,
+    triangles: Tensor,
+    size: tuple[int, int],
+    *,
+    perspective: bool = False,
+    behind: Tensor | None = None,
 ) -> Fragments:
     """All layers of one mesh, both sides of its triangles, in no order.
 
-    What a translucent surface is composed of. Arguments as for `rasterise`, but for one mesh:
-    `points` (V, 3).
+    What a translucent surface is composed of.
+
+    Args:
+        points: (V, 3) of one mesh. The other arguments are those of `rasterise`.
+        behind: (H * W,) depth of what is opaque; all of the mesh that is not nearer is left out.
     """
     height, width = size
+    if behind is None:
+        behind = points.new_full((height * width,), -torch.inf)
+    if compiled := kernels(points):
+        given = array(points), array(triangles), height, width, perspective, array(behind)
+        made = compiled.fragments(*given)
+        return Fragments(*map(torch.from_numpy, made))
     planes = _planes(points[None], triangles)
     found = []
     usable = _usable(planes, perspective, cull_back_faces=False)
@@ -160,7 +179,8 @@ def fragments(
         inside = _inside(edges)
         index, pixel = index[inside], (row * width + column)[inside]
         share, depth = _on_surface(planes, index, edges[:, inside], perspective)
-        found.append((index, pixel, share.T, depth))
+        near = (depth > behind[pixel]).nonzero()[:, 0]
+        found.append((index[near], pixel[near], share.T[near], depth[near]))
     if not found:
         empty = torch.zeros(0, dtype=torch.int64, device=points.device)
         return Fragments(empty, empty, points.new_zeros(0, 3), points.new_zeros(0))
@@ -176,8 +196,13 @@ def _visible(
     perspective: bool,
     cull_back_faces: bool,
 ) -> tuple[Tensor, Tensor]:
-    """The nearest triangle (B, H, W), -1 for none, and which were drawn (B * T,)."""
+    """The nearest triangle (B, H, W), -1 for none, and which were drawn (B, T)."""
     height, width = size
+    if compiled := kernels(points):
+        found = compiled.visible(
+            array(points), array(triangles), height, width, perspective, cull_back_faces
+        )
+        return torch.from_numpy(found[0]), torch.from_numpy(found[1])
     batch, count = len(points), len(triangles)
     planes = _planes(points, triangles)
     drawn = _usable(planes, perspective, cull_back_faces)
@@ -198,7 +223,7 @@ def _visible(
         first = torch.full_like(seen, batch * count).scatter_reduce_(0, pixel, index, "amin")
         wins = first[pixel] == index
         seen[pixel[wins]] = index[wins] % count
-    return seen.view(batch, height, width), drawn
+    return seen.view(batch, height, width), drawn.view(batch, count)
 
 
 def _planes(points: Tensor, triangles: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from facerelief.geometry.light import COSINE_LOBE, SH_CONSTANTS
+from facerelief.render.compiled import array, kernels
+from facerelief.render.vectors import unit
 
 
 def shade(normals: Tensor, light: Tensor) -> Tensor:
@@ -40,6 +42,10 @@ def shade_sh(normals: Tensor, coefficients: Tensor) -> Tensor:
 
 def vertex_normals(vertices: Tensor, triangles: Tensor) -> Tensor:
     """Area-weighted unit normals (B, V, 3) of `vertices` (B, V, 3) and `triangles` (T, 3)."""
+    least = torch.finfo(vertices.dtype).tiny
+    if compiled := kernels(vertices):
+        areas = torch.from_numpy(compiled.vertex_normals(array(vertices), array(triangles)))
+        return unit(areas.flatten(0, 1), least).view_as(areas)
     corners = triangles.unbind(1)
     # Gathered a coordinate at a time, which is several times faster than whole points.
     planes = vertices.movedim(-1, 0)
@@ -49,4 +55,4 @@ def vertex_normals(vertices: Tensor, triangles: Tensor) -> Tensor:
     total = torch.zeros_like(vertices)
     for corner in corners:
         total = total.index_add(1, corner, cross)
-    return normalize(total, dim=-1, eps=torch.finfo(vertices.dtype).tiny)
+    return normalize(total, dim=-1, eps=least)

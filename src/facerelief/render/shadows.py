@@ -7,9 +7,13 @@ scatter, so that the many directions that stand for a sky cost no more than one 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d, normalize
+
+from facerelief.render.compiled import array, kernels
 
 
 class DepthMaps:
@@ -30,6 +34,9 @@ class DepthMaps:
         self.middle = (low + high) / 2  # (D, 3, 1)
         #: (D, 1) mm along the side of a cell; two cells at each border are for what lies outside.
         self.cell = (high - low)[:, :2].amax(1) / (cells - 4)
+        if compiled := kernels(casters):
+            self.maps = torch.from_numpy(compiled.depth_maps(array(casters.T), *self._frame()))
+            return
         columns, rows, height = self._project(casters)
         index = self._index(columns, rows)
         maps = casters.new_full((len(directions), cells**2), -torch.inf)
@@ -49,6 +56,10 @@ class DepthMaps:
             taps: along each axis.
         """
         spread = torch.as_tensor(spread, dtype=points.dtype, device=points.device).reshape(-1, 1)
+        if compiled := kernels(points, normals):
+            places = array(self.maps), array(points.T), array(normals.T)
+            each = spread[:, 0].expand(len(self.axes))
+            return torch.from_numpy(compiled.visibility(*places, *self._frame(), array(each), taps))
         columns, rows, height = self._project(points)
         # A map cannot tell the surface from itself within the filter's reach: start above it.
         lift = 1 + spread * (taps - 1) / 2  # cells
@@ -61,6 +72,10 @@ class DepthMaps:
                 dx, dy = (i - (taps - 1) / 2) * spread, (j - (taps - 1) / 2) * spread
                 total += self.maps.gather(1, self._index(columns + dx, rows + dy)) <= height
         return total / taps**2
+
+    def _frame(self) -> tuple[Any, ...]:
+        """Where the maps are, for kernels."""
+        return array(self.axes), array(self.middle[..., 0]), array(self.cell[:, 0]), self.cells
 
     def _turned(self, vectors: Tensor) -> Tensor:
         """(D, 3, N) of `vectors` (N, 3) in the frame of each light."""

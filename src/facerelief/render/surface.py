@@ -7,14 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag, normalize
+from torch.nn.functional import embedding_bag
 
 from facerelief.render import textures
 from facerelief.render.raster import rasterise
 from facerelief.render.scene import Part, Scene
 from facerelief.render.shading import vertex_normals
+from facerelief.render.vectors import tilted, unit
 
 _SOLID_ALPHA = 127  # of a texture: what is less lets light through
+_FEWER = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,16 +27,17 @@ class Placed:
     vertices: Tensor  # (V, 3) mm
     normals: Tensor  # (V, 3) unit
     triangles: Tensor  # (T, 3)
-    uv: Tensor  # (T, 3, 2)
+    uv: Tensor  # (U, 2)
+    uv_triangles: Tensor  # (T, 3) into uv
 
     def casters(self) -> Tensor:
         """(P, 3) middles of the triangles, but for those in holes of the texture."""
-        centres = self.vertices[self.triangles].mean(1)
+        centres = _middles(self.vertices, self.triangles)
         alpha = self.part.material.texture[..., 3]
         if alpha.min() > _SOLID_ALPHA:
             return centres
         height, width = alpha.shape
-        u, v = self.uv.mean(1).clamp(0, 1).cpu().numpy().T
+        u, v = _middles(self.uv, self.uv_triangles).clamp(0, 1).cpu().numpy().T
         column = (u * width).astype(int).clip(0, width - 1)
         row = ((1 - v) * height).astype(int).clip(0, height - 1)
         return centres[torch.from_numpy(alpha[row, column] > _SOLID_ALPHA).to(centres.device)]
@@ -46,6 +49,11 @@ def interpolate(attributes: Tensor, corners: Tensor, weights: Tensor) -> Tensor:
     return embedding_bag(corners, attributes, per_sample_weights=weights, mode="sum")
 
 
+def _middles(points: Tensor, triangles: Tensor) -> Tensor:
+    """(T, C): the mean of `points` (V, C) at the corners of triangles (T, 3)."""
+    return embedding_bag(triangles, points, mode="sum") / 3
+
+
 def place(part: Part, scene: Scene, device: torch.device | str) -> Placed:
     """A part as tensors, moved to camera space."""
     rotation, translation = (
@@ -54,9 +62,18 @@ def place(part: Part, scene: Scene, device: torch.device | str) -> Placed:
     )
     vertices = torch.from_numpy(np.asarray(part.vertices, np.float32)).to(device)
     vertices = vertices @ rotation.T + translation
-    triangles = torch.from_numpy(part.triangles.astype(np.int64)).to(device)
-    uv = torch.from_numpy(part.uv[part.uv_triangles]).to(device)
-    return Placed(part, vertices, vertex_normals(vertices[None], triangles)[0], triangles, uv)
+    triangles, uv_triangles = (
+        torch.from_numpy(corners.astype(np.int64)).to(device)
+        for corners in (part.triangles, part.uv_triangles)
+    )
+    return Placed(
+        part=part,
+        vertices=vertices,
+        normals=vertex_normals(vertices[None], triangles)[0],
+        triangles=triangles,
+        uv=torch.from_numpy(np.array(part.uv)).to(device),
+        uv_triangles=uv_triangles,
+    )
 
 
 def project(vertices: Tensor, scene: Scene) -> Tensor:
@@ -91,12 +108,12 @@ class Surface:
 
 def draw_surface(solid: list[Placed], scene: Scene) -> Surface:
     """Rasterise opaque parts and read their materials."""
-    vertices, normals = (
-        torch.cat([p.vertices for p in solid]),
-        torch.cat([p.normals for p in solid]),
+    vertices, normals, uv = (
+        torch.cat(parts)
+        for parts in zip(*((p.vertices, p.normals, p.uv) for p in solid), strict=True)
     )
-    starts = np.cumsum([0, *(len(p.vertices) for p in solid)])
-    triangles = torch.cat([p.triangles + int(s) for p, s in zip(solid, starts, strict=False)])
+    triangles = _joined([p.triangles for p in solid], [len(p.vertices) for p in solid])
+    uv_triangles = _joined([p.uv_triangles for p in solid], [len(p.uv) for p in solid])
     raster = rasterise(
         project(vertices, scene)[None],
         triangles,
@@ -105,35 +122,36 @@ def draw_surface(solid: list[Placed], scene: Scene) -> Surface:
         cull_back_faces=True,
     )
     pixel = raster.mask.flatten().nonzero()[:, 0]
-    triangle = raster.triangle.flatten()[pixel]
-    weights, corners = raster.barycentrics.flatten(0, 2)[pixel], triangles[triangle]
+    triangle = raster.triangle.flatten().index_select(0, pixel)
+    weights = raster.barycentrics.flatten(0, 2).index_select(0, pixel)
+    corners, uv_corners = (x.index_select(0, triangle) for x in (triangles, uv_triangles))
     points = interpolate(vertices, corners, weights)
-    smooth = normalize(interpolate(normals, corners, weights), dim=1)
+    smooth = unit(interpolate(normals, corners, weights))
+    places = interpolate(uv, uv_corners, weights)
+    gradients = textures.uv_gradients(vertices, corners, uv, uv_corners)
     detail, albedo = smooth.clone(), torch.zeros_like(smooth)
     specular, roughness = torch.zeros_like(smooth[:, :1]), torch.ones_like(smooth[:, :1])
 
-    first = 0
-    for part in solid:
-        chosen = ((triangle >= first) & (triangle < first + len(part.triangles))).nonzero()[:, 0]
-        local = triangle[chosen] - first
-        first += len(part.triangles)
+    ends = np.cumsum([len(p.triangles) for p in solid])
+    owner = torch.bucketize(triangle, torch.from_numpy(ends).to(triangle.device), right=True)
+    for number, part in enumerate(solid):
+        chosen = (owner == number).nonzero()[:, 0]
         if len(chosen) == 0:
             continue
         material = part.part.material
-        uv = (part.uv[local] * weights[chosen, :, None]).sum(1)
-        gradients = textures.uv_gradients(part.vertices, part.triangles, part.uv)[local]
-        mm = -points[chosen, 2].mean() / scene.camera.focal  # of a pixel
-        footprint = float(gradients.norm(dim=2).median() * mm)
+        at, change = places.index_select(0, chosen), gradients.index_select(0, chosen)
+        mm = -points.index_select(0, chosen)[:, 2].mean() / scene.camera.focal  # of a pixel
+        # Some of the pixels tell how large they are on the texture.
+        footprint = float(change[::_FEWER].norm(dim=2).median() * mm)
         texture = textures.reduce(material.texture, _texels(footprint, len(material.texture)))
-        albedo[chosen] = textures.sample(texture, uv)[:, :3]
-        specular[chosen], roughness[chosen] = material.specular, material.roughness
+        albedo.index_copy_(0, chosen, textures.sample(texture, at)[:, :3])
+        specular.index_fill_(0, chosen, material.specular)
+        roughness.index_fill_(0, chosen, material.roughness)
         if material.displacement is not None:
             relief = material.displacement
             slopes = textures.displacement_slopes(relief, _texels(footprint, len(relief)))
-            change = textures.sample(slopes, uv)
-            tilt = torch.einsum("nk,nkc->nc", change, gradients)
-            along = (tilt * smooth[chosen]).sum(1, keepdim=True) * smooth[chosen]
-            detail[chosen] = normalize(smooth[chosen] - tilt + along, dim=1)
+            upright = smooth.index_select(0, chosen)
+            detail.index_copy_(0, chosen, tilted(upright, textures.sample(slopes, at), change))
     return Surface(
         pixel=pixel,
         points=points,
@@ -148,6 +166,12 @@ def draw_surface(solid: list[Placed], scene: Scene) -> Surface:
         corners=corners,
         weights=weights,
     )
+
+
+def _joined(triangles: list[Tensor], counts: list[int]) -> Tensor:
+    """Triangles of several lists of `counts` things, of one list of them all."""
+    starts = np.cumsum([0, *counts]).tolist()
+    return torch.cat([part + start for part, start in zip(triangles, starts, strict=False)])
 
 
 def _texels(footprint: float, texels: int) -> int:

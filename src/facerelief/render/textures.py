@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from facerelief.geometry.light import srgb_to_linear
+from facerelief.render.compiled import array, kernels
 
 _FINER = 8  # steps of the table between two bytes
 _LINEAR = torch.from_numpy(srgb_to_linear(np.linspace(0, 1, 255 * _FINER + 1)).astype(np.float32))
@@ -26,6 +27,13 @@ def sample(texture: NDArray[np.uint8] | NDArray[np.float32], uv: Tensor) -> Tens
 
     Bytes are taken as sRGB and give linear colour; a fourth channel is alpha and stays as it is.
     """
+    if compiled := kernels(uv):
+        texels, places = np.ascontiguousarray(texture), array(uv)
+        if texels.dtype == np.uint8:
+            made = compiled.sample_bytes(texels, places, array(_LINEAR), _FINER)
+        else:
+            made = compiled.sample_numbers(texels, places)
+        return torch.from_numpy(made)
     stored = torch.from_numpy(np.array(texture)).to(uv.device)
     height, width = stored.shape[:2]
     side = torch.tensor([width, height], device=uv.device)
@@ -60,6 +68,9 @@ def _take(stored: Tensor, index: Tensor) -> Tensor:
 
 def displacement_slopes(displacement: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
     """(H / factor, W / factor, 2) change of a displacement (H, W), mm, with u and with v."""
+    if compiled := kernels():
+        made: NDArray[np.float32] = compiled.slopes(np.ascontiguousarray(displacement), factor)
+        return made
     height, width = (side // factor for side in displacement.shape)
     kept = displacement[: height * factor, : width * factor]
     means = kept.reshape(height, factor, width, factor).mean((1, 3))
@@ -67,12 +78,16 @@ def displacement_slopes(displacement: NDArray[np.float32], factor: int) -> NDArr
     return np.stack([columns * width, -rows * height], -1).astype(np.float32)
 
 
-def uv_gradients(vertices: Tensor, triangles: Tensor, uv: Tensor) -> Tensor:
+def uv_gradients(vertices: Tensor, triangles: Tensor, uv: Tensor, uv_triangles: Tensor) -> Tensor:
     """(T, 2, 3): how u and v change along the surface of triangles, per mm.
 
     Args:
-        vertices: (V, 3) mm. triangles: (T, 3). uv: (T, 3, 2). Zero for triangles without area.
+        vertices: (V, 3) mm. triangles: (T, 3). uv: (U, 2). uv_triangles: (T, 3). Zero for
+            triangles without area.
     """
+    if compiled := kernels(vertices, uv):
+        places = array(vertices), array(triangles), array(uv), array(uv_triangles)
+        return torch.from_numpy(compiled.uv_gradients(*places))
     planes = vertices.T.contiguous()
     p, q, r = (planes.index_select(1, corner) for corner in triangles.unbind(1))
     a, b = q - p, r - p
@@ -80,7 +95,8 @@ def uv_gradients(vertices: Tensor, triangles: Tensor, uv: Tensor) -> Tensor:
     area2 = (normal * normal).sum(0).clamp_min(1e-12)
     # The gradient of a function that is 1 at one corner and 0 at the others.
     at_second, at_third = _cross(b, normal) / area2, _cross(normal, a) / area2  # (3, T)
-    change = (uv[:, 1:] - uv[:, :1]).permute(1, 2, 0)  # (corner, 2, T)
+    first, second, third = (uv.index_select(0, corner).T for corner in uv_triangles.unbind(1))
+    change = second - first, third - first  # each (2, T)
     gradients = change[0][:, None] * at_second + change[1][:, None] * at_third  # (2, 3, T)
     return gradients.permute(2, 0, 1).contiguous()
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from facerelief.memory import keep_freed_memory
 from facerelief.render.scene import Rendering
 from facerelief.synth import sample_files
 from facerelief.synth.assets import Assets
@@ -111,6 +112,7 @@ _files: tuple[str, ...] = ()
 
 def _start(make: Callable[[], Draw], files: tuple[str, ...]) -> None:
     global _draw, _failure, _files
+    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and stops the workers
     _files = files
     try:

@@ -192,14 +192,18 @@ def _mask_to_png(mask: NDArray[np.bool_]) -> bytes:
 
 def _to_steps(values: FloatArray) -> tuple[NDArray[np.uint16], dict[str, Any]]:
     """`values` (H, W, C) as 1 + (value - offset) / step, 0 for NaN, and offsets (C,) and step."""
-    known = np.isfinite(values)
-    low = np.where(known, values, np.inf).min((0, 1)).astype(np.float64)
-    high = np.where(known, values, -np.inf).max((0, 1)).astype(np.float64)
+    planes = np.ascontiguousarray(np.moveaxis(values, -1, 0))  # several times as fast to reduce
+    known = np.isfinite(planes)
+    low = np.min(planes, (1, 2), where=known, initial=np.inf).astype(np.float64)
+    high = np.max(planes, (1, 2), where=known, initial=-np.inf).astype(np.float64)
     empty = low > high
     low[empty] = high[empty] = 0
     step = max(_FINEST, float((high - low).max()) / (_LEVELS - 1))
-    codes = np.rint((np.where(known, values, low) - low) / step) + 1
-    pixels = np.where(known, codes, 0).astype(np.uint16)
+    pixels = np.zeros(values.shape, np.uint16)
+    for channel, (plane, seen) in enumerate(zip(planes, known, strict=True)):
+        pixels[..., channel][seen] = (
+            np.rint((plane[seen].astype(np.float64) - low[channel]) / step) + 1
+        )
     return pixels, {"offset": low.tolist(), "step": step}
 
 

@@ -16,10 +16,10 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from facerelief.data.sources import Mixture, build_source, build_validation
+from facerelief.memory import keep_freed_memory
 from facerelief.systems import System, build
 from facerelief.train.callbacks import Averaging, Checkpoint, NetworkShare, Pictures
 from facerelief.train.config import TrainConfig, load_config
-from facerelief.train.memory import keep_freed_memory
 from facerelief.train.module import Training
 
 

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from facerelief.train.memory import keep_freed_memory
+from facerelief.memory import keep_freed_memory
 
 pytest.importorskip("torch")
 

@@ -1,4 +1,4 @@
-"""The C library's allocator, told to suit training on CPUs."""
+"""The C library's allocator, told to suit work on CPUs."""
 
 import ctypes
 import sys
