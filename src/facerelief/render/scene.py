@@ -42,7 +42,6 @@ class Part:
     uv: NDArray[np.float32]  # (U, 2) in [0, 1], v upwards
     uv_triangles: NDArray[np.int32]  # (T, 3) into uv
     material: Material
-    two_sided: bool = False  # seen from behind too, as hair cards are
 
     @property
     def occludes(self) -> bool:

@@ -84,7 +84,6 @@ class Beards:
             self._uv,
             self._triangles,
             Material(texture, specular=0.03, roughness=0.6),
-            two_sided=True,
         )
 
     def _unrolled(self, points: FloatArray) -> FloatArray:

@@ -52,7 +52,6 @@ class Decal:
             self.uv,
             self.uv_triangles,
             Material(texture, specular=0.02, roughness=0.7),
-            two_sided=True,
         )
 
 

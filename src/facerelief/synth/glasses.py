@@ -114,11 +114,10 @@ class Glasses:
         glass = _solid(*_lens_colour(g, sun))
         lens_mesh = _join([_fan(r) for r in rims])
         return [
-            _part(_join(tubes), frame, two_sided=False),
+            _part(_join(tubes), frame),
             _part(
                 lens_mesh,
                 Material(glass, specular=0.06, roughness=float(g.uniform(0.03, 0.1))),
-                two_sided=True,
             ),
         ]
 
@@ -224,7 +223,7 @@ def _join(meshes: list[tuple[FloatArray, IntArray]]) -> tuple[FloatArray, IntArr
     return np.concatenate([v for v, _ in meshes]), np.concatenate(triangles)
 
 
-def _part(mesh: tuple[FloatArray, IntArray], material: Material, two_sided: bool) -> Part:
+def _part(mesh: tuple[FloatArray, IntArray], material: Material) -> Part:
     vertices, triangles = mesh
     uv = np.full((1, 2), 0.5, np.float32)
     return Part(
@@ -234,7 +233,6 @@ def _part(mesh: tuple[FloatArray, IntArray], material: Material, two_sided: bool
         uv,
         np.zeros_like(triangles, np.int32),
         material,
-        two_sided,
     )
 
 

@@ -96,7 +96,6 @@ class HairMesh:
                 specular=_GLOSS,
                 roughness=float(g.uniform(0.3, 0.55)),
             ),
-            two_sided=True,
         )
 
 
@@ -221,7 +220,6 @@ class CapHair:
             uv,
             uv_triangles[kept],
             Material(texture, specular=_GLOSS, roughness=float(g.uniform(0.3, 0.55))),
-            two_sided=True,
         )
 
     def _field(self, g: np.random.Generator, style: CapStyle) -> tuple[FloatArray, FloatArray]:

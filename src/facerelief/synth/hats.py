@@ -215,5 +215,4 @@ def _part(
         uv,
         uv_triangles.astype(np.int32),
         material,
-        two_sided=True,
     )
