@@ -192,7 +192,7 @@ def card(alpha: int, x: tuple[float, float], z: float) -> Part:
     uv = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
     texture = np.zeros((64, 64, 4), np.uint8)
     texture[:, :32, 3] = alpha
-    return Part("hair", vertices, triangles, uv, triangles, Material(texture), two_sided=True)
+    return Part("hair", vertices, triangles, uv, triangles, Material(texture))
 
 
 def test_hair_occludes_where_its_texture_is_and_nowhere_else() -> None:
