@@ -185,6 +185,28 @@ def test_imagenet_weights_fit_and_matter() -> None:
     assert not torch.allclose(features[-1], b.eval()(image)[-1], atol=0.1)
 
 
+def test_frozen_norms_are_factors_on_the_kernels() -> None:
+    """Features and gradients are those of a network that is evaluated."""
+    encoder = build("casfne", "compact", pretrained=False).encoder.double()
+    g = torch.Generator().manual_seed(0)
+    for name, value in encoder.state_dict().items():
+        if "running" in name:
+            value.copy_(torch.rand(value.shape, generator=g, dtype=value.dtype) + 0.5)
+    image = torch.rand(2, 3, 64, 64, generator=g, dtype=torch.float64)
+
+    def gradients() -> list[torch.Tensor]:
+        loss = sum(f.square().mean() for f in encoder(image))
+        return [loss, *torch.autograd.grad(loss, list(encoder.parameters()))]
+
+    plain = encoder.eval() and gradients()
+    encoder.train()
+    for module in encoder.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()
+    for a, b in zip(plain, gradients(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
 def test_frozen_norms_keep_their_statistics() -> None:
     network = build("casfne", "compact", pretrained=False, frozen_norms=True, stages=0).train()
     before = {k: v.clone() for k, v in network.encoder.state_dict().items() if "running" in k}
