@@ -164,7 +164,7 @@ def test_displacement_follows_the_points_smoothly_and_fades_away() -> None:
     assert not both[0].displacement.any()
     assert moved.max() > 2
     far = np.linalg.norm(head().mean[:, None] - place, axis=-1).min(axis=1) > 90
-    assert far.any() and moved[far].max() < 0.1
+    assert far.any() and moved[far].max() < 0.03 * moved.max()
 
 
 def test_refined_anchors_undo_a_wrong_map() -> None:
