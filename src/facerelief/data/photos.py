@@ -16,6 +16,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Generator
 
 from facerelief.data import augment, facemesh, pseudo_normals
@@ -193,7 +194,8 @@ def _write(
         folder / "pictures.partial", "w+", np.uint8, (len(indices), PIXELS, PIXELS, 3)
     )
     surfaces = np.zeros((len(indices), SURFACE_PIXELS, SURFACE_PIXELS, channels), np.int8)
-    with ThreadPoolExecutor(2) as pool:
+    # The matrices of a fit are small: threads of BLAS would wait for each other.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(2) as pool:
         for row, (picture, surface) in enumerate(pool.map(prepare, indices)):
             pictures[row], surfaces[row] = picture, surface
     pictures.flush()
