@@ -39,7 +39,7 @@ CONFIDENT = 0.5
 #: Other values of one setting at a time.
 OTHERS = {
     "noise": (1.0, 3.0, 4.5),
-    "displacement": (0.0, 1.5, 5.0),
+    "displacement": (0.0, 1.5),
     "displacement_length": (20.0, 45.0),
     "depth_ratio": (1.5, 4.0),
     "identity_deviation": (0.5, 1.5),
