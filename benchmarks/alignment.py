@@ -102,9 +102,10 @@ def main() -> None:
     heads, points = [x for x, seen in zip(heads, found, strict=True) if seen], points[found]
 
     head = builtin_head()
-    with np.load(assets.root / "photos" / "facemesh478.npz") as stored:
-        triangles = facemesh.triangulate(facemesh.mean_face(stored["points"][::12]))
-    anchors = pseudo_normals.facemesh_anchors(head, assets.root, cache_folder())
+    paths, teacher = facemesh.stored_points(assets.root)
+    mean = facemesh.mean_face(teacher[::12])
+    anchors = pseudo_normals.facemesh_anchors(head, paths, teacher, mean, cache_folder())
+    triangles = facemesh.triangulate(mean)
     tried = [FitOptions()]
     if options.others:
         tried += [

@@ -5,6 +5,8 @@ triangulation is not taken from anywhere: it is the Delaunay triangulation of th
 from the front.
 """
 
+from pathlib import Path
+
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import Delaunay
@@ -33,6 +35,12 @@ OUTLINE = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
+
+
+def stored_points(root: Path) -> tuple[list[str], np.ndarray]:
+    """Paths and FaceMesh points (N, 478, 3) float32 of all photos under the data folder `root`."""
+    with np.load(root / "photos" / "facemesh478.npz") as stored:
+        return [str(path) for path in stored["paths"]], stored["points"].astype(np.float32)
 
 
 def mean_face(points: np.ndarray, rounds: int = 3) -> np.ndarray:

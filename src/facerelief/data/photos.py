@@ -131,7 +131,7 @@ def landmark_crop(points: np.ndarray) -> Crop:
 
 def _prepared(root: Path, cache: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Paths, pictures (N, 320, 320, 3) and surfaces (N, 160, 160, 4), made on first use."""
-    paths, points = _points(root)
+    paths, points = facemesh.stored_points(root)
     digest = hashlib.sha256(points.tobytes() + _VERSION.encode()).hexdigest()[:12]
     folder = cache / digest
     if not (folder / "surfaces.npy").exists():
@@ -151,7 +151,7 @@ def _prepared_aligned(root: Path, cache: Path) -> tuple[list[str], np.ndarray, n
 
     Channels are the normal, its confidence, whether there is a face, and whether there may be.
     """
-    paths, points = _points(root)
+    paths, points = facemesh.stored_points(root)
     chosen = [i for i, path in enumerate(paths) if path.split("/")[0] in facemesh.OPEN_SOURCES]
     if not chosen:
         raise ValueError(f"no photographs of {', '.join(facemesh.OPEN_SOURCES)} under {root}")
@@ -174,12 +174,6 @@ def _prepared_aligned(root: Path, cache: Path) -> tuple[list[str], np.ndarray, n
 
         _write(folder, prepare, chosen, 6)
     return [paths[i] for i in chosen], *_read(folder)
-
-
-def _points(root: Path) -> tuple[list[str], np.ndarray]:
-    """Paths and FaceMesh points (N, 478, 3) of all photos."""
-    with np.load(root / "photos" / "facemesh478.npz") as stored:
-        return [str(p) for p in stored["paths"]], stored["points"].astype(np.float32)
 
 
 def _write(

@@ -131,27 +131,29 @@ def head_fitter(root: Path, cache: Path, options: FitOptions | None = None) -> H
     The head has ICT-FaceKit's identities where `root` holds them, else its own.
     """
     head = training_head(root, cache)
-    with np.load(root / "photos" / "facemesh478.npz") as stored:
-        points = stored["points"][::12].astype(np.float32)
-    triangles = facemesh.triangulate(facemesh.mean_face(points))
-    return HeadFitter(head, facemesh_anchors(head, root, cache), triangles, options)
+    paths, points = facemesh.stored_points(root)
+    mean = facemesh.mean_face(points[::12])
+    anchors = facemesh_anchors(head, paths, points, mean, cache)
+    return HeadFitter(head, anchors, facemesh.triangulate(mean), options)
 
 
-def facemesh_anchors(head: BuiltinHead, root: Path, cache: Path) -> Anchors:
+def facemesh_anchors(
+    head: BuiltinHead, paths: list[str], points: np.ndarray, mean: np.ndarray, cache: Path
+) -> Anchors:
     """Where FaceMesh's 468 points of the skin lie on a head, as faces in open photos show it.
 
-    That depends on the head's mean shape as well as on the landmarks: it is found from `root`'s
-    photos in a minute (`geometry.anchor_refinement`), and kept under `cache`.
+    That depends on the head's mean shape as well as on the landmarks: it is found in a minute
+    (`geometry.anchor_refinement`), and kept under `cache`.
+
+    Args:
+        paths, points: of all photos (`facemesh.stored_points`). mean: (468, 3), their mean face.
     """
     start = Anchors.on_triangles(
         head.triangles,
         head.facemesh_triangles[: facemesh.SKIN_POINTS],
         head.facemesh_barycentrics[: facemesh.SKIN_POINTS],
     )
-    with np.load(root / "photos" / "facemesh478.npz") as stored:
-        paths, points = stored["paths"], stored["points"].astype(np.float32)
-    mean = facemesh.mean_face(points[::12])
-    usable = np.flatnonzero([str(path).startswith(facemesh.OPEN_SOURCES) for path in paths])
+    usable = np.flatnonzero([path.startswith(facemesh.OPEN_SOURCES) for path in paths])
     faces = points[usable[:: max(len(usable) // _FACES, 1)], : facemesh.SKIN_POINTS]
     code = [Path(str(module.__file__)).read_bytes() for module in (align, anchor_refinement)]
     path = cache / "align" / f"facemesh_anchors_{head_digest(head, faces.tobytes(), *code)}.npz"

@@ -142,9 +142,8 @@ def run_groups(
 
 def finder(root: Path, threads: int | None = None) -> Callable[[str], Found | None]:
     """A function from a path under ``photos/`` to the face in its middle, or None."""
-    with np.load(root / "photos" / "facemesh478.npz") as stored:
-        points = stored["points"].astype(np.float32)
-        index = {str(path): i for i, path in enumerate(stored["paths"])}
+    paths, points = facemesh.stored_points(root)
+    index = {path: i for i, path in enumerate(paths)}
     triangles = facemesh.triangulate(facemesh.mean_face(points[::12]))
     detector = Detector(threads=threads or 0)
 

@@ -84,9 +84,8 @@ def mediapipe(root: Path, python: Path | None = None) -> Predictor:
     """
     python = python or Path(sys.executable)
     _run(python, "-c", "import mediapipe")
-    with np.load(root / "photos" / "facemesh478.npz") as stored:
-        teacher = stored["points"][::12].astype(np.float32)  # some hundred give the mean face
-    triangles = facemesh.triangulate(facemesh.mean_face(teacher))
+    _, teacher = facemesh.stored_points(root)
+    triangles = facemesh.triangulate(facemesh.mean_face(teacher[::12]))  # some hundred give it
 
     def predict(crops: NDArray[np.uint8]) -> Estimate:
         normals = np.zeros(crops.shape, np.float32)

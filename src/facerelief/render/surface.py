@@ -16,7 +16,7 @@ from facerelief.render.shading import vertex_normals
 from facerelief.render.vectors import tilted, unit
 
 _SOLID_ALPHA = 127  # of a texture: what is less lets light through
-_FEWER = 8
+_FEWER = 8  # pixels, one of which is asked for the size of all on the texture
 
 
 @dataclass(frozen=True, eq=False)

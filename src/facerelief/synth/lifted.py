@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from threadpoolctl import threadpool_limits
 
-from facerelief.data import pseudo_normals
+from facerelief.data import facemesh, pseudo_normals
 from facerelief.data.pseudo_normals import HeadFitter, skin_likeness
 from facerelief.geometry import align, alignment_solver
 from facerelief.geometry.align import Alignment, AlignmentError
@@ -87,10 +88,11 @@ def lifted_skins(root: Path, cache: Path, head: MorphableModel) -> NDArray[np.ui
         file.parent.mkdir(parents=True, exist_ok=True)
         lifter = Lifter(fitter, SIZE)
         skins = []
-        for path, face in zip(paths, points, strict=True):
-            skin = lifter.lift(load_photo(root / "photos" / path), face)
-            if skin is not None:
-                skins.append(skin.albedo)
+        with threadpool_limits(1, "blas"):  # as for all fits: their matrices are small
+            for path, face in zip(paths, points, strict=True):
+                skin = lifter.lift(load_photo(root / "photos" / path), face)
+                if skin is not None:
+                    skins.append(skin.albedo)
         partial = file.with_suffix(".partial.npy")
         np.save(partial, np.stack(skins) if skins else np.zeros((0, SIZE, SIZE, 3), np.uint8))
         partial.replace(file)
@@ -109,13 +111,8 @@ def open_portraits(root: Path, sources: Sequence[str] = SOURCES) -> dict[str, ND
             for row in csv.DictReader(file)
             if row["source"] in sources and row["licence"].startswith("CC")
         }
-    with np.load(folder / "facemesh478.npz") as stored:
-        points = stored["points"].astype(np.float32)
-        return {
-            str(path): face
-            for path, face in zip(stored["paths"], points, strict=True)
-            if path in wanted
-        }
+    stored = zip(*facemesh.stored_points(root), strict=True)
+    return {path: face for path, face in stored if path in wanted}
 
 
 class Lifter:
