@@ -1,5 +1,7 @@
 """Photographs as training samples: where the face is, and roughly how it lies."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +85,23 @@ def test_points_that_turn_with_the_face_change_nothing_of_the_mean(teacher) -> N
     # Equal but for the turn of the whole.
     u, _, vt = np.linalg.svd(b.T @ a)
     assert np.allclose(b @ (u @ vt), a, atol=2e-3)
+
+
+def test_of_two_that_start_together_one_prepares(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def prepare(index: int) -> tuple[np.ndarray, np.ndarray]:
+        calls.append(index)
+        time.sleep(0.05)
+        picture = np.full((photos.PIXELS, photos.PIXELS, 3), index, np.uint8)
+        return picture, np.zeros((photos.SURFACE_PIXELS, photos.SURFACE_PIXELS, 4), np.int8)
+
+    with ThreadPoolExecutor(2) as pool:
+        both = [
+            pool.submit(photos._write_once, tmp_path / "made", prepare, [3, 5], 4) for _ in range(2)
+        ]
+        for one in both:
+            one.result()
+    assert sorted(calls) == [3, 5]
+    pictures, _ = photos._read(tmp_path / "made")
+    assert pictures[:, 0, 0, 0].tolist() == [3, 5]

@@ -207,7 +207,8 @@ def test_frozen_norms_are_factors_on_the_kernels() -> None:
 
 
 def test_frozen_norms_keep_their_statistics() -> None:
-    network = build("casfne", "compact", pretrained=False, frozen_norms=True, stages=0).train()
+    """From the start: a trainer does not say `train()` to what begins in training mode."""
+    network = build("casfne", "compact", pretrained=False, frozen_norms=True, stages=0)
     before = {k: v.clone() for k, v in network.encoder.state_dict().items() if "running" in k}
     network(torch.rand(2, 3, 64, 64))
     after = network.encoder.state_dict()

@@ -16,6 +16,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from filelock import FileLock
 from threadpoolctl import threadpool_limits
 from torch import Generator
 
@@ -134,15 +135,13 @@ def _prepared(root: Path, cache: Path) -> tuple[list[str], np.ndarray, np.ndarra
     paths, points = facemesh.stored_points(root)
     digest = hashlib.sha256(points.tobytes() + _VERSION.encode()).hexdigest()[:12]
     folder = cache / digest
-    if not (folder / "surfaces.npy").exists():
-        # Some hundred faces give the mean; the rest would not move it.
-        triangles = facemesh.triangulate(facemesh.mean_face(points[::12]))
+    # Some hundred faces give the mean; the rest would not move it.
+    triangles = facemesh.triangulate(facemesh.mean_face(points[::12]))
 
-        def prepare(index: int) -> tuple[np.ndarray, np.ndarray]:
-            photo = load_photo(root / "photos" / paths[index])
-            return _prepare(photo, points[index], triangles)
+    def prepare(index: int) -> tuple[np.ndarray, np.ndarray]:
+        return _prepare(load_photo(root / "photos" / paths[index]), points[index], triangles)
 
-        _write(folder, prepare, range(len(paths)), 4)
+    _write_once(folder, prepare, range(len(paths)), 4)
     return paths, *_read(folder)
 
 
@@ -166,36 +165,40 @@ def _prepared_aligned(root: Path, cache: Path) -> tuple[list[str], np.ndarray, n
         fitter.head, points[chosen].tobytes(), *code, *(array.tobytes() for array in anchors)
     )
     folder = cache / f"aligned_{digest}"
-    if not (folder / "surfaces.npy").exists():
 
-        def prepare(index: int) -> tuple[np.ndarray, np.ndarray]:
-            photo = load_photo(root / "photos" / paths[index])
-            return _prepare_aligned(photo, points[index], fitter)
+    def prepare(index: int) -> tuple[np.ndarray, np.ndarray]:
+        return _prepare_aligned(load_photo(root / "photos" / paths[index]), points[index], fitter)
 
-        _write(folder, prepare, chosen, 6)
+    _write_once(folder, prepare, chosen, 6)
     return [paths[i] for i in chosen], *_read(folder)
 
 
-def _write(
+def _write_once(
     folder: Path,
     prepare: Callable[[int], tuple[np.ndarray, np.ndarray]],
     indices: Sequence[int],
     channels: int,
 ) -> None:
-    """Pictures and surfaces of the photos `indices` into `folder`; surfaces.npy comes last."""
+    """Pictures and surfaces of the photos `indices` into `folder`; surfaces.npy comes last.
+
+    Of processes that start together, one does the work and the others wait for it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = np.lib.format.open_memmap(
-        folder / "pictures.partial", "w+", np.uint8, (len(indices), PIXELS, PIXELS, 3)
-    )
-    surfaces = np.zeros((len(indices), SURFACE_PIXELS, SURFACE_PIXELS, channels), np.int8)
-    # The matrices of a fit are small: threads of BLAS would wait for each other.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(2) as pool:
-        for row, (picture, surface) in enumerate(pool.map(prepare, indices)):
-            pictures[row], surfaces[row] = picture, surface
-    pictures.flush()
-    (folder / "pictures.partial").replace(folder / "pictures.npy")
-    np.save(folder / "surfaces.partial.npy", surfaces)
-    (folder / "surfaces.partial.npy").replace(folder / "surfaces.npy")
+    with FileLock(folder / "lock"):
+        if (folder / "surfaces.npy").exists():
+            return
+        pictures = np.lib.format.open_memmap(
+            folder / "pictures.partial", "w+", np.uint8, (len(indices), PIXELS, PIXELS, 3)
+        )
+        surfaces = np.zeros((len(indices), SURFACE_PIXELS, SURFACE_PIXELS, channels), np.int8)
+        # The matrices of a fit are small: threads of BLAS would wait for each other.
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(2) as pool:
+            for row, (picture, surface) in enumerate(pool.map(prepare, indices)):
+                pictures[row], surfaces[row] = picture, surface
+        pictures.flush()
+        (folder / "pictures.partial").replace(folder / "pictures.npy")
+        np.save(folder / "surfaces.partial.npy", surfaces)
+        (folder / "surfaces.partial.npy").replace(folder / "surfaces.npy")
 
 
 def _read(folder: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ One file ``yaleBxx/yaleBxx_P00A{azimuth}E{elevation}.png`` a photograph, 168 x 1
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -116,7 +117,7 @@ def load_ground_truth(person: Person, cache: Path | None = None) -> GroundTruth:
             return GroundTruth(stored["normals"], stored["albedo"], stored["mask"])
     truth = measure(person)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial.npz")
+    partial = path.with_suffix(f".{os.getpid()}.npz")  # others may be at it too
     np.savez_compressed(partial, normals=truth.normals, albedo=truth.albedo, mask=truth.mask)
     partial.replace(path)
     return truth

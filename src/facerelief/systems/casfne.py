@@ -113,6 +113,7 @@ class CasFNE(System):
             raise ValueError(f"unknown backbone {backbone!r}; resnet18 or efficientnet-lite0")
         self.frozen_norms = frozen_norms
         self.discriminator = PatchGAN(3) if self.weights.adversarial > 0 else None
+        self.train()  # modules begin in training mode without a call that would freeze norms
 
     def forward(self, image: Tensor) -> Prediction:
         features = self.encoder(image)
