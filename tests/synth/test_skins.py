@@ -9,8 +9,9 @@ from scipy.spatial import cKDTree
 
 from facerelief.geometry.head import builtin_head
 from facerelief.render.scene import Material
+from facerelief.synth import skin_textures
 from facerelief.synth.skin_look import Look, draw_look
-from facerelief.synth.skin_textures import FOLDER, checked, load_textures, makehuman_textures
+from facerelief.synth.skin_textures import FOLDER, load_textures, makehuman_textures
 from facerelief.synth.skins import Skins
 
 SIZE = 256
@@ -167,23 +168,40 @@ def test_a_damaged_texture_is_named(skins: Skins, tmp_path: Path) -> None:
         load_textures(skins.skin, skins.regions, files, tmp_path / "cache")
 
 
-def test_a_head_without_layout_or_a_texture_that_is_none_is_refused() -> None:
+def test_a_head_without_layout_or_a_texture_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="UV"):
         Skins(replace(builtin_head(0), uv=None), size=64)
-    with pytest.raises(ValueError, match="flat"):
-        checked("flat", np.zeros((64, 64), np.uint8))
+    flat = np.zeros((64, 64), np.uint8)
+    with pytest.raises(ValueError, match="extra 0"):
+        Skins(builtin_head(0), size=64, extra=[flat], cache=tmp_path)
 
 
-def test_extra_textures_lend_their_structure(skins: Skins) -> None:
+def test_extra_textures_lend_their_structure(skins: Skins, tmp_path: Path) -> None:
     base = np.full((SIZE, SIZE, 3), (200, 150, 130), np.uint8)
     base[skins.skin.position[..., 0] > 0] = (150, 105, 88)  # the left half is darker
-    two = Skins(builtin_head(), size=SIZE, extra=[base])
+    two = Skins(builtin_head(), size=SIZE, extra=[base], cache=tmp_path)
     look = replace(draw_look(g(5), tone=0.5), base=0, other=-1, contrast=1.0)
     material = two.make(look, g(5))
     cheeks = two.skin.mask & (two.regions.cheeks > 0.4)
     x = two.skin.position[..., 0]
     left = mean_luminance(material, cheeks & (x > 0))
     assert left < mean_luminance(material, cheeks & (x < 0)) - 10
+
+
+def test_extra_textures_are_taken_apart_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = g(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    first = Skins(builtin_head(0), size=64, extra=list(noise), cache=tmp_path)
+    assert first.textures[1].parts.std() > 5
+    with monkeypatch.context() as patched:
+        patched.setattr(skin_textures, "take_apart", None)
+        again = Skins(builtin_head(0), size=64, extra=list(noise), cache=tmp_path)
+    for one, other in zip(first.textures, again.textures, strict=True):
+        assert np.array_equal(one.parts, other.parts) and one.typical == other.typical
+        assert np.array_equal(one.creases, other.creases)
+    others = Skins(builtin_head(0), size=64, extra=list(noise[::-1]), cache=tmp_path)
+    assert np.array_equal(others.textures[0].parts, first.textures[1].parts)
 
 
 def test_photographs_keep_their_own_brows_and_are_not_blended() -> None:

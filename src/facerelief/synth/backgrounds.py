@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
 _SIDE = 320  # pixels, of a photograph that is kept
-_KEPT = 256  # photographs
+_KEPT = 1024  # photographs, 200 KB each
 
 
 def draw_background(g: np.random.Generator, photos: Sequence[Path], size: int) -> NDArray[np.uint8]:
@@ -42,7 +42,7 @@ def draw_background(g: np.random.Generator, photos: Sequence[Path], size: int) -
 @lru_cache(maxsize=_KEPT)
 def _photo(path: Path) -> Image.Image:
     with Image.open(path) as file:
-        file.draft("RGB", (2 * _SIDE, 2 * _SIDE))  # JPEGs are decoded no larger than needed
+        file.draft("RGB", (_SIDE, _SIDE))  # JPEGs are decoded no larger than needed
         picture = ImageOps.exif_transpose(file).convert("RGB")
     picture.thumbnail((_SIDE, _SIDE))
     return picture

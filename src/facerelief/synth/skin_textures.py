@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,9 +86,8 @@ def load_textures(
     if layout is None or not files:
         return []
     corners = layout[skin.head.uv_makehuman_triangles]  # type: ignore[attr-defined]
-    digest = hashlib.sha256(f"{_VERSION} {skin.size}".encode())
-    for array in (skin.head.mean, skin.head.uv, corners, regions.lips):
-        digest.update(np.ascontiguousarray(array).tobytes())
+    digest = _digest(skin, regions)
+    digest.update(np.ascontiguousarray(corners).tobytes())
     result = []
     for path in files:
         key = digest.copy()
@@ -114,15 +115,59 @@ def load_textures(
     return result
 
 
-def checked(name: str, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The texture as it is.
+def photographed_textures(
+    photographs: Sequence[NDArray[np.uint8]], skin: SkinMap, regions: Regions, cache: Path
+) -> list[SkinTexture]:
+    """Textures (S', S', 3) uint8 in the layout of `skin`, taken apart.
+
+    There may be hundreds, so they are kept in `cache` and read from there when they are used; all
+    processes share what was read.
 
     Raises:
-        ValueError: not (S', S', 3) bytes.
+        ValueError: one that is no such array.
     """
-    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.shape[0] != rgb.shape[1] or rgb.dtype != np.uint8:
-        raise ValueError(f"{name} must be (S, S, 3) uint8, got {rgb.shape} {rgb.dtype}")
-    return rgb
+    if not len(photographs):
+        return []
+    digest = _digest(skin, regions)
+    for number, rgb in enumerate(photographs):
+        if (
+            rgb.ndim != 3
+            or rgb.shape[0] != rgb.shape[1]
+            or rgb.shape[2] != 3
+            or (rgb.dtype != np.uint8)
+        ):
+            raise ValueError(f"extra {number} must be (S, S, 3) uint8, got {rgb.shape} {rgb.dtype}")
+        digest.update(np.ascontiguousarray(rgb).data)
+    kept = cache / f"photographed-{digest.hexdigest()[:16]}"
+    if not (kept / "typical.npy").is_file():
+        unfinished = cache / f".{kept.name}.{os.getpid()}"
+        unfinished.mkdir(parents=True, exist_ok=True)
+        shape = (len(photographs), 4, skin.size, skin.size)
+        maps = np.lib.format.open_memmap(unfinished / "maps.npy", "w+", np.int8, shape)
+        typical = np.empty((len(photographs), 2))
+        for number, rgb in enumerate(photographs):
+            texture = take_apart(f"extra {number}", rgb, skin, regions)
+            maps[number, :3], maps[number, 3] = texture.parts, texture.creases
+            typical[number] = texture.typical
+        maps.flush()
+        np.save(unfinished / "typical.npy", typical)
+        with suppress(OSError):  # another process was quicker
+            unfinished.replace(kept)
+        shutil.rmtree(unfinished, ignore_errors=True)
+    maps = np.load(kept / "maps.npy", mmap_mode="r")
+    typical = np.load(kept / "typical.npy")
+    return [
+        SkinTexture(f"extra {number}", packed[:3], packed[3], (float(tone), float(flush)))
+        for number, (packed, (tone, flush)) in enumerate(zip(maps, typical, strict=True))
+    ]
+
+
+def _digest(skin: SkinMap, regions: Regions) -> hashlib._Hash:
+    """Of the code and the layout that textures are taken apart by."""
+    digest = hashlib.sha256(f"{_VERSION} {skin.size}".encode())
+    for array in (skin.head.mean, skin.head.uv, regions.lips):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest
 
 
 def take_apart(name: str, rgb: NDArray[np.uint8], skin: SkinMap, regions: Regions) -> SkinTexture:

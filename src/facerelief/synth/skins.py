@@ -24,11 +24,9 @@ from facerelief.synth.skin_noise import SkinNoise
 from facerelief.synth.skin_paint import SkinPaint, sparse
 from facerelief.synth.skin_regions import Regions
 from facerelief.synth.skin_textures import (
-    SkinTexture,
-    checked,
     load_textures,
     makehuman_textures,
-    take_apart,
+    photographed_textures,
 )
 
 Map = NDArray[np.float32]
@@ -73,13 +71,14 @@ class Skins:
         self.paint = SkinPaint(self.skin, self.noise, self.regions)
         self.palette = Palette.build()
         files = makehuman_textures(assets_root) if assets_root is not None else []
-        if cache is None and files:
+        if cache is None:
             from facerelief.data.sources import cache_folder
 
             cache = cache_folder() / "skins"
-        self.textures = load_textures(self.skin, self.regions, files, cache) if cache else []
-        self._photographs = [checked(f"extra {i}", texture) for i, texture in enumerate(extra)]
-        self._lifted: dict[int, SkinTexture] = {}
+        painted = load_textures(self.skin, self.regions, files, cache)
+        photographed = photographed_textures(extra, self.skin, self.regions, cache)
+        self.textures = [*painted, *photographed]
+        self._counts = len(painted), len(photographed)
         regions = self.regions
         face = regions.face * self.skin.mask * (1 - regions.lips) * (1 - regions.lid)
         sun = np.maximum(np.maximum(0.8 * regions.nose, 0.7 * regions.cheeks), regions.forehead)
@@ -113,7 +112,7 @@ class Skins:
 
     def look(self, g: np.random.Generator, **limits: Any) -> Look:
         """A random look for `make`; see `skin_look.draw_look` for the limits."""
-        return draw_look(g, len(self.textures), len(self._photographs), **limits)
+        return draw_look(g, *self._counts, **limits)
 
     def make(
         self, look: Look, g: np.random.Generator, expression: Mapping[str, float] | None = None
@@ -127,7 +126,7 @@ class Skins:
         relief = self.details.smooth(g, look.relief)
         for index, share in ((look.base, 1 - look.blend), (look.other, look.blend)):
             if index >= 0 and share and look.relief.painted:
-                relief += self.texture(index).relief(look.relief.painted * share)
+                relief += self.textures[index].relief(look.relief.painted * share)
         folds = self.details.folds(g, look.relief, expression or {})
         tone, flush, shade = self._pigments(g, look)
         # Folds are shaded a little: light is lost in them, and skin gathers colour there.
@@ -184,20 +183,6 @@ class Skins:
         self._marks(g, look, even, tone.reshape(-1), flush.reshape(-1))
         return tone, flush, shade
 
-    def texture(self, index: int) -> SkinTexture:
-        """A texture by its number: MakeHuman's first, then the extra ones.
-
-        Raises:
-            IndexError: no such texture.
-        """
-        if index < len(self.textures):
-            return self.textures[index]
-        number = index - len(self.textures)
-        if number not in self._lifted:  # taken apart when first needed: there may be hundreds
-            rgb = self._photographs[number]
-            self._lifted[number] = take_apart(f"extra {number}", rgb, self.skin, self.regions)
-        return self._lifted[number]
-
     def _regional(self, weights: Map, typical: float) -> Map:
         """(S, S): `typical` and how regions differ from it, by the weights of `_weights`."""
         size = self.skin.size
@@ -214,7 +199,7 @@ class Skins:
 
     def _structure(self, index: int, look: Look, share: float) -> Map:
         """(3, S, S): what a texture adds to tone, flush and shade."""
-        texture = self.texture(index)
+        texture = self.textures[index]
         # What was seen on dark skin is too much for fair skin, and the other way about.
         far = 1 - 0.5 * abs(look.tone - texture.typical[0])
         return texture.unpacked(look.contrast * share * far)
