@@ -32,9 +32,10 @@ def as_onnx(file: Path, target: Path) -> None:
     from facerelief.train.config import load_config
     from facerelief.train.experiment import load_system
 
-    trained = load_config(file.parent / "config.yaml").system
-    facts = Provenance(trained.name, trained.preset, "research", "ablation", __version__)
-    export(load_system(file, []), target, facts)
+    trained = load_config(file.parent / "config.yaml")
+    network = trained.system
+    facts = Provenance(network.name, network.preset, "research", "ablation", __version__)
+    export(load_system(file, []), target, facts, size=trained.data.size)
 
 
 def lines(named: dict[str, Path], folder: Path) -> list[dict[str, Any]]:

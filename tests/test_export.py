@@ -71,3 +71,30 @@ def test_the_file_says_where_it_comes_from(files: dict[str, Path]) -> None:
     assert (entry.system, entry.preset, entry.tier) == ("casfne", "compact", "research")
     assert entry.training_data == ("spheres", "cubes")
     assert not list(files["compact"].parent.glob("*.partial"))
+
+
+def test_a_network_of_small_pictures_reads_full_crops(
+    network: torch.nn.Module, crops: np.ndarray, tmp_path: Path
+) -> None:
+    path = tmp_path / "small.onnx"
+    export(network, path, PROVENANCE, size=128)
+    estimate = facerelief.load(path).estimate_crops(crops)
+    picture = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
+    small = torch.nn.functional.interpolate(picture, (128, 128), mode="area")
+    with torch.no_grad():
+        expected = network(small).normals
+    expected = torch.nn.functional.interpolate(expected, (256, 256), mode="bilinear")
+    expected = torch.nn.functional.normalize(expected, dim=1).permute(0, 2, 3, 1).numpy()
+    assert estimate.normals.shape == (3, 256, 256, 3)
+    assert np.mean(np.linalg.norm(estimate.normals - expected, axis=-1) < 1e-3) > 0.999
+    # Not what it makes of the full picture.
+    with torch.no_grad():
+        whole = Deployed(network)(torch.from_numpy(crops))[0].numpy()
+    assert np.abs(estimate.normals - whole).mean() > 0.01
+
+
+def test_a_size_that_does_not_divide_the_crop_is_refused(
+    network: torch.nn.Module, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="96"):
+        export(network, tmp_path / "odd.onnx", PROVENANCE, size=96)

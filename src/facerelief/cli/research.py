@@ -104,11 +104,13 @@ def export(
     from facerelief.train.experiment import load_system
 
     try:
-        trained = load_config(checkpoint.parent / "config.yaml").system
+        trained = load_config(checkpoint.parent / "config.yaml")
         system = load_system(checkpoint, overrides)
-        provenance = Provenance(trained.name, trained.preset, tier, training_data, __version__)
-        sha256 = export(system, out, provenance, compact=not full)
-    except (ConfigError, OSError) as error:
+        provenance = Provenance(
+            trained.system.name, trained.system.preset, tier, training_data, __version__
+        )
+        sha256 = export(system, out, provenance, compact=not full, size=trained.data.size)
+    except (ConfigError, OSError, ValueError) as error:
         fail(str(error), code=1)
     typer.echo(f"{out}  sha256 {sha256}")
 
