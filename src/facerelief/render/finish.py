@@ -15,7 +15,7 @@ from facerelief.render.scene import Rendering, Scene
 FloatArray = NDArray[np.floating[Any]]
 
 _LINEAR = srgb_to_linear(np.arange(256) / 255).astype(np.float32)  # of every byte
-_LANDMARK_TOLERANCE = 4.0  # mm that a visible landmark may lie behind what is drawn
+_LANDMARK_TOLERANCE = 0.3  # mm that a visible landmark may lie behind the plane of what is drawn
 
 
 def background(scene: Scene) -> NDArray[np.float32]:
@@ -67,7 +67,10 @@ def rendering(
     pixels = scene.camera.project(points)
     column, row = pixels[:, :2].astype(int).clip(0, scene.size - 1).T
     inside = ((pixels[:, :2] >= 0) & (pixels[:, :2] < scene.size)).all(1)
-    near = -points[:, 2] < depth[row, column] + _LANDMARK_TOLERANCE
+    # Depth alone would not tell: within half a pixel, steep skin falls off by millimetres.
+    shown = scene.camera.unproject(np.column_stack([column + 0.5, row + 0.5, -depth[row, column]]))
+    gap = np.einsum("lc,lc->l", normals_smooth[row, column], points - shown)
+    near = gap > -_LANDMARK_TOLERANCE  # not where nothing is drawn: the gap is no number there
     return Rendering(
         photo=photo,
         normals=normals,
