@@ -39,6 +39,7 @@ def test_shipped_catalogue_is_true(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every shipped file is there, unaltered, with a tier that its training data allow."""
     entries = catalogue.entries()
     assert catalogue.default() in [entry.name for entry in entries]
+    assert catalogue.find("default").tier == "open"  # what everybody gets, anybody may use
     for entry in entries:
         entry.read()
         assert entry.tier in ("open", "research")
