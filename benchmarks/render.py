@@ -1,6 +1,9 @@
 """Are rendered truths true, how many heads are rendered a second, and does memory stay flat?
 
-    FACERELIEF_DATA=... python benchmarks/render.py [--heads N] [--seconds S] [--memory N]
+    FACERELIEF_DATA=... python benchmarks/render.py [--only PARTS] [--heads N] [--seconds S]
+        [--samples N]
+
+PARTS are some of truth, speed and memory; the last figures of the others are kept.
 
 Truth: every pixel's ray is cast into the same mesh by Embree (through trimesh), which shares no
 code with the rasteriser. Normals are compared a pixel away from outlines and from borders between
@@ -23,7 +26,7 @@ import trimesh
 from numpy.typing import NDArray
 from rich.progress import track
 from scipy.ndimage import binary_erosion
-from tables import write
+from tables import read, write
 
 from facerelief.cli.common import cores
 from facerelief.geometry.mesh import vertex_normals
@@ -33,19 +36,25 @@ from facerelief.synth.assets import Assets
 from facerelief.synth.draw import Heads, SynthOptions
 from facerelief.synth.produce import produce, random_heads
 
+PARTS = ("truth", "speed", "memory")
+
 
 def main() -> None:
     """Measure and write results/render.json and its table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--heads", type=int, default=40)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--memory", type=int, default=0, help="samples to watch the memory over")
-    arguments = parser.parse_args()
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--heads", type=int, default=40, help="whose truth is checked")
+    parser.add_argument("--seconds", type=float, default=60, help="that speed is measured for")
+    parser.add_argument("--samples", type=int, default=10_000, help="to watch the memory over")
+    options = parser.parse_args()
     assets = Assets.find()
-    result: dict[str, Any] = {"truth": truth(assets, arguments.heads)}
-    result["speed"] = speed(assets, arguments.seconds)
-    if arguments.memory:
-        result["memory"] = memory(assets, arguments.memory)
+    result: dict[str, Any] = read("render") or {}
+    if "truth" in options.only or "truth" not in result:
+        result["truth"] = truth(assets, options.heads)
+    if "speed" in options.only or "speed" not in result:
+        result["speed"] = speed(assets, options.seconds)
+    if "memory" in options.only:
+        result["memory"] = memory(assets, options.samples)
     write("render", result)
 
 
@@ -148,9 +157,9 @@ def speed(assets: Assets, seconds: float) -> dict[str, Any]:
 
 
 def _rate(samples: Generator[Any, None, None], seconds: float) -> float:
-    """How many come a second once the processes have started."""
+    """How many come a second once the processes have started, and have read what they use."""
     with closing(samples):
-        for _ in range(8 * cores()):
+        for _ in range(25 * cores()):
             next(samples)
         began, count = time.perf_counter(), 0
         while time.perf_counter() - began < seconds:
