@@ -146,9 +146,12 @@ def test_readme_targets_go_by_what_may_be_learned_from(tables: ModuleType) -> No
         "a": {"pooled": {"mean": 12.0}, "tier": "open"},
         "b": {"pooled": {"mean": 10.0}, "tier": "research"},
     }
-    rows = tables.headlines({"systems": systems, "floor": "mean-map"}, None).splitlines()[2:]
+    scans = {"systems": {"a": {"random": {"mean": 9.25}}}}
+    photographs = {"systems": systems, "floor": "mean-map"}
+    *rows, last = tables.headlines(photographs, scans, None).splitlines()[2:]
+    assert "scans" in last and "`a`" in last and "9.2°" in last
     assert [row.split("|")[3].strip() for row in rows] == ["", "at most 13°", "at most 10.5°"]
 
 
 def test_headlines_without_measurements(tables: ModuleType) -> None:
-    assert "make bench" in tables.headlines(None, None)
+    assert "make bench" in tables.headlines(None, None, None)
