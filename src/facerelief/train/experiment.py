@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -86,8 +87,11 @@ def run(
         enable_model_summary=False,
         enable_checkpointing=False,
     )
-    trainer.fit(module, _training_loader(experiment, start), _validation_loader(experiment),
-                ckpt_path=checkpoint, weights_only=False)  # fmt: skip
+    with warnings.catch_warnings():
+        # Frozen norms are, on purpose.
+        warnings.filterwarnings("ignore", r"Found \d+ module\(s\) in eval mode")
+        trainer.fit(module, _training_loader(experiment, start), _validation_loader(experiment),
+                    ckpt_path=checkpoint, weights_only=False)  # fmt: skip
     saver.save(trainer)
     figures = {k: float(v) for k, v in trainer.callback_metrics.items()}
     summary = {
