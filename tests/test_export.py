@@ -98,3 +98,8 @@ def test_a_size_that_does_not_divide_the_crop_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match="96"):
         export(network, tmp_path / "odd.onnx", PROVENANCE, size=96)
+
+
+def test_the_file_names_no_path_of_the_machine(files: dict[str, Path]) -> None:
+    content = files["compact"].read_bytes()
+    assert b"site-packages" not in content and b"export.py" not in content

@@ -104,6 +104,7 @@ def export(
     )
     assert program is not None
     model = program.model_proto
+    _forget_source(model)
     if compact:
         _store_int16(model)
     helper.set_model_props(model, {k: str(v) for k, v in vars(provenance).items()})
@@ -112,6 +113,15 @@ def export(
     partial.write_bytes(content)
     partial.replace(path)
     return hashlib.sha256(content).hexdigest()
+
+
+def _forget_source(model: onnx.ModelProto) -> None:
+    """Take out the exporter's notes: stack traces with paths of the machine that exported."""
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output,
+                 *graph.initializer, *model.functions):  # fmt: skip
+        part.doc_string = ""
+        del part.metadata_props[:]
 
 
 def _store_int16(model: onnx.ModelProto) -> None:
