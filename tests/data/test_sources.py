@@ -22,13 +22,12 @@ class Noise:
         ones = torch.ones(count, 1, size, size)
         image = torch.rand(count, 3, size, size, generator=g)
         weak = torch.zeros(count, dtype=torch.bool)
-        return Sample(image, ones.expand(-1, 3, -1, -1) * self.mark, ones, ones, ones, weak)
+        return Sample(image, ones.expand(-1, 3, -1, -1) * self.mark, ones, ones, ones, weak, ~weak)
 
 
-def mixture(start: int = 0, seed: int = 4) -> Mixture:
-    return Mixture(
-        [(Noise(1.0), 0.75), (Noise(2.0), 0.25)], batch=8, size=8, seed=seed, start=start
-    )
+def mixture(start: int = 0, seed: int = 4, alternate: bool = False) -> Mixture:
+    sources = [(Noise(1.0), 0.75), (Noise(2.0), 0.25)]
+    return Mixture(sources, 8, 8, seed, start, alternate)
 
 
 def images(loader, count: int) -> list[torch.Tensor]:
@@ -38,6 +37,15 @@ def images(loader, count: int) -> list[torch.Tensor]:
 def test_shares_are_kept() -> None:
     marks = mixture().batch(0).normals[:, 0, 0, 0].tolist()
     assert sorted(marks) == [1.0] * 6 + [2.0] * 2
+
+
+def test_batches_of_one_kind_come_as_often_as_their_shares_say() -> None:
+    alternating = mixture(alternate=True)
+    marks = [alternating.batch(i).normals[:, 0, 0, 0].unique().tolist() for i in range(400)]
+    assert all(len(mark) == 1 for mark in marks)
+    assert 0.68 < sum(mark == [1.0] for mark in marks) / 400 < 0.82
+    later = next(iter(mixture(start=7, alternate=True)))
+    assert torch.equal(later.image, alternating.batch(7).image)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -6,45 +6,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from facerelief.data.sample import Sample  # noqa: E402
-from facerelief.nn.modulation import ModulatedConv2d  # noqa: E402
 from facerelief.nn.resnet import ResNet18  # noqa: E402
 from facerelief.systems import build  # noqa: E402
-
-
-def sample(count: int = 2, size: int = 64) -> Sample:
-    g = torch.Generator().manual_seed(0)
-    normals = torch.nn.functional.normalize(torch.randn(count, 3, size, size, generator=g), dim=1)
-    ones = torch.ones(count, 1, size, size)
-    weak = torch.arange(count) % 2 == 1
-    return Sample(torch.rand(count, 3, size, size, generator=g), normals, ones, ones, ones, weak)
-
-
-def parameters(module: torch.nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())
-
-
-def multiply_accumulates(module: torch.nn.Module, at_output: bool = False) -> float:
-    """Of the convolutions, at 256 x 256.
-
-    ``at_output`` charges a transposed convolution at its output's size, four times what it costs.
-    """
-    total = 0
-
-    def hook(layer: torch.nn.Module, inputs: tuple, output: torch.Tensor) -> None:
-        nonlocal total
-        pixels = output.shape[-1] * output.shape[-2]
-        if isinstance(layer, torch.nn.ConvTranspose2d) and not at_output:
-            pixels = inputs[0].shape[-1] * inputs[0].shape[-2]
-        total += layer.weight.numel() * pixels
-
-    kinds = (torch.nn.Conv2d, torch.nn.ConvTranspose2d)
-    hooks = [m.register_forward_hook(hook) for m in module.modules() if isinstance(m, kinds)]
-    with torch.no_grad():
-        module.eval()(torch.rand(1, 3, 256, 256))
-    for handle in hooks:
-        handle.remove()
-    return total / 1e9
+from network_checks import multiply_accumulates, parameters, sample, terms_of, train  # noqa: E402
 
 
 def paper(**options: object) -> torch.nn.Module:
@@ -75,15 +39,8 @@ def test_every_fusion_gives_unit_normals_and_a_falling_loss(preset: str, fusion:
     options = {"pretrained": False} if preset == "compact" else {}
     network = build("casfne", preset, fusion=fusion, stages=1, **options)
     batch = sample()
-    optimizer = torch.optim.Adam(network.parameters_of("estimator"), 1e-3)
-    totals = []
-    for _ in range(4):
-        prediction = network(batch.image)
-        total = sum(network.loss("estimator", batch, prediction).values())
-        optimizer.zero_grad()
-        total.backward()
-        optimizer.step()
-        totals.append(total.item())
+    totals = train(network, batch, 4)
+    prediction = network(batch.image)
     assert torch.allclose(prediction.normals.norm(dim=1), torch.ones(2, 64, 64), atol=1e-4)
     assert len(prediction.stages) == 2
     assert totals[-1] < totals[0]
@@ -117,7 +74,7 @@ def test_each_loss_can_be_turned_off() -> None:
     for name in everything:
         weights = {**everything, name: 0.0}
         network = build("casfne", "compact", weights=weights, pretrained=False, stages=0)
-        terms = network.loss("estimator", batch, network(batch.image))
+        terms = terms_of(network, batch)
         assert float(terms.get(name, 0.0)) == 0.0
         others = [float(v) for key, v in terms.items() if key != name]
         assert all(value != 0 for value in others)
@@ -131,9 +88,7 @@ def test_players_split_the_parameters() -> None:
     assert ours and theirs and not ours & theirs
     assert ours | theirs == {id(p) for p in network.parameters()}
     batch = sample(4)
-    prediction = network(batch.image)
-    loss = network.loss("discriminator", batch, prediction)["discriminator"]
-    loss.backward()
+    terms_of(network, batch, "discriminator")["discriminator"].backward()
     assert all(p.grad is None for p in network.parameters_of("estimator"))
     assert any(p.grad.abs().sum() > 0 for p in network.parameters_of("discriminator"))
 
@@ -141,27 +96,12 @@ def test_players_split_the_parameters() -> None:
 def test_weak_normals_do_not_reach_the_measured_losses() -> None:
     batch = sample(2)
     network = build("casfne", "compact", pretrained=False, stages=0).eval()
-    prediction = network(batch.image)
-    before = network.loss("estimator", batch, prediction)
+    before = terms_of(network, batch)
     batch.normals[1] *= -1  # the weak one
-    after = network.loss("estimator", batch, prediction)
+    after = terms_of(network, batch)
     assert torch.equal(before["cosine"], after["cosine"])
     assert torch.equal(before["angular"], after["angular"])
     assert not torch.equal(before["weak"], after["weak"])
-
-
-def test_modulated_kernels_have_unit_norm() -> None:
-    layer = ModulatedConv2d(8, 6, 4)
-    kernels = layer.kernels(torch.randn(3, 4))
-    assert torch.allclose(kernels.flatten(2).norm(dim=2), torch.ones(3, 6), atol=1e-4)
-    x, style = torch.randn(3, 8, 9, 9), torch.randn(3, 4)
-    slow = torch.cat(
-        [
-            torch.nn.functional.conv2d(x[i : i + 1], layer.kernels(style)[i], padding=1)
-            for i in range(3)
-        ]
-    )
-    assert torch.allclose(layer(x, style), slow, atol=1e-5)
 
 
 def test_a_torchvision_checkpoint_loads_and_another_does_not(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ import yaml  # noqa: E402
 
 from facerelief.data.sample import Sample  # noqa: E402
 from facerelief.nn.losses import normalize  # noqa: E402
-from facerelief.train import experiment  # noqa: E402
-from facerelief.train.config import ConfigError, load_config  # noqa: E402
-from facerelief.train.experiment import load_system, run  # noqa: E402
+from facerelief.train import experiment, run  # noqa: E402
+from facerelief.train.config import ConfigError, load_config, load_phases  # noqa: E402
+from facerelief.train.experiment import load_system  # noqa: E402
 
 
 class Ellipsoids:
@@ -32,7 +32,8 @@ class Ellipsoids:
         mask = (z > 0).float()[:, None]
         normals = normalize(torch.stack([x / radii[:, 0], y / radii[:, 1], z], 1)) * mask
         ones = torch.ones_like(mask)
-        return Sample(normals / 2 + 0.5, normals, mask, mask, ones, torch.zeros(count).bool())
+        some, none = torch.ones(count).bool(), torch.zeros(count).bool()
+        return Sample(normals / 2 + 0.5, normals, mask, mask, ones, none, some)
 
 
 @pytest.fixture(autouse=True)
@@ -153,10 +154,69 @@ def test_a_run_starts_from_another(tmp_path: Path) -> None:
     assert all(torch.allclose(p, weights[name]) for name, p in a.named_parameters())
 
 
+def phased(folder: Path) -> Path:
+    """An initial block, then the cascade with it, at another size."""
+    options = {"pretrained": False, "stages": 0}
+    second = {"data": {"size": 64}, "samples": 8, "system": {"options": {"stages": 1}}}
+    return config(folder, system={"name": "casfne", "options": options},
+                  phases=[{"samples": 40}, second])  # fmt: skip
+
+
+def test_phases_change_the_rest_of_a_file(tmp_path: Path) -> None:
+    first, second = load_phases(phased(tmp_path), ["seed=5", "phases.1.data.batch=2"])
+    assert (first.samples, second.samples) == (40, 8)
+    assert (first.data.size, second.data.size) == (32, 64)
+    assert (first.data.batch, second.data.batch) == (4, 2)
+    assert second.system.options == {"pretrained": False, "stages": 1}
+    assert first.seed == second.seed == 5
+    with pytest.raises(ConfigError, match="2 phases where one"):
+        load_config(phased(tmp_path))
+    with pytest.raises(ConfigError, match="phases is a list"):
+        load_phases(config(tmp_path, phases={}))
+
+
+def test_a_phase_begins_with_the_weights_of_the_one_before(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    path = phased(tmp_path)
+    summary = run(path, out, ["phases.1.optimizer.learning_rate=0"], progress=False)
+    assert summary["samples"] == 48
+    first, second = (load_system(out / f"phase{i}" / "last.ckpt") for i in (1, 2))
+    assert (first.stages, second.stages) == (0, 1)
+    weights = dict(second.named_parameters())
+    assert all(torch.allclose(p, weights[name]) for name, p in first.named_parameters())
+    last = load_system(out / "last.ckpt")
+    assert all(torch.equal(p, weights[name]) for name, p in last.named_parameters())
+    with pytest.raises(FileExistsError):
+        run(path, out, progress=False)
+    # What is done stays done; what is not goes on.
+    (out / "phase2" / "summary.json").unlink()
+    marked = (out / "phase1" / "last.ckpt").stat().st_mtime_ns
+    assert run(path, out, resume=True, progress=False)["samples"] >= 48
+    assert (out / "phase1" / "last.ckpt").stat().st_mtime_ns == marked
+
+
+def test_phases_share_the_time_by_their_pixels(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    overrides = ["phases.0.samples=4000000", "phases.1.samples=1000000"]
+    limit = timedelta(seconds=4)
+    summary = run(phased(tmp_path), out, overrides, max_time=limit, progress=False)
+    seconds = [json.loads((out / f"phase{i}" / "summary.json").read_text())["seconds"]
+               for i in (1, 2)]  # fmt: skip
+    assert seconds[0] == pytest.approx(2, abs=1.5) and 3 < summary["seconds"] < 9
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    run(config(tmp_path, samples=8), tmp_path / "first", progress=False)
+    overrides = [f"start_from={tmp_path / 'first' / 'last.ckpt'}", "system.name=unet"]
+    options = {"name": "unet", "options": {"pretrained": False}}
+    with pytest.raises(ConfigError, match="another network"):
+        run(config(tmp_path, system=options), tmp_path / "second", overrides, progress=False)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("samples: 3", "missing"),
+        ("samples: 3", "missing system, data$"),
         ("system: {name: casfne}\nsampels: 3", "unknown key 'sampels'"),
         ("system: [", "not YAML"),
         ("- 1", "expected a mapping"),
@@ -180,4 +240,4 @@ def test_overrides_reach_into_lists(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(Path(__file__).parents[2].glob("configs/*.yaml")), ids=str)
 def test_every_configuration_is_one(path: Path) -> None:
-    assert load_config(path).samples > 0
+    assert all(phase.samples > 0 for phase in load_phases(path))

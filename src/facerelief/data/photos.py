@@ -111,6 +111,7 @@ class Photos:
             face_mask=face,
             face_known=known,
             weak=torch.ones(count, dtype=torch.bool),
+            pictured=torch.ones(count, dtype=torch.bool),
         )
         return augment.spoil(sample, self.occluded, self.photometric, g)
 

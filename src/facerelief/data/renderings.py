@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ class Renderings:
             were drawn with.
         framed: share of samples that an edge of a photo cuts: black beyond.
         warp, photometric, occluded: what is varied.
+        pictured: give the pictures too, not the normals alone.
 
     Raises:
         FileNotFoundError: no heads there.
@@ -35,11 +37,13 @@ class Renderings:
         photometric: augment.PhotometricRange | None = None,
         occluded: float = 0.15,
         framed: float = 0.25,
+        pictured: bool = True,
     ) -> None:
         # Poses, light and cameras vary in the pictures already.
         self.warp = warp or augment.WarpRange(rotation=8, log_scale=0.12, stretch=0.06)
         self.photometric = photometric or augment.PhotometricRange(gain=0.2, gamma=0.2, tint=0.06)
         self.occluded, self.framed, self.margin = occluded, framed, margin
+        self.pictured = pictured
         try:
             self.reader = ShardReader(Path(folder))
         except SampleError:
@@ -71,7 +75,10 @@ class Renderings:
             face_mask=mask,
             face_known=torch.ones_like(mask),
             weak=torch.zeros(count, dtype=torch.bool),
+            pictured=torch.full((count,), self.pictured),
         )
+        if not self.pictured:  # nothing is in front of them, nor cut off
+            return replace(sample, image=torch.zeros_like(image))
         sample = augment.frame(sample, self.framed, g)
         return augment.spoil(sample, self.occluded, self.photometric, g)
 

@@ -21,9 +21,21 @@ class Sample:
     face_mask: Tensor  # (B, 1, H, W) float in [0, 1]: visible face
     face_known: Tensor  # (B, 1, H, W) float in [0, 1]: where face_mask is known
     weak: Tensor  # (B,) bool: the normals are a smooth teacher's, not measured
+    pictured: Tensor  # (B,) bool: there is a picture; where there is none, image is zero
 
     def __len__(self) -> int:
         return len(self.image)
+
+    @property
+    def measured_mask(self) -> Tensor:
+        """(B, 1, H, W): ``normals_mask`` of the samples whose normals are measured."""
+        return self.normals_mask * ~self.weak.view(-1, 1, 1, 1)
+
+    def chosen(self, flags: Tensor) -> Sample:
+        """The samples that a (B,) bool tensor marks."""
+        if flags.all():
+            return self
+        return replace(self, **{f.name: getattr(self, f.name)[flags] for f in fields(self)})
 
     def to(self, device: torch.device | str) -> Sample:
         """The batch on another device."""

@@ -103,6 +103,9 @@ def _renderings(size: int, batch: int, options: dict[str, Any]) -> list[Sample]:
 class Mixture(IterableDataset[Sample]):
     """Endless batches with a fixed share of each source.
 
+    With ``alternate`` a batch is of one source, drawn by the shares: for systems whose batches are
+    of one kind (pairs, pictures only, normals only).
+
     Batch ``i`` depends on the seed and on ``i`` alone, whatever the number of workers; a resumed
     run goes on with the batch it stopped before.
     """
@@ -114,7 +117,9 @@ class Mixture(IterableDataset[Sample]):
         size: int,
         seed: int,
         start: int = 0,
+        alternate: bool = False,
     ) -> None:
+        self.sources, self.alternate, self.count = sources, alternate, batch
         total = sum(share for _, share in sources)
         counts = [round(batch * share / total) for _, share in sources]
         counts[0] += batch - sum(counts)
@@ -124,6 +129,10 @@ class Mixture(IterableDataset[Sample]):
     def batch(self, index: int) -> Sample:
         """The batch of an index."""
         g = torch.Generator().manual_seed(self.seed * 1_000_003 + index)
+        if self.alternate:
+            shares = torch.tensor([share for _, share in self.sources])
+            chosen, _ = self.sources[int(torch.multinomial(shares, 1, generator=g))]
+            return chosen.batch(self.count, self.size, g)
         return concatenate([source.batch(count, self.size, g) for source, count in self.parts])
 
     def __iter__(self) -> Iterator[Sample]:

@@ -39,4 +39,5 @@ def _sample(images: np.ndarray, normals: np.ndarray, masks: np.ndarray) -> Sampl
         face_mask=mask,
         face_known=mask,
         weak=torch.zeros(len(mask), dtype=torch.bool),
+        pictured=torch.ones(len(mask), dtype=torch.bool),
     )

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from facerelief.nn.frozen_norms import FrozenNorms
+
 CHANNELS = (16, 24, 40, 112, 320)  # of the features at strides 2, 4, 8, 16, 32
 
 # expansion, output channels, repeats, first stride, kernel
@@ -26,12 +28,12 @@ _TAPS = (0, 2, 4, 10, 15)  # index of the block that ends each stride
 _STEM = 32
 
 
-class EfficientNetLite0(nn.Module):
+class EfficientNetLite0(FrozenNorms):
     """Image encoder: five feature maps at strides 2 to 32."""
 
     channels = CHANNELS
 
-    def __init__(self, pretrained: bool = True) -> None:
+    def __init__(self, pretrained: bool = True, frozen_norms: bool = False) -> None:
         super().__init__()
         self.stem = _convolution(3, _STEM, kernel=3, stride=2)
         blocks: list[nn.Module] = []
@@ -43,6 +45,8 @@ class EfficientNetLite0(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         if pretrained:
             self.load_imagenet()
+        self.frozen_norms = frozen_norms
+        self.train()
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(B, 3, H, W) RGB in [0, 1] to features at strides 2, 4, 8, 16, 32."""

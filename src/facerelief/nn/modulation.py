@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+_EPS = 1e-8
+
 
 class ModulatedConv2d(nn.Module):
     """Convolution whose kernel is scaled per input channel by a style and then demodulated.
@@ -25,16 +27,19 @@ class ModulatedConv2d(nn.Module):
     def kernels(self, style: Tensor) -> Tensor:
         """(B, S) to the (B, O, I, k, k) kernels, unit norm per output channel."""
         weight = self.weight[None] * self.style(style)[:, None, :, None, None]
-        return weight * torch.rsqrt(weight.square().sum((2, 3, 4), keepdim=True) + 1e-8)
+        return weight * torch.rsqrt(weight.square().sum((2, 3, 4), keepdim=True) + _EPS)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """(B, I, H, W) steered by (B, S) to (B, O, H, W)."""
-        batch, width, height, breadth = x.shape
-        kernels = self.kernels(style).flatten(0, 1)
-        # One grouped convolution runs every sample's own kernel.
-        x = x.reshape(1, batch * width, height, breadth)
-        x = F.conv2d(x, kernels, padding=self.padding, groups=batch)
-        return x.view(batch, -1, height, breadth)
+        """(B, I, H, W) steered by (B, S) to (B, O, H, W).
+
+        A factor on a kernel's inputs is one on the features, and the norm one on what comes out:
+        the same sum as with `kernels`, and one convolution serves the whole batch.
+        """
+        steer = self.style(style)
+        power = self.weight.square().sum((2, 3))  # (O, I)
+        norm = torch.rsqrt(steer.square() @ power.T + _EPS)
+        x = F.conv2d(x * steer[..., None, None], self.weight, padding=self.padding)
+        return x * norm[..., None, None]
 
 
 class AdaIN(nn.Module):

@@ -5,15 +5,18 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from facerelief.nn.frozen_norms import FrozenNorms
+
 CHANNELS = (64, 64, 128, 256, 512)  # of the features at strides 2, 4, 8, 16, 32
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-class ResNet18(nn.Module):
+class ResNet18(FrozenNorms):
     """Image encoder: five feature maps at strides 2 to 32.
 
     Args:
         checkpoint: a torchvision-format ``state_dict`` file, or None for random weights.
+        frozen_norms: keep the batch norms at the file's statistics.
 
     Raises:
         ValueError: the file is not a ResNet-18 checkpoint.
@@ -21,7 +24,7 @@ class ResNet18(nn.Module):
 
     channels = CHANNELS
 
-    def __init__(self, checkpoint: Path | str | None = None) -> None:
+    def __init__(self, checkpoint: Path | str | None = None, frozen_norms: bool = False) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
@@ -38,6 +41,8 @@ class ResNet18(nn.Module):
         self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1), persistent=False)
         if checkpoint is not None:
             self._load(Path(checkpoint))
+        self.frozen_norms = frozen_norms
+        self.train()
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(B, 3, H, W) RGB in [0, 1] to features at strides 2, 4, 8, 16, 32."""

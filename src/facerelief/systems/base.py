@@ -15,7 +15,12 @@ from facerelief.data.sample import Sample
 from facerelief.nn import losses
 
 # One module a system; imported only when asked for.
-_MODULES = {"casfne": "facerelief.systems.casfne:CasFNE"}
+_MODULES = {
+    "casfne": "facerelief.systems.casfne:CasFNE",
+    "cross_modal": "facerelief.systems.cross_modal:CrossModal",
+    "fnr2r": "facerelief.systems.fnr2r:FNR2R",
+    "unet": "facerelief.systems.unet:UNet",
+}
 
 
 @dataclass(frozen=True)
@@ -33,21 +38,36 @@ class Prediction:
         return (*self.earlier, self)
 
 
+@dataclass(frozen=True)
+class Turn:
+    """One optimisation step: whose it is, and the weighted terms that it lowers the sum of."""
+
+    player: str
+    terms: dict[str, Tensor]
+    prediction: Prediction | None = None  # of the batch's pictures, where the turn made one
+
+
 class System(nn.Module, ABC):
     """A network with its losses and metrics. The training loop knows nothing else of it."""
 
     presets: ClassVar[dict[str, dict[str, Any]]]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.discriminator: nn.Module | None = None
+
     @classmethod
     def from_preset(cls, preset: str, **options: Any) -> System:
-        """A preset, with options that override its own.
+        """A preset, with options that override its own; ``weights`` do so one by one.
 
         Raises:
             ValueError: unknown preset; the message lists the valid ones.
         """
         if preset not in cls.presets:
             raise ValueError(f"unknown preset {preset!r}; one of {', '.join(cls.presets)}")
-        return cls(**{**cls.presets[preset], **options})
+        own = cls.presets[preset]
+        weights = {**own.get("weights", {}), **(options.get("weights") or {})}
+        return cls(**{**own, **options, "weights": weights})
 
     @abstractmethod
     def forward(self, image: Tensor) -> Prediction:
@@ -55,16 +75,23 @@ class System(nn.Module, ABC):
 
     @property
     def players(self) -> tuple[str, ...]:
-        """Who is optimised in turn at every step: the estimator, then its adversary if any."""
-        return ("estimator",)
+        """Who is optimised: the estimator, and its adversary if there is one."""
+        return ("estimator",) if self.discriminator is None else ("estimator", "discriminator")
 
     def parameters_of(self, player: str) -> Iterator[nn.Parameter]:
-        """The parameters that a player's step moves."""
-        return self.parameters()
+        """The parameters that a player's turns move."""
+        return (
+            parameter
+            for name, parameter in self.named_parameters()
+            if name.startswith("discriminator.") == (player == "discriminator")
+        )
 
     @abstractmethod
-    def loss(self, player: str, sample: Sample, prediction: Prediction) -> dict[str, Tensor]:
-        """Weighted terms, to be summed. ``prediction`` still carries the estimator's graph."""
+    def turns(self, sample: Sample) -> Iterator[Turn]:
+        """What a batch teaches, in order: each turn is stepped before the next one is asked for.
+
+        ``sample.image`` is in the memory format that the networks want.
+        """
 
     @torch.no_grad()
     def metrics(self, sample: Sample, prediction: Prediction) -> dict[str, Tensor]:

@@ -1,5 +1,5 @@
 """Training: one YAML an experiment, one loop for every system."""
 
-from facerelief.train.experiment import run
+from facerelief.train.phases import run
 
 __all__ = ["run"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, is_dataclass
+import copy
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -41,6 +42,7 @@ class DataConfig:
     size: int = 256  # pixels
     batch: int = 16
     workers: int = 1
+    alternate: bool = False  # every batch of one source, drawn by the shares
     validation: SourceConfig | None = None
 
 
@@ -74,23 +76,64 @@ class TrainConfig:
 
 
 def load_config(path: Path, overrides: list[str] | None = None) -> TrainConfig:
-    """Read a YAML file and apply ``key.key=value`` overrides (values are YAML).
+    """Read the YAML file of one phase and apply ``key.key=value`` overrides (values are YAML).
 
     Raises:
-        ConfigError: no such file, not YAML, an unknown key, or a missing one.
+        ConfigError: no such file, not YAML, an unknown key, a missing one, or several phases.
     """
+    phases = load_phases(path, overrides)
+    if len(phases) > 1:
+        raise ConfigError(f"{path}: {len(phases)} phases where one is expected")
+    return phases[0]
+
+
+def load_phases(path: Path, overrides: list[str] | None = None) -> list[TrainConfig]:
+    """Read a YAML file whose ``phases``, if it has any, each change the rest of it.
+
+    A phase is merged into the file key by key (lists are replaced whole). Overrides apply to every
+    phase, those that begin with ``phases.N`` to one.
+
+    Raises:
+        ConfigError: as :func:`load_config`, but for several phases.
+    """
+    tree = _read(path)
+    own = [text for text in overrides or [] if text.startswith("phases.")]
+    common = [text for text in overrides or [] if not text.startswith("phases.")]
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: expected a mapping, found {type(tree).__name__}")
+    _apply(tree, own)
+    phases = tree.pop("phases", [{}])
+    if not isinstance(phases, list) or not phases:
+        raise ConfigError(f"{path}: phases is a list")
+    merged = [_merged(tree, phase) for phase in phases]
+    for phase in merged:
+        _apply(phase, common)
+    return [_build(TrainConfig, phase, str(path)) for phase in merged]
+
+
+def _read(path: Path) -> Any:
     try:
-        tree = yaml.safe_load(Path(path).read_text())
+        return yaml.safe_load(Path(path).read_text())
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    for override in overrides or []:
+
+
+def _merged(tree: Any, changes: Any) -> Any:
+    """A copy of a tree with changes in it."""
+    if not isinstance(tree, dict) or not isinstance(changes, dict):
+        return copy.deepcopy(changes)
+    both = {key: _merged(tree[key], changes[key]) for key in tree.keys() & changes.keys()}
+    return {**copy.deepcopy(tree), **copy.deepcopy(changes), **both}
+
+
+def _apply(tree: Any, overrides: list[str]) -> None:
+    for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
             raise ConfigError(f"override {override!r} is not key=value")
         _set(tree, key.split("."), yaml.safe_load(value), override)
-    return _build(TrainConfig, tree, str(path))
 
 
 def _set(tree: Any, keys: list[str], value: Any, override: str) -> None:
@@ -126,11 +169,11 @@ def _build(kind: Any, tree: Any, where: str) -> Any:
         elif not _fits(value, hints[entry.name]):
             raise ConfigError(f"{inner}: {value!r} is no {hints[entry.name].__name__}")
         values[entry.name] = value
-    try:
-        return kind(**values)
-    except TypeError as error:
-        missing = str(error).split(":")[-1].strip().strip("'")
-        raise ConfigError(f"{where}: missing {missing}") from error
+    required = [f.name for f in fields(kind) if f.default is f.default_factory is MISSING]
+    missing = [name for name in required if name not in values]
+    if missing:
+        raise ConfigError(f"{where}: missing {', '.join(missing)}")
+    return kind(**values)
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Run an experiment: ``facerelief train CONFIG``."""
+"""One phase of an experiment, and what it leaves: a checkpoint that a system is loaded from."""
 
 from __future__ import annotations
 
@@ -20,35 +20,25 @@ from facerelief.data.sources import Mixture, build_source, build_validation
 from facerelief.memory import keep_freed_memory
 from facerelief.systems import System, build
 from facerelief.train.callbacks import Averaging, Checkpoint, NetworkShare, Pictures
-from facerelief.train.config import TrainConfig, load_config
+from facerelief.train.config import ConfigError, TrainConfig, load_config
 from facerelief.train.module import Training
 
 
-def run(
-    config: Path,
+def run_phase(
+    experiment: TrainConfig,
     out: Path,
-    overrides: list[str] | None = None,
     max_time: timedelta | None = None,
     resume: bool = False,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Train, and leave ``last.ckpt``, ``config.yaml``, logs and pictures in ``out``.
-
-    Args:
-        config: a YAML file; overrides: ``key.key=value``.
-        max_time: stop cleanly after this long; the learning rate's schedule is fitted into it.
-            When resuming, time spent before counts.
-        resume: go on from ``out/last.ckpt`` where there is one.
+    """Train one phase, and leave ``last.ckpt``, ``config.yaml``, logs and pictures in ``out``.
 
     Returns:
-        A summary, also written to ``out/summary.json``: samples, seconds, rate, network share,
-        last training loss and validation figures.
+        Its summary; see :func:`facerelief.train.run`.
 
     Raises:
-        ConfigError: the configuration cannot be used. FileExistsError: ``out`` holds a training
-        and ``resume`` is off.
+        FileExistsError: ``out`` holds a training and ``resume`` is off.
     """
-    experiment = load_config(config, overrides)
     last = out / "last.ckpt"
     if last.exists() and not resume:
         raise FileExistsError(f"{out} already holds a training; resume it or choose another folder")
@@ -127,8 +117,16 @@ def _system(experiment: TrainConfig, pretrained: bool = True) -> System:
         options["pretrained"] = False
     system = build(experiment.system.name, experiment.system.preset, **options)
     if pretrained and experiment.start_from:
-        system.load_state_dict(_weights(Path(experiment.start_from)))
+        _start(system, _weights(Path(experiment.start_from)))
     return system
+
+
+def _start(system: System, weights: dict[str, torch.Tensor]) -> None:
+    """Begin with weights of a system that may have had an adversary, or have none yet."""
+    missing, unexpected = system.load_state_dict(weights, strict=False)
+    wrong = [key for key in (*missing, *unexpected) if not key.startswith("discriminator.")]
+    if wrong:
+        raise ConfigError(f"start_from: weights of another network; {wrong[0]} is in one of them")
 
 
 def _weights(checkpoint: Path) -> dict[str, torch.Tensor]:
@@ -146,7 +144,7 @@ def _batches_done(checkpoint: Path | None) -> int:
 def _training_loader(experiment: TrainConfig, start: int) -> DataLoader:
     data = experiment.data
     sources = [(build_source(s.name, s.options), s.share) for s in data.sources]
-    mixture = Mixture(sources, data.batch, data.size, experiment.seed, start)
+    mixture = Mixture(sources, data.batch, data.size, experiment.seed, start, data.alternate)
     return DataLoader(
         mixture,
         batch_size=None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
 import lightning
@@ -73,7 +74,7 @@ class Training(lightning.LightningModule):
         for name, parameter in self.system.named_parameters():
             if id(parameter) in chosen:
                 # Norms and biases are not decayed; they have no scale to shrink towards.
-                key = (name.startswith("encoder."), parameter.ndim > 1)
+                key = ("encoder" in name.split("."), parameter.ndim > 1)
                 groups.setdefault(key, []).append(parameter)
         return AdamW(
             [
@@ -96,28 +97,31 @@ class Training(lightning.LightningModule):
     def training_step(self, sample: Sample, index: int) -> None:
         optimizers: Any = self.optimizers()
         optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
+        by_player = dict(zip(self.system.players, optimizers, strict=True))
         rate = self.rate()
-        image = sample.image.contiguous(memory_format=torch.channels_last)
-        prediction = self.system(image)
-        for player, optimizer in zip(self.system.players, optimizers, strict=True):
+        total = None
+        for turn in self.system.turns(_channels_last(sample)):
+            optimizer = by_player[turn.player]
             for group in optimizer.param_groups:
                 group["lr"] = group["base"] * rate
-            terms = self.system.loss(player, sample, prediction)
-            if self.consistency.weight > 0 and player == self.system.players[0]:
+            terms = dict(turn.terms)
+            if self.consistency.weight > 0 and turn.prediction is not None:
                 # What is drawn depends on the samples seen alone, so that a resumed run repeats it.
                 g = torch.Generator().manual_seed(self.samples_seen)
-                found = consistency(self.system, sample, prediction, self.consistency, g)
+                found = consistency(self.system, sample, turn.prediction, self.consistency, g)
                 terms["consistency"] = self.consistency.weight * found
             loss = torch.stack(list(terms.values())).sum()
             optimizer.zero_grad()
-            self.manual_backward(loss, inputs=list(self.system.parameters_of(player)))
+            self.manual_backward(loss, inputs=list(self.system.parameters_of(turn.player)))
             if self.settings.clip:
                 self.clip_gradients(optimizer, self.settings.clip, "norm")
             optimizer.step()
             values = {f"train/{name}": value.detach() for name, value in terms.items()}
-            if player == self.system.players[0]:
-                values["train/loss"] = loss.detach()
+            if turn.player == self.system.players[0]:
+                total = loss.detach() if total is None else total + loss.detach()
             self.log_dict(values, batch_size=len(sample))
+        if total is not None:
+            self.log("train/loss", total, batch_size=len(sample))
         self.samples_seen += len(sample)
         now = time.monotonic()
         self.seconds += now - self._tick
@@ -128,8 +132,8 @@ class Training(lightning.LightningModule):
             self.trainer.should_stop = True
 
     def validation_step(self, sample: Sample, index: int) -> None:
-        image = sample.image.contiguous(memory_format=torch.channels_last)
-        for name, values in self.system.metrics(sample, self.system(image)).items():
+        sample = _channels_last(sample)
+        for name, values in self.system.metrics(sample, self.system(sample.image)).items():
             known = values[~values.isnan()]
             if len(known):
                 self.log(
@@ -153,3 +157,7 @@ class Training(lightning.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.samples_seen = checkpoint["progress"]["samples_seen"]
         self.seconds = checkpoint["progress"]["seconds"]
+
+
+def _channels_last(sample: Sample) -> Sample:
+    return replace(sample, image=sample.image.contiguous(memory_format=torch.channels_last))

@@ -1,0 +1,99 @@
+"""Decoder of the compact presets: from an encoder's features to a map, on CPUs."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from facerelief.nn.skips import deactivable_skip
+
+SKIPS = ("sum", "concatenated", "deactivable", "none")
+
+
+class LightDecoder(nn.Module):
+    """Lateral 1x1 convolutions, resize, 3x3 convolutions; output packed at stride 2.
+
+    At stride 2 the picture itself joins, so that detail need not pass the encoder. Widths are
+    multiples of 16, the block that vectorised convolutions work in.
+
+    Args:
+        channels: of the image encoder's features at strides 2 to 32.
+        deepest: channels of the code at stride 32 that is decoded.
+        outputs: channels of the map; packed, there are four times as many.
+        widths: of the blocks at strides 16, 8, 4, 2.
+        skips: how the image's features join: ``sum``, ``concatenated``, ``deactivable`` (maximum
+            with the last half of the channels, and only when they are given) or ``none``.
+    """
+
+    def __init__(
+        self,
+        channels: tuple[int, ...],
+        deepest: int,
+        outputs: int,
+        widths: tuple[int, ...],
+        skips: str = "sum",
+    ) -> None:
+        super().__init__()
+        if skips not in SKIPS:
+            raise ValueError(f"unknown skips {skips!r}; one of {', '.join(SKIPS)}")
+        self.skips = skips
+        inputs = (deepest, *widths[:-1])
+        if skips != "none":
+            self.shallow = nn.Conv2d(3, 16, 4, 2, 1)
+            joining = (*channels[-2:0:-1], channels[0] + 16)
+            skipped = widths if skips == "sum" else tuple(width // 2 for width in widths)
+            self.lateral = nn.ModuleList(
+                nn.Conv2d(i, o, 1, bias=False) for i, o in zip(joining, skipped, strict=True)
+            )
+        self.down = nn.ModuleList(pointwise(i, o) for i, o in zip(inputs, widths, strict=True))
+        self.blocks = nn.ModuleList(
+            convolution(o + o // 2 if skips == "concatenated" else o, o) for o in widths
+        )
+        self.head = nn.Conv2d(widths[-1], outputs * 4, 1)
+
+    def laterals(self, image: Tensor, features: list[Tensor]) -> list[Tensor]:
+        """What the image contributes at strides 16, 8, 4, 2."""
+        shallow = torch.cat([features[0], self.shallow(image - 0.5)], 1)
+        skips = [*features[-2:0:-1], shallow]
+        return [conv(skip) for conv, skip in zip(self.lateral, skips, strict=True)]
+
+    def forward(self, deepest: Tensor, laterals: list[Tensor] | None = None) -> Tensor:
+        """(B, C, h, w) code at stride 32 to the packed map (B, 4 outputs, 16 h, 16 w)."""
+        x = deepest
+        for index, (down, block) in enumerate(zip(self.down, self.blocks, strict=True)):
+            x = F.interpolate(down(x), scale_factor=2.0, mode="nearest")
+            x = block(self._joined(x, None if laterals is None else laterals[index]))
+        return self.head(x)
+
+    def _joined(self, x: Tensor, lateral: Tensor | None) -> Tensor:
+        if self.skips == "deactivable":
+            return deactivable_skip(x, lateral)
+        if lateral is None:
+            if self.skips != "none":
+                raise ValueError(f"a decoder with {self.skips} skips needs the image's features")
+            return x
+        return x + lateral if self.skips == "sum" else torch.cat([x, lateral], 1)
+
+
+def convolution(width: int, out: int) -> nn.Sequential:
+    """3x3, batch norm, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(width, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU(inplace=True)
+    )
+
+
+def pointwise(width: int, out: int) -> nn.Sequential:
+    """1x1, batch norm, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(width, out, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU(inplace=True)
+    )
+
+
+def strided(width: int, out: int) -> nn.Sequential:
+    """4x4 of stride 2, batch norm, leaky ReLU: a step of the encoders of normal maps."""
+    return nn.Sequential(
+        nn.Conv2d(width, out, 4, 2, 1, bias=False),
+        nn.BatchNorm2d(out),
+        nn.LeakyReLU(0.2, inplace=True),
+    )

@@ -1,0 +1,53 @@
+"""What the channels of a network's last layer mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from facerelief.nn.losses import normalize
+from facerelief.systems.base import Prediction
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Normals, then the concentration and the mask where a network has them.
+
+    Packed maps hold ``packing`` x ``packing`` subpixels in their channels, as pixel shuffling
+    orders them.
+    """
+
+    uncertainty: bool = False
+    mask: bool = False
+    packing: int = 1
+
+    @property
+    def count(self) -> int:
+        """Channels of the unpacked map."""
+        return 3 + self.uncertainty + self.mask
+
+    def packed_normals(self, raw: Tensor) -> Tensor:
+        """(B, C p p, h, w) to the (B, 3 p p, h, w) unit normals of its p x p subpixels.
+
+        Networks that read their own normals read this layout: only what leaves is unpacked.
+        """
+        batch, _, height, width = raw.shape
+        subpixels = self.packing**2
+        normals = torch.tanh(raw[:, : 3 * subpixels].float())
+        normals = normals.view(batch, 3, subpixels, height, width)
+        return normalize(normals).view(batch, 3 * subpixels, height, width)
+
+    def interpret(self, raw: Tensor) -> Prediction:
+        """(B, C p p, h, w) to maps of (p h, p w): normals, concentration, mask."""
+        normals = F.pixel_shuffle(self.packed_normals(raw), self.packing)
+        rest = F.pixel_shuffle(raw[:, 3 * self.packing**2 :].float(), self.packing)
+        concentration = mask_logits = None
+        if self.uncertainty:
+            # Bae et al. 2021: positive, and never so small that the angle's weight vanishes.
+            concentration, rest = F.elu(rest[:, :1]) + 1.01, rest[:, 1:]
+        if self.mask:
+            mask_logits = rest[:, :1]
+        return Prediction(normals, concentration, mask_logits)
