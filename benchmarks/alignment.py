@@ -21,8 +21,8 @@ from rich.progress import track
 from tables import write
 
 from facerelief.data import facemesh, pseudo_normals
+from facerelief.data.folders import cache_folder
 from facerelief.data.pseudo_normals import HeadFitter
-from facerelief.data.sources import cache_folder
 from facerelief.evaluate.predictors import facemesh_points
 from facerelief.geometry.align import AlignmentError, FitOptions
 from facerelief.geometry.head import builtin_head

@@ -22,7 +22,7 @@ import numpy as np
 from rich.progress import track
 from tables import write
 
-from facerelief.data.sources import cache_folder
+from facerelief.data.folders import cache_folder
 from facerelief.geometry.closest import ClosestPoints
 from facerelief.geometry.head import BuiltinHead, builtin_head
 from facerelief.geometry.mesh import face_areas, vertex_normals

@@ -8,8 +8,9 @@ torch = pytest.importorskip("torch")
 
 from torch.utils.data import DataLoader  # noqa: E402
 
+from facerelief.data.folders import data_root  # noqa: E402
 from facerelief.data.sample import Sample  # noqa: E402
-from facerelief.data.sources import Mixture, build_source, build_validation, data_root  # noqa: E402
+from facerelief.data.sources import Mixture, build_source, build_validation  # noqa: E402
 
 
 class Noise:

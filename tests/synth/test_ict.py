@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facerelief.data.sources import cache_folder
+from facerelief.data.folders import cache_folder
 from facerelief.geometry.closest import ClosestPoints
 from facerelief.geometry.head import BuiltinHead, builtin_head
 from facerelief.geometry.mesh import face_areas, face_normals

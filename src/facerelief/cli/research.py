@@ -104,7 +104,7 @@ def export(
     from facerelief.train.experiment import load_system
 
     try:
-        trained = load_config(checkpoint.parent / "config.yaml")
+        trained = load_config(checkpoint.parent / "config.yaml", overrides)
         system = load_system(checkpoint, overrides)
         provenance = Provenance(
             trained.system.name, trained.system.preset, tier, training_data, __version__
@@ -121,7 +121,10 @@ app.add_typer(evaluate, name="evaluate")
 
 Systems = Annotated[
     list[str],
-    typer.Option(help="A name, an .onnx file, mediapipe, or a folder of predictions; repeat."),
+    typer.Option(
+        help="A name, an .onnx file, mediapipe, shape-from-shading, or a folder of"
+        " predictions; repeat."
+    ),
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to; made if missing.")]
 PeerPython = Annotated[
@@ -179,6 +182,43 @@ def basel(
 
     def score() -> dict[str, Any]:
         return run_basel(system, out, peer_python=peer_python, threads=threads, progress=not json)
+
+    _report(score, out, json)
+
+
+@evaluate.command()
+def table(
+    out: Out,
+    systems: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A name, an .onnx file, mediapipe, shape-from-shading, or a folder of"
+            " predictions; repeat. all: everything that ships, and shape-from-shading."
+        ),
+    ] = None,
+    peer_python: PeerPython = None,
+    threads: Threads = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Compare systems: accuracy on photographs and renderings, costs, pictures side by side.
+
+    Example: facerelief evaluate table --systems all -o out
+
+    Both protocols in full, in yaleb/ and basel/, then results.json, results.md and pictures of
+    every system's normals, shadings under seven lights and errors.
+    """
+    _need_training(data)
+    from facerelief.evaluate import run_table
+
+    def score() -> dict[str, Any]:
+        return run_table(
+            systems or ["all"],
+            out,
+            peer_python=peer_python,
+            threads=threads,
+            progress=not json,
+        )
 
     _report(score, out, json)
 

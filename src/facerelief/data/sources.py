@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import fields
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -13,6 +11,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from facerelief.data import augment, yaleb, yaleb_samples
 from facerelief.data.additive_light import AdditiveLight, LightRange, MixRange, ReliefRange
+from facerelief.data.folders import cache_folder, data_root
 from facerelief.data.photos import Photos
 from facerelief.data.renderings import Renderings
 from facerelief.data.sample import Sample, concatenate
@@ -32,25 +31,6 @@ class Source(Protocol):
 
     def batch(self, count: int, size: int, g: torch.Generator) -> Sample:
         """``count`` samples of ``size`` x ``size`` pixels, drawn from ``g`` alone."""
-
-
-def data_root() -> Path:
-    """The folder that the environment variable ``FACERELIEF_DATA`` names.
-
-    Raises:
-        FileNotFoundError: the variable is unset or names no folder.
-    """
-    value = os.environ.get("FACERELIEF_DATA")
-    if not value:
-        raise FileNotFoundError("set FACERELIEF_DATA to the folder that holds the data sets")
-    if not Path(value).is_dir():
-        raise FileNotFoundError(f"FACERELIEF_DATA names {value}, which is no folder")
-    return Path(value)
-
-
-def cache_folder() -> Path:
-    """Where derived data is kept: ``FACERELIEF_CACHE``, or ``~/.cache/facerelief``."""
-    return Path(os.environ.get("FACERELIEF_CACHE") or Path.home() / ".cache" / "facerelief")
 
 
 def build_source(name: str, options: dict[str, Any]) -> Source:

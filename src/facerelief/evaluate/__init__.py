@@ -1,8 +1,9 @@
 """Scores by protocol: predictions go to files, and the scores come from the files alone."""
 
 from facerelief.evaluate.basel import run_basel
+from facerelief.evaluate.comparison import run_table
 from facerelief.evaluate.groups import run_groups
 from facerelief.evaluate.predictions import EvaluationError
 from facerelief.evaluate.yaleb import run_yaleb
 
-__all__ = ["EvaluationError", "run_basel", "run_groups", "run_yaleb"]
+__all__ = ["EvaluationError", "run_basel", "run_groups", "run_table", "run_yaleb"]

@@ -22,12 +22,12 @@ from PIL import Image
 
 from facerelief import __version__
 from facerelief.apps.files import make_folder
-from facerelief.data import basel, yaleb
+from facerelief.data import basel
+from facerelief.data.folders import cache_folder, data_root
 from facerelief.evaluate import pictures, predictions, predictors, protocol, report
 from facerelief.evaluate.basel_pictures import Shown, load
 from facerelief.evaluate.predictors import MEAN_MAP, Predictor
 from facerelief.evaluate.scores import ImageScore, figures, score_image
-from facerelief.evaluate.yaleb import load_subject
 
 POSED_MEAN = "posed-mean"
 PARTS = ("yaw", "random")
@@ -64,7 +64,6 @@ def run_basel(
     Returns:
         What ``results.json`` holds.
     """
-    from facerelief.data.sources import cache_folder, data_root
 
     root, cache = data_root(), cache_folder()
     names = basel.scan_names(root)
@@ -78,9 +77,7 @@ def run_basel(
     floors = [predictors.files(out / "predictions" / POSED_MEAN)]
     write_posed_means(out / "predictions" / POSED_MEAN, scans)
     if (root / "yaleb").is_dir():
-        people = yaleb.load_splits(root)["train"]
-        train = [load_subject(root, name, cache / "yaleb") for name in track(people, MEAN_MAP)]
-        floors.insert(0, predictors.mean_map((one.normals, one.mask) for one in train))
+        floors.insert(0, predictors.mean_map(predictors.training_mean(root, cache / "yaleb")))
     entrants = [*floors, *entrants]
     for entrant in entrants:
         if entrant.folder is None:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from facerelief import __version__
 from facerelief.apps.files import make_folder
 from facerelief.data import facemesh
+from facerelief.data.folders import data_root
 from facerelief.detect import Detection, Detector, crop_from_detection
 from facerelief.evaluate import protocol, report
 from facerelief.evaluate.predictors import Predictor, network
@@ -113,7 +114,6 @@ def run_groups(
         FileNotFoundError: the data is not there. UnknownSystemError, WeightsError: as
             `facerelief.load`.
     """
-    from facerelief.data.sources import data_root
 
     root = data_root()
     make_folder(out)

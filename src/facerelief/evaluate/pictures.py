@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from facerelief.apps.pictures import ERROR_SCALE, colour_error
+from facerelief.apps.pictures import ERROR_SCALE, colour_error, shading_row
 from facerelief.geometry.normals import angular_error, encode
 
 COLUMNS = ("photo", "estimate", "truth", "error", "expected error")
@@ -54,4 +54,36 @@ def sheet(rows: Sequence[NDArray[np.uint8]]) -> Image.Image:
     for degrees in range(0, int(ERROR_SCALE) + 1, 10):
         x = left + degrees / ERROR_SCALE * (length - 1)
         draw.text((x, top + 30), f"{degrees}°", "black", font, "mm" if degrees else "lm")
+    return canvas
+
+
+def comparison_row(
+    crop: NDArray[np.uint8] | None,
+    normals: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    error: NDArray[np.floating] | None,
+) -> NDArray[np.uint8]:
+    """(H, 10 W, 3): photo, normals, shadings under the seven lights, error; white for None."""
+    known = mask[..., None]
+    white = np.full((*mask.shape, 3), 255, np.uint8)
+    shadings = np.repeat(shading_row(normals, mask)[..., None], 3, axis=-1)
+    degrees = None if error is None else colour_error(np.nan_to_num(error))
+    cells = [
+        white if crop is None else crop,
+        np.where(known, encode(normals), 255),
+        np.where(np.tile(known, (1, 7, 1)), shadings, 255),
+        white if degrees is None else np.where(known, degrees, 255),
+    ]
+    return np.hstack(cells).astype(np.uint8)
+
+
+def labelled(rows: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> Image.Image:
+    """Rows half their size, each under its name."""
+    height, width = rows[0].shape[0] // 2, rows[0].shape[1] // 2
+    canvas = Image.new("RGB", (width, len(rows) * (height + _LINE)), "white")
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(14)
+    for index, (pixels, name) in enumerate(zip(rows, names, strict=True)):
+        top = index * (height + _LINE)
+        draw.text((4, top + _LINE / 2), name, "black", font, "lm")
+        canvas.paste(Image.fromarray(pixels).resize((width, height)), (0, top + _LINE))
     return canvas

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from facerelief.data import facemesh
+from facerelief.data import facemesh, yaleb
 from facerelief.evaluate import mediapipe_facemesh
 from facerelief.evaluate.predictions import EvaluationError
 from facerelief.geometry.normals import normalise
@@ -23,6 +23,7 @@ from facerelief.types import Estimate
 
 MEAN_MAP = "mean-map"
 MEDIAPIPE = "mediapipe"
+SHAPE_FROM_SHADING = "shape-from-shading"
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,17 @@ def files(folder: Path) -> Predictor:
     return Predictor(folder.resolve().name, None, folder)
 
 
-def mean_map(maps: Iterable[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> Predictor:
-    """The mean of normal maps with masks, the same for every photo: the floor of a protocol."""
-    mean = average(maps)
+def training_mean(root: Path, cache: Path) -> NDArray[np.float32]:
+    """(256, 256, 3): the mean normal map of the training people of Extended Yale B.
+
+    `root` is the data folder, `cache` where its truths are kept.
+    """
+    people = (yaleb.load_person(root, name) for name in yaleb.load_splits(root)["train"])
+    return average(yaleb.crop_truth(yaleb.load_ground_truth(one, cache)) for one in people)
+
+
+def mean_map(mean: NDArray[np.float32]) -> Predictor:
+    """A mean normal map, the same for every photo: the floor of a protocol."""
 
     def predict(crops: NDArray[np.uint8]) -> Estimate:
         return _estimate(np.broadcast_to(mean, (len(crops), *mean.shape)))
@@ -74,6 +83,13 @@ def average(
         ~mean.any(axis=-1), return_distances=False, return_indices=True
     )
     return mean[rows, columns].astype(np.float32)
+
+
+def shading(mean: NDArray[np.float32]) -> Predictor:
+    """Shape from shading about a mean normal map: what can be had without training."""
+    from facerelief.evaluate import shape_from_shading
+
+    return Predictor(SHAPE_FROM_SHADING, lambda crops: shape_from_shading.estimate(crops, mean))
 
 
 def mediapipe(root: Path, python: Path | None = None) -> Predictor:

@@ -11,9 +11,10 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from facerelief.data.folders import cache_folder
 from facerelief.evaluate import predictions, predictors
 from facerelief.evaluate.predictions import EvaluationError
-from facerelief.evaluate.predictors import MEAN_MAP, MEDIAPIPE, Predictor
+from facerelief.evaluate.predictors import MEAN_MAP, MEDIAPIPE, SHAPE_FROM_SHADING, Predictor
 
 _BATCH = 16  # crops that a system is given at once
 
@@ -36,8 +37,8 @@ def entrants(
     """The systems to be scored, in order, without repetition; ``mean-map`` is left out.
 
     Args:
-        systems: each a name of the catalogue, an .onnx file, ``mediapipe``, or a folder of
-            predictions that something else wrote.
+        systems: each a name of the catalogue, an .onnx file, ``mediapipe``,
+            ``shape-from-shading``, or a folder of predictions that something else wrote.
         root: the data folder.
         peer_python: an interpreter that has MediaPipe; adds ``mediapipe``.
         reserved: labels that the protocol itself gives to its floors.
@@ -102,6 +103,8 @@ def bar(items: Iterable[T], what: str) -> Iterable[T]:
 def _entrant(name: str, root: Path, peer_python: Path | None, threads: int | None) -> Predictor:
     if name == MEDIAPIPE:
         return predictors.mediapipe(root, peer_python)
+    if name == SHAPE_FROM_SHADING:
+        return predictors.shading(predictors.training_mean(root, cache_folder() / "yaleb"))
     if Path(name).is_dir():
         return predictors.files(Path(name))
     return predictors.network(name, threads)

@@ -89,6 +89,72 @@ Mean by scan, all pictures.
 """
 
 
+def comparison_markdown(results: dict[str, Any]) -> str:
+    """The results of `run_table`: what every system gets right, and what it costs."""
+    systems = _labelled(results["systems"], results["floors"])
+    subsets = next(list(s["yaleb"]["subsets"]) for s in systems.values() if s["yaleb"])
+    limits = ("20", "25", "30")
+
+    def accuracy(figures: dict[str, Any] | None) -> list[str]:
+        if figures is None:
+            return ["–"] * (1 + len(limits))
+        mean = f"{_number(figures['mean'])} ± {_number(figures['std'])}"
+        return [mean, *(_percent(figures["within"][limit]) for limit in limits)]
+
+    def cells(system: dict[str, Any]) -> list[str]:
+        seen = system["yaleb"]
+        means = ["–"] * len(subsets) if seen is None else [
+            _number(seen["subsets"][name]["mean"]) for name in subsets
+        ]  # fmt: skip
+        return [*accuracy(seen and seen["pooled"]), *means]
+
+    def scans(system: dict[str, Any]) -> list[str]:
+        return [*accuracy(system["random"]), *accuracy(system["yaw"])]
+
+    costs = {label: s["costs"] for label, s in systems.items() if s["costs"]}
+    on_gpu = any(c["gpu_ms"] is not None for c in costs.values())
+    cost_rows = (
+        [
+            label, f"{c['parameters'] / 1e6:.1f} M", f"{c['multiply_accumulates'] / 1e9:.2f} G",
+            f"{c['cpu_ms']:.0f}", *([_number(c["gpu_ms"])] if on_gpu else []),
+        ]
+        for label, c in costs.items()
+    )  # fmt: skip
+    below = [f"< {limit}°" for limit in limits]
+    return f"""\
+Photographs of Extended Yale B, test people ({results["photographs"]} photographs): angular error \
+in degrees, S1 to S4 pooled, and the mean by subset.
+
+{table(["System", "Mean ± std", *below, *subsets], ([n, *cells(s)] for n, s in systems.items()))}
+
+Renderings of real scans, turned about random axes up to 45° ({results["pictures"]["random"]} \
+pictures), then at yaws to ±60° under seven lights ({results["pictures"]["yaw"]} pictures).
+
+{
+        table(
+            ["System", "Random axes", *below, "Yaw", *below],
+            ([n, *scans(s)] for n, s in systems.items()),
+        )
+    }
+
+What one 256 x 256 crop costs: weights and multiply-accumulates of the exported network, and its \
+median time.
+
+{
+        table(
+            [
+                "System",
+                "Parameters",
+                "Multiply-accumulates",
+                "CPU ms",
+                *(["GPU ms"] if on_gpu else []),
+            ],
+            cost_rows,
+        )
+    }
+"""
+
+
 def groups_markdown(results: dict[str, Any]) -> str:
     """The results of `run_groups`: a table a system, its groups below one another."""
 

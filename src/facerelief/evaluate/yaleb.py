@@ -24,6 +24,7 @@ from PIL import Image
 from facerelief import __version__
 from facerelief.apps.files import make_folder
 from facerelief.data import yaleb
+from facerelief.data.folders import cache_folder, data_root
 from facerelief.evaluate import pictures, predictions, predictors, protocol, report
 from facerelief.evaluate.predictions import EvaluationError
 from facerelief.evaluate.predictors import MEAN_MAP, Predictor
@@ -98,7 +99,6 @@ def run_yaleb(
             wrong shape, no MediaPipe. UnknownSystemError, WeightsError: as `facerelief.load`.
             FileNotFoundError: the data is not there.
     """
-    from facerelief.data.sources import cache_folder, data_root
 
     root, cache = data_root(), cache_folder() / "yaleb"
     if not (root / "yaleb").is_dir():
@@ -110,8 +110,7 @@ def run_yaleb(
     entrants = protocol.entrants(systems, root, peer_python, threads)
     make_folder(out)
 
-    train = [load_subject(root, name, cache) for name in track(splits["train"], MEAN_MAP)]
-    entrants.insert(0, predictors.mean_map((one.normals, one.mask) for one in train))
+    entrants.insert(0, predictors.mean_map(predictors.training_mean(root, cache)))
     subjects = [load_subject(root, name, cache) for name in track(splits[split], "truth")]
     folders = {e.label: e.folder or out / "predictions" / e.label for e in entrants}
     for entrant in entrants:

@@ -10,7 +10,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from facerelief.data.sources import cache_folder
+from facerelief.data.folders import cache_folder
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.morphable import MorphableModel
 from facerelief.render.scene import (

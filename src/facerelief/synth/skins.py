@@ -72,7 +72,7 @@ class Skins:
         self.palette = Palette.build()
         files = makehuman_textures(assets_root) if assets_root is not None else []
         if cache is None:
-            from facerelief.data.sources import cache_folder
+            from facerelief.data.folders import cache_folder
 
             cache = cache_folder() / "skins"
         painted = load_textures(self.skin, self.regions, files, cache)

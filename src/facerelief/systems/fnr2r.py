@@ -59,7 +59,8 @@ class FNR2R(System):
         networks: ``fnr2r``, ``hfn`` or ``light``, the compact preset's.
         stage: ``coarse`` trains CP-Net; ``refined`` trains NR-Net and leaves CP-Net as it is, which
             is why such a training starts from the checkpoint of a coarse one.
-        discriminator: ``patch`` or ``self-attention``, where ``weights`` ask for one.
+        discriminator: ``patch`` or ``self-attention``, where ``weights`` ask for one;
+            discriminator_width: of its first layer.
         normal_encoder: of the exemplar: ``vgg``, ``dc`` or ``fpn`` (section V).
         fusion: how the exemplar's vector steers the decoder: ``modulated`` (equations 3 to 5),
             ``adain`` or ``cat``.
@@ -87,6 +88,7 @@ class FNR2R(System):
         },
         "compact": {
             "networks": "light", "discriminator": "self-attention", "normal_encoder": "fpn",
+            "discriminator_width": 16,
             "weights": {"angular": 0.2, "mask": 0.1, "weak": 0.2},
         },
     }  # fmt: skip
@@ -96,6 +98,7 @@ class FNR2R(System):
         networks: str,
         stage: str = "refined",
         discriminator: str = "self-attention",
+        discriminator_width: int = 64,
         normal_encoder: str = "fpn",
         fusion: str = "modulated",
         distance: str = "cosine",
@@ -131,7 +134,7 @@ class FNR2R(System):
             refinement = PaperRefinement if networks == "fnr2r" else HFNRefinement
             self.refinement = refinement(normal_encoder, fusion, vgg)
         if stage == "coarse" and self.weights.adversarial > 0:
-            self.discriminator = DISCRIMINATORS[discriminator](3)
+            self.discriminator = DISCRIMINATORS[discriminator](3, discriminator_width)
         # In a tuple, so that it is neither trained nor stored.
         self._perceptual: tuple[VGG, ...] = ()
         if stage == "refined" and self.weights.perceptual > 0:
