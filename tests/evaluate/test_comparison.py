@@ -9,14 +9,13 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 import tiny_system  # noqa: E402
-from network_checks import multiply_accumulates  # noqa: E402
-
 from facerelief import catalogue  # noqa: E402
 from facerelief.evaluate import comparison, report  # noqa: E402
 from facerelief.evaluate.costs import costs, count  # noqa: E402
 from facerelief.evaluate.pictures import comparison_row, labelled  # noqa: E402
 from facerelief.export import Provenance, export  # noqa: E402
 from facerelief.systems import build  # noqa: E402
+from network_checks import multiply_accumulates  # noqa: E402
 
 
 @pytest.mark.parametrize("name", ["unet", "fnr2r"])
