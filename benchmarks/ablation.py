@@ -11,31 +11,15 @@ to report them.
 from __future__ import annotations
 
 import argparse
-import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from networks import as_onnx, named
 from tables import ablation_markdown, read, write
 
-from facerelief import __version__
 from facerelief.evaluate import EvaluationError, run_basel, run_yaleb
 from facerelief.evaluate.basel import PARTS
-
-
-def as_onnx(file: Path, target: Path) -> None:
-    """An exported file as it is, a checkpoint exported. Raises OSError, ConfigError."""
-    if file.suffix == ".onnx":
-        shutil.copyfile(file, target)
-        return
-    from facerelief.export import Provenance, export
-    from facerelief.train.config import load_config
-    from facerelief.train.experiment import load_system
-
-    trained = load_config(file.parent / "config.yaml")
-    network = trained.system
-    facts = Provenance(network.name, network.preset, "research", "ablation", __version__)
-    export(load_system(file, []), target, facts, size=trained.data.size)
 
 
 def lines(named: dict[str, Path], folder: Path) -> list[dict[str, Any]]:
@@ -75,15 +59,13 @@ def main() -> None:
     parser.add_argument("networks", nargs="+", metavar="WHAT=FILE")
     parser.add_argument("--keep", action="store_true", help="keep the lines of before")
     options = parser.parse_args()
-    pairs = [text.rpartition("=") for text in options.networks]
-    if not all(what and file for what, _, file in pairs):
-        parser.error("networks are given as WHAT=FILE")
-    named = {what: Path(file) for what, _, file in pairs}
-    if len(named) < len(pairs):
-        parser.error("two networks have the same WHAT")
+    try:
+        pairs = named(options.networks)
+    except ValueError as error:
+        parser.error(str(error))
     try:
         with TemporaryDirectory() as folder:
-            new = lines(named, Path(folder))
+            new = lines(pairs, Path(folder))
     except (EvaluationError, OSError, ValueError) as error:
         parser.error(str(error))
     old = read("ablation") if options.keep else None

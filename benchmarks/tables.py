@@ -15,7 +15,13 @@ from typing import Any
 
 import card
 
-from facerelief.evaluate.report import basel_markdown, groups_markdown, table, yaleb_markdown
+from facerelief.evaluate.report import (
+    basel_markdown,
+    comparison_markdown,
+    groups_markdown,
+    table,
+    yaleb_markdown,
+)
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -151,6 +157,28 @@ def learning_curve_markdown(rows: list[dict[str, Any]]) -> str:
 
 def ablation_markdown(lines: list[dict[str, Any]]) -> str:
     """What each training is worth, and how far it is from the first."""
+    return f"""\
+Mean angular error in degrees on people never seen: photographs of Extended Yale B (S1 to S4) and \
+renderings of real scans; in brackets the difference from the first line.
+
+{differences(lines)}
+"""
+
+
+def papers_markdown(systems: dict[str, Any]) -> str:
+    """The papers' ablations, a table a system."""
+    tables = (
+        f"**{name}**, {measured['samples']:,} samples each\n\n{differences(measured['lines'])}\n"
+        for name, measured in systems.items()
+    )
+    return f"""\
+Mean angular error in degrees, as above; compact presets at 128 pixels.
+
+{chr(10).join(tables)}"""
+
+
+def differences(lines: list[dict[str, Any]]) -> str:
+    """A table of trainings, each with its difference from the first."""
     first = lines[0]
 
     def cell(line: dict[str, Any], key: str) -> str:
@@ -167,13 +195,7 @@ def ablation_markdown(lines: list[dict[str, Any]]) -> str:
         ]
         for line in lines
     )
-    headings = ["Trained with", "Yale B", "Scans, random axes", "Scans, yaw to ±60°"]
-    return f"""\
-Mean angular error in degrees on people never seen: photographs of Extended Yale B (S1 to S4) and \
-renderings of real scans; in brackets the difference from the first line.
-
-{table(headings, rows)}
-"""
+    return table(["Trained with", "Yale B", "Scans, random axes", "Scans, yaw to ±60°"], rows)
 
 
 def crop_accuracy_markdown(result: dict[str, Any]) -> str:
@@ -309,9 +331,11 @@ def verdict(figure: dict[str, Any]) -> str:
 TABLES: dict[str, Callable[[Any], str]] = {
     "accuracy_yaleb": yaleb_markdown,
     "accuracy_basel": basel_markdown,
+    "comparison": comparison_markdown,
     "groups": groups_markdown,
     "learning_curve": learning_curve_markdown,
     "ablation": ablation_markdown,
+    "papers": papers_markdown,
     "speed": speed_markdown,
     "crop_accuracy": crop_accuracy_markdown,
     "registration": registration_markdown,

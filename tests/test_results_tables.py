@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import json
 from pathlib import Path
 from types import ModuleType
 
@@ -50,6 +51,23 @@ def test_results_page_shows_every_table(tables: ModuleType) -> None:
     page = (tables.ROOT / "docs" / "results.md").read_text("utf-8")
     places = [page.index(f"<!-- result: {name} -->") for name in tables.TABLES]
     assert places == sorted(places)
+
+
+def test_every_ablation_of_a_paper_is_a_configuration(tables: ModuleType, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    papers = importlib.import_module("papers")
+    from facerelief.systems import build
+    from facerelief.train.config import load_phases
+
+    for system, variants in papers.VARIANTS.items():
+        config = tables.ROOT / "configs" / f"{system}_mixed.yaml"
+        (tmp_path / "config.yaml").write_text(json.dumps(papers.half_resolution(config, 10_000)))
+        for overrides in variants.values():
+            phases = load_phases(tmp_path / "config.yaml", overrides)
+            assert sum(phase.samples for phase in phases) == 10_000
+            assert all(phase.data.size == 128 for phase in phases)
+            chosen = phases[-1].system
+            build(chosen.name, chosen.preset, **{**chosen.options, "pretrained": False})
 
 
 @pytest.mark.parametrize("name", ["accuracy_yaleb", "accuracy_basel", "groups"])

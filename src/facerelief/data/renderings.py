@@ -24,6 +24,7 @@ class Renderings:
         framed: share of samples that an edge of a photo cuts: black beyond.
         warp, photometric, occluded: what is varied.
         pictured: give the pictures too, not the normals alone.
+        limit: of the heads only so many, the first ones.
 
     Raises:
         FileNotFoundError: no heads there.
@@ -38,6 +39,7 @@ class Renderings:
         occluded: float = 0.15,
         framed: float = 0.25,
         pictured: bool = True,
+        limit: int | None = None,
     ) -> None:
         # Poses, light and cameras vary in the pictures already.
         self.warp = warp or augment.WarpRange(rotation=8, log_scale=0.12, stretch=0.06)
@@ -51,10 +53,11 @@ class Renderings:
                 f"no rendered heads in {folder}: make them with"
                 f" facerelief synth --margin {margin} -o {folder}"
             ) from None
+        self.count = min(limit or len(self.reader), len(self.reader))
 
     def batch(self, count: int, size: int, g: Generator) -> Sample:
         """``count`` samples of ``size`` x ``size`` pixels."""
-        places = torch.randint(len(self.reader), (count,), generator=g).tolist()
+        places = torch.randint(self.count, (count,), generator=g).tolist()
         pictures = [self.reader.training(place) for place in places]
         photo = _planes(np.stack([p.photo for p in pictures])) / 255
         normals = _planes(np.stack([p.normals for p in pictures]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -97,8 +98,8 @@ def load_phases(path: Path, overrides: list[str] | None = None) -> list[TrainCon
         ConfigError: as :func:`load_config`, but for several phases.
     """
     tree = _read(path)
-    own = [text for text in overrides or [] if text.startswith("phases.")]
-    common = [text for text in overrides or [] if not text.startswith("phases.")]
+    own = [text for text in overrides or [] if re.match(r"phases\b", text)]
+    common = [text for text in overrides or [] if text not in own]
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: expected a mapping, found {type(tree).__name__}")
     _apply(tree, own)

@@ -1,0 +1,133 @@
+"""The ablations of the papers, on the compact presets: trained where they are not yet, then scored.
+
+    FACERELIEF_DATA=... python benchmarks/papers.py {casfne,cross_modal,fnr2r} [--samples N]
+        [--seed S] [--runs FOLDER] [--only NAME ...]
+
+Every variant is trained alike, by the half-resolution phases of configs/SYSTEM_mixed.yaml with N
+samples (10,000; of FNR2R half for each stage), and kept in FOLDER/SYSTEM/VARIANT_sS, so that a call
+that was stopped goes on. Lines of variants that are not trained again stay in the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+from ablation import lines, merged
+from tables import ROOT, papers_markdown, read, write
+
+from facerelief.evaluate import EvaluationError
+from facerelief.train import run
+from facerelief.train.config import ConfigError
+
+_NO_WEIGHTS = {"angular": 0.0, "mask": 0.0, "weak": 0.0}
+
+
+def _share(part: float) -> list[str]:
+    """Of the pairs: of Yale's 21 people and of 1,200 heads."""
+    return [
+        f"phases.0.data.sources.1.options.limit={round(21 * part)}",
+        f"phases.0.data.sources.2.options.limit={round(1200 * part)}",
+    ]
+
+
+#: What the line is called, and what it changes. The first one is the paper's own network.
+VARIANTS: dict[str, dict[str, list[str]]] = {
+    "casfne": {
+        "t = 2": [],
+        **{f"t = {t}": [f"system.options.stages={t}"] for t in (0, 1, 3, 4, 5)},
+        "AdaIN": ["system.options.fusion=adain"],
+        "Modulation (FMM)": ["system.options.fusion=modulated"],
+        "With total variation": ["system.options.weights.total_variation=2.0e-3"],
+        "With a discriminator": ["system.options.weights.adversarial=1.0e-4"],
+        "Cosine loss alone": [
+            f"system.options.weights.{name}={value}" for name, value in _NO_WEIGHTS.items()
+        ],
+    },
+    "cross_modal": {
+        "Deactivable skips, E_N, D_I": [],
+        "Without skips": ["system.options.architecture=without_skips"],
+        "Without E_N": ["system.options.architecture=without_normal_encoder"],
+        "Without E_N and D_I": ["system.options.architecture=plain"],
+    },
+    "fnr2r": {
+        "Self-attention, FPN, modulation": [],
+        "PatchGAN": ["system.options.discriminator=patch"],
+        "No discriminator": ["phases.0.system.options.weights.adversarial=0.0"],
+        "Encoder DC": ["system.options.normal_encoder=dc"],
+        "Encoder VGG": ["system.options.normal_encoder=vgg"],
+        "AdaIN": ["system.options.fusion=adain"],
+        "Concatenation": ["system.options.fusion=cat"],
+        "Measured normals in the second stage too": [
+            "phases.1.data.sources=[{name: photos, share: 0.2, options: {sources: [fairface,"
+            " webmorph], truth: aligned}}, {name: additive_light, share: 0.45}, {name: renderings,"
+            " share: 0.35, options: {folder: runs/renderings/train, margin: 1.2}}]",
+            "phases.1.system.options.weights.measured=1.0",
+        ],
+        **{f"{round(100 * part)} % of the pairs": _share(part) for part in (0.25, 0.5, 0.75, 1)},
+    },
+}
+
+
+def half_resolution(config: Path, samples: int) -> dict[str, Any]:
+    """The configuration without the phases that change the size, with another budget."""
+    tree = yaml.safe_load(config.read_text())
+    phases = [phase for phase in tree["phases"] if "size" not in phase.get("data", {})]
+    tree |= {"phases": phases, "samples": samples // len(phases), "validate_every": 10**9}
+    return tree
+
+
+def train(system: str, name: str, samples: int, seed: int, runs: Path) -> Path:
+    """The checkpoint of a variant, trained if it is not there. Raises ConfigError, OSError."""
+    slug = re.sub(r"\W+", "_", name).strip("_").lower()
+    folder = runs / system / f"{slug}_s{seed}"
+    checkpoint = folder / "last.ckpt"
+    if not (folder / "summary.json").exists():
+        tree = half_resolution(ROOT / "configs" / f"{system}_mixed.yaml", samples)
+        folder.mkdir(parents=True, exist_ok=True)
+        config = folder / "experiment.yaml"
+        config.write_text(yaml.safe_dump(tree, sort_keys=False))
+        run(config, folder, [f"seed={seed}", *VARIANTS[system][name]], resume=True)
+    return checkpoint
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("system", choices=VARIANTS)
+    parser.add_argument("--samples", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "papers")
+    parser.add_argument("--only", action="append", metavar="NAME")
+    parser.add_argument("--train-only", action="store_true", help="score nothing")
+    options = parser.parse_args()
+    names = options.only or list(VARIANTS[options.system])
+    unknown = set(names) - set(VARIANTS[options.system])
+    if unknown:
+        parser.error(f"{sorted(unknown)[0]!r} is none of {', '.join(VARIANTS[options.system])}")
+    try:
+        trained = {
+            name: train(options.system, name, options.samples, options.seed, options.runs)
+            for name in names
+        }
+        if options.train_only:
+            return
+        if options.system == "fnr2r" and names[0] == next(iter(VARIANTS["fnr2r"])):
+            # What NR-Net began with: the exemplars of the paper's own CP-Net.
+            trained["CP-Net alone"] = trained[names[0]].parent / "phase1" / "last.ckpt"
+        with TemporaryDirectory() as folder:
+            new = lines(trained, Path(folder))
+    except (ConfigError, EvaluationError, OSError, ValueError) as error:
+        parser.error(str(error))
+    measured = read("papers") or {}
+    old = measured.get(options.system, {}).get("lines", [])
+    measured[options.system] = {"samples": options.samples, "lines": merged(old, new)}
+    write("papers", measured)
+    print(papers_markdown(measured))
+
+
+if __name__ == "__main__":
+    main()
