@@ -4,7 +4,7 @@
         [--seed S] [--runs FOLDER] [--only NAME ...]
 
 Every variant is trained alike, by the half-resolution phases of configs/SYSTEM_mixed.yaml with N
-samples (10,000; of FNR2R half for each stage), and kept in FOLDER/SYSTEM/VARIANT_sS, so that a call
+samples (10,000 in all), and kept in FOLDER/SYSTEM/VARIANT_sS, so that a call
 that was stopped goes on. Lines of variants that are not trained again stay in the table.
 """
 
@@ -77,8 +77,10 @@ def half_resolution(config: Path, samples: int) -> dict[str, Any]:
     """The configuration without the phases that change the size, with another budget."""
     tree = yaml.safe_load(config.read_text())
     phases = [phase for phase in tree["phases"] if "size" not in phase.get("data", {})]
-    tree |= {"phases": phases, "samples": samples // len(phases), "validate_every": 10**9}
-    return tree
+    total = sum(phase.get("samples", tree["samples"]) for phase in phases)
+    for phase in phases:
+        phase["samples"] = round(phase.get("samples", tree["samples"]) * samples / total)
+    return {**tree, "phases": phases, "validate_every": 10**9}
 
 
 def train(system: str, name: str, samples: int, seed: int, runs: Path) -> Path:
