@@ -205,6 +205,14 @@ def test_phases_share_the_time_by_their_pixels(tmp_path: Path) -> None:
     assert seconds[0] == pytest.approx(2, abs=1.5) and 3 < summary["seconds"] < 9
 
 
+def test_every_phase_is_run_when_the_time_is_up(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    overrides = ["phases.0.samples=4000000", "phases.1.samples=1000000"]
+    limit = timedelta(seconds=0.001)
+    summary = run(phased(tmp_path), out, overrides, max_time=limit, progress=False)
+    assert (out / "last.ckpt").exists() and 2 * 4 <= summary["samples"] < 10**5
+
+
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     run(config(tmp_path, samples=8), tmp_path / "first", progress=False)
     overrides = [f"start_from={tmp_path / 'first' / 'last.ckpt'}", "system.name=unet"]

@@ -54,7 +54,9 @@ def run(
         if index:
             phase = replace(phase, start_from=str(out / f"phase{index}" / "last.ckpt"))
         spent = sum(summary["seconds"] for summary in summaries)
-        limit = max_time and (max_time - timedelta(seconds=spent)) * _share(phases[index:])
+        limit = max_time and _share(phases[index:]) * (max_time - timedelta(seconds=spent))
+        # Earlier phases may have overrun; every phase sees a batch at least.
+        limit = limit and max(limit, timedelta(seconds=1))
         summaries.append(run_phase(phase, folder, limit, resume, progress))
     for name in ("last.ckpt", "config.yaml"):
         shutil.copyfile(out / f"phase{len(phases)}" / name, out / name)
