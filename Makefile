@@ -46,7 +46,7 @@ ifdef FACERELIEF_DATA
 			--margin 1.2 --no-lifted -o runs/renderings/$$part || exit 1; done
 	for config in configs/*.yaml; do \
 		$(VENV_TEST)/bin/facerelief train $$config -o $(RUNS)/$$(basename $$config .yaml) \
-			--max-time 20s --json $$(case $$config in *_open*) echo data.sources.1.$(QUICK);; \
+			--max-time 10s --json $$(case $$config in *_open*) echo data.sources.1.$(QUICK);; \
 			*_mixed*) echo data.sources.0.$(QUICK);; esac) || exit 1; done
 else
 	@echo "FACERELIEF_DATA is not set: nothing to train on"

@@ -71,7 +71,8 @@ def test_gradients_are_kept(both) -> None:
 
     gradients = both(gradient)
     assert gradients[0].nan_to_num().abs().max() > 0
-    assert torch.equal(gradients[0].nan_to_num(), gradients[1].nan_to_num())
+    # Both are torch's, whose threads add up in any order.
+    torch.testing.assert_close(gradients[0], gradients[1], equal_nan=True)
 
 
 @pytest.mark.parametrize("perspective", [False, True])
