@@ -64,7 +64,6 @@ def run_basel(
     Returns:
         What ``results.json`` holds.
     """
-
     root, cache = data_root(), cache_folder()
     names = basel.scan_names(root)
     track = protocol.bar if progress else protocol.silent

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache as cached
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -56,6 +57,7 @@ def files(folder: Path) -> Predictor:
     return Predictor(folder.resolve().name, None, folder)
 
 
+@cached
 def training_mean(root: Path, cache: Path) -> NDArray[np.float32]:
     """(256, 256, 3): the mean normal map of the training people of Extended Yale B.
 

@@ -99,7 +99,6 @@ def run_yaleb(
             wrong shape, no MediaPipe. UnknownSystemError, WeightsError: as `facerelief.load`.
             FileNotFoundError: the data is not there.
     """
-
     root, cache = data_root(), cache_folder() / "yaleb"
     if not (root / "yaleb").is_dir():
         raise FileNotFoundError(f"{root} does not hold the Extended Yale Database B (yaleb)")

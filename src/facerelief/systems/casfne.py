@@ -24,7 +24,7 @@ from facerelief.nn.modulation import AdaIN, ModulatedConv2d
 from facerelief.nn.resnet import ResNet18
 from facerelief.systems.base import Prediction, System, Turn
 from facerelief.systems.outputs import Outputs
-from facerelief.systems.supervision import LossWeights, discriminated, fooled, supervised
+from facerelief.systems.supervision import LossWeights, supervised_turns
 
 BACKBONES = ("resnet18", "efficientnet-lite0")
 FUSIONS = ("cat", "adain", "modulated")
@@ -114,15 +114,9 @@ class CasFNE(System):
         )
 
     def turns(self, sample: Sample) -> Iterator[Turn]:
+        # Every loss is summed over the stages (equations 5 to 7).
         prediction = self(sample.image)
-        stages = prediction.stages  # every loss is summed over them (equations 5 to 7)
-        terms = supervised(sample, stages, self.weights)
-        if self.discriminator is not None:
-            terms["adversarial"] = self.weights.adversarial * fooled(self.discriminator, stages)
-        yield Turn("estimator", terms, prediction)
-        if self.discriminator is not None:
-            loss = discriminated(self.discriminator, sample, stages)
-            yield Turn("discriminator", {"discriminator": loss})
+        yield from supervised_turns(sample, prediction, self.weights, self.discriminator)
 
 
 class PaperInitialDecoder(nn.Module):

@@ -35,7 +35,7 @@ from facerelief.systems.fnr2r_networks import (
     PaperRefinement,
 )
 from facerelief.systems.outputs import Outputs
-from facerelief.systems.supervision import LossWeights, discriminated, fooled, supervised
+from facerelief.systems.supervision import LossWeights, supervised_turns
 
 NETWORKS = ("fnr2r", "hfn", "light")
 STAGES = ("coarse", "refined")
@@ -164,22 +164,14 @@ class FNR2R(System):
         return (parameter for parameter in learning.parameters() if parameter.requires_grad)
 
     def turns(self, sample: Sample) -> Iterator[Turn]:
-        yield from self._coarse_turns(sample) if self.stage == "coarse" else self._refined(sample)
-
-    def _coarse_turns(self, sample: Sample) -> Iterator[Turn]:
         prediction = self(sample.image)
-        terms = supervised(sample, [prediction], self.weights)
-        if self.discriminator is not None:
-            fooling = fooled(self.discriminator, [prediction])
-            terms["adversarial"] = self.weights.adversarial * fooling
-        yield Turn("estimator", terms, prediction)
-        if self.discriminator is not None:
-            loss = discriminated(self.discriminator, sample, [prediction])
-            yield Turn("discriminator", {"discriminator": loss})
+        if self.stage == "coarse":
+            yield from supervised_turns(sample, prediction, self.weights, self.discriminator)
+        else:
+            yield Turn("estimator", self._refinement_terms(sample, prediction), prediction)
 
-    def _refined(self, sample: Sample) -> Iterator[Turn]:
+    def _refinement_terms(self, sample: Sample, prediction: Prediction) -> dict[str, Tensor]:
         """Photographs teach by their exemplar alone, on the face where its outline is known."""
-        prediction = self(sample.image)
         exemplar = prediction.earlier[0].normals.detach()
         where = sample.face_mask * sample.face_known
         if self.distance == "cosine":
@@ -197,4 +189,4 @@ class FNR2R(System):
                 vgg.until(x, _RELU1_2) for x in (sample.image, prediction.normals / 2 + 0.5)
             )
             terms["perceptual"] = self.weights.perceptual * (seen - made).abs().mean()
-        yield Turn("estimator", terms, prediction)
+        return terms

@@ -5,7 +5,7 @@ A system's own losses are in its file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from facerelief.data.sample import Sample
 from facerelief.nn import losses
-from facerelief.systems.base import Prediction
+from facerelief.systems.base import Prediction, Turn
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,20 @@ def supervised(
             value = losses.binary(found.mask_logits, sample.face_mask, sample.face_known)
             add("mask", weights.mask, value)
     return terms
+
+
+def supervised_turns(
+    sample: Sample, prediction: Prediction, weights: LossWeights, discriminator: nn.Module | None
+) -> Iterator[Turn]:
+    """The estimator's turn, summed over a prediction's stages, then its adversary's if any."""
+    stages = prediction.stages
+    terms = supervised(sample, stages, weights)
+    if discriminator is not None:
+        terms["adversarial"] = weights.adversarial * fooled(discriminator, stages)
+    yield Turn("estimator", terms, prediction)
+    if discriminator is not None:
+        loss = discriminated(discriminator, sample, stages)
+        yield Turn("discriminator", {"discriminator": loss})
 
 
 def fooled(discriminator: nn.Module, predictions: Sequence[Prediction]) -> Tensor:
