@@ -19,6 +19,7 @@ from facerelief.evaluate.report import (
     basel_markdown,
     comparison_markdown,
     groups_markdown,
+    robustness_markdown,
     table,
     yaleb_markdown,
 )
@@ -332,6 +333,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "accuracy_yaleb": yaleb_markdown,
     "accuracy_basel": basel_markdown,
     "comparison": comparison_markdown,
+    "robustness": robustness_markdown,
     "groups": groups_markdown,
     "learning_curve": learning_curve_markdown,
     "ablation": ablation_markdown,

@@ -175,6 +175,15 @@ def test_phases_change_the_rest_of_a_file(tmp_path: Path) -> None:
         load_phases(config(tmp_path, phases={}))
 
 
+def test_rates_may_be_written_as_people_write_them(tmp_path: Path) -> None:
+    path = config(tmp_path)
+    for text, value in (("8e-4", 8e-4), ("1E+2", 100), ("2.5e-1", 0.25), ("1", 1)):
+        rate = f"optimizer.learning_rate={text}"
+        assert load_config(path, [rate]).optimizer.learning_rate == value
+    with pytest.raises(ConfigError, match="is no float"):
+        load_config(path, ["optimizer.learning_rate=e-4"])
+
+
 def test_a_phase_begins_with_the_weights_of_the_one_before(tmp_path: Path) -> None:
     out = tmp_path / "run"
     path = phased(tmp_path)

@@ -119,12 +119,13 @@ evaluate = typer.Typer(help="Score systems by a protocol.", no_args_is_help=True
 app.add_typer(evaluate, name="evaluate")
 
 
-Systems = Annotated[
-    list[str],
-    typer.Option(
-        help="A name, an .onnx file, mediapipe, shape-from-shading, or a folder of"
-        " predictions; repeat."
-    ),
+_SYSTEMS = (
+    "A name, an .onnx file, mediapipe, shape-from-shading, or a folder of predictions; repeat."
+)
+Systems = Annotated[list[str], typer.Option(help=_SYSTEMS)]
+SystemsOrAll = Annotated[
+    list[str] | None,
+    typer.Option(help=f"{_SYSTEMS} all: everything that ships, and shape-from-shading."),
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to; made if missing.")]
 PeerPython = Annotated[
@@ -189,13 +190,7 @@ def basel(
 @evaluate.command()
 def table(
     out: Out,
-    systems: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A name, an .onnx file, mediapipe, shape-from-shading, or a folder of"
-            " predictions; repeat. all: everything that ships, and shape-from-shading."
-        ),
-    ] = None,
+    systems: SystemsOrAll = None,
     peer_python: PeerPython = None,
     threads: Threads = None,
     data: Data = None,
@@ -218,6 +213,33 @@ def table(
             peer_python=peer_python,
             threads=threads,
             progress=not json,
+        )
+
+    _report(score, out, json)
+
+
+@evaluate.command()
+def robustness(
+    out: Out,
+    systems: SystemsOrAll = None,
+    peer_python: PeerPython = None,
+    threads: Threads = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Score systems on spoiled photographs: extreme light, occlusion, low quality.
+
+    Example: facerelief evaluate robustness --systems default -o out
+
+    Writes results.json, results.md and, for each person, a picture of what every system made of
+    the worst of them.
+    """
+    _need_training(data)
+    from facerelief.evaluate import run_robustness
+
+    def score() -> dict[str, Any]:
+        return run_robustness(
+            systems or ["all"], out, peer_python=peer_python, threads=threads, progress=not json
         )
 
     _report(score, out, json)

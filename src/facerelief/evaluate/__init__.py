@@ -4,6 +4,14 @@ from facerelief.evaluate.basel import run_basel
 from facerelief.evaluate.comparison import run_table
 from facerelief.evaluate.groups import run_groups
 from facerelief.evaluate.predictions import EvaluationError
+from facerelief.evaluate.robustness import run_robustness
 from facerelief.evaluate.yaleb import run_yaleb
 
-__all__ = ["EvaluationError", "run_basel", "run_groups", "run_table", "run_yaleb"]
+__all__ = [
+    "EvaluationError",
+    "run_basel",
+    "run_groups",
+    "run_robustness",
+    "run_table",
+    "run_yaleb",
+]

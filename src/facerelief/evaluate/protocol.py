@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -59,20 +59,29 @@ def entrants(
     return found
 
 
+def predict(
+    crops: Sequence[NDArray[np.uint8]], predictor: Predictor
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
+    """Normals (256, 256, 3) and expected error (256, 256), if any, of crops (256, 256, 3) RGB.
+
+    Raises EvaluationError where the predictor only has files.
+    """
+    if predictor.predict is None:
+        raise EvaluationError(f"{predictor.label} only has files; it cannot predict")
+    for start in range(0, len(crops), _BATCH):
+        estimate = predictor.predict(np.stack(crops[start : start + _BATCH]))
+        expected = estimate.expected_error
+        for index, normals in enumerate(estimate.normals):
+            yield normals, None if expected is None else expected[index]
+
+
 def write_predictions(
     folder: Path, names: Sequence[str], crops: Sequence[NDArray[np.uint8]], predictor: Predictor
 ) -> None:
     """A file for each of `crops`, (256, 256, 3) RGB, into `folder`, which is made if missing."""
-    if predictor.predict is None:
-        raise EvaluationError(f"{predictor.label} only has files; it cannot predict")
     folder.mkdir(parents=True, exist_ok=True)
-    for start in range(0, len(names), _BATCH):
-        batch = slice(start, start + _BATCH)
-        estimate = predictor.predict(np.stack(crops[batch]))
-        for index, name in enumerate(names[batch]):
-            expected = estimate.expected_error
-            expected = None if expected is None else expected[index]
-            predictions.write(folder, name, estimate.normals[index], expected)
+    for name, (normals, expected) in zip(names, predict(crops, predictor), strict=True):
+        predictions.write(folder, name, normals, expected)
 
 
 def write_results(

@@ -155,6 +155,27 @@ median time.
 """
 
 
+def robustness_markdown(results: dict[str, Any]) -> str:
+    """The results of `run_robustness`: a line a condition, a column a system."""
+    systems = _labelled(results["systems"], [results["floor"]])
+
+    def cell(figures: dict[str, Any]) -> str:
+        expected = figures["expected_error"]
+        missed = 100 * figures["missed"] / max(figures["images"], 1)
+        own = "" if expected is None else f" ({expected['mean']:.1f})"
+        return f"{_number(figures['mean'])}{own}" + (f", {missed:.0f} % missed" if missed else "")
+
+    names = list(next(iter(systems.values()))["conditions"])
+    rows = ([name, *(cell(s["conditions"][name]) for s in systems.values())] for name in names)
+    return f"""\
+Photographs of Extended Yale B, {results["people"]} test people, lights up to 25 degrees off the \
+camera axis unless said, spoiled in one way at a time: angular error in degrees where the face is \
+visible, in brackets what the system itself expects there.
+
+{table(["Photograph", *systems], rows)}
+"""
+
+
 def groups_markdown(results: dict[str, Any]) -> str:
     """The results of `run_groups`: a table a system, its groups below one another."""
 

@@ -112,9 +112,18 @@ def load_phases(path: Path, overrides: list[str] | None = None) -> list[TrainCon
     return [_build(TrainConfig, phase, str(path)) for phase in merged]
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads 1e-3 as a number, as YAML 1.2 does; PyYAML's own wants 1.0e-3."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
 def _read(path: Path) -> Any:
     try:
-        return yaml.safe_load(Path(path).read_text())
+        return yaml.load(Path(path).read_text(), _Loader)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except yaml.YAMLError as error:
@@ -134,7 +143,7 @@ def _apply(tree: Any, overrides: list[str]) -> None:
         key, equals, value = override.partition("=")
         if not equals:
             raise ConfigError(f"override {override!r} is not key=value")
-        _set(tree, key.split("."), yaml.safe_load(value), override)
+        _set(tree, key.split("."), yaml.load(value, _Loader), override)
 
 
 def _set(tree: Any, keys: list[str], value: Any, override: str) -> None:
@@ -178,7 +187,7 @@ def _build(kind: Any, tree: Any, where: str) -> Any:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of a plain type; YAML reads 1e-3 as text and 1 as a whole number."""
+    """Whether a value is of a plain type; YAML reads 1 as a whole number."""
     if hint is float:
         return isinstance(value, int | float)
     return not isinstance(hint, type) or isinstance(value, hint)
