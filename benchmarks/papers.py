@@ -62,12 +62,11 @@ VARIANTS: dict[str, dict[str, list[str]]] = {
         "Encoder VGG": ["system.options.normal_encoder=vgg"],
         "AdaIN": ["system.options.fusion=adain"],
         "Concatenation": ["system.options.fusion=cat"],
-        "Measured normals in the second stage too": [
-            "phases.1.data.sources=[{name: photos, share: 0.2, options: {sources: [fairface,"
-            " webmorph], truth: aligned}}, {name: additive_light, share: 0.45}, {name: renderings,"
-            " share: 0.35, options: {folder: runs/renderings/train, margin: 1.2}}]",
-            "phases.1.system.options.weights.measured=1.0",
+        "Second stage from ImageNet's weights": ["phases.1.system.options.warm=false"],
+        "Second stage on photographs alone": [
+            f"phases.1.data.sources.{index}.share={share}" for index, share in enumerate((1, 0, 0))
         ],
+        "Measured normals in the second stage too": ["phases.1.system.options.weights.measured=1"],
         **{f"{round(100 * part)} % of the pairs": _share(part) for part in (0.25, 0.5, 0.75, 1)},
     },
 }

@@ -162,6 +162,23 @@ def test_a_frozen_vgg_learns_nothing_and_the_perceptual_loss_needs_it(tmp_path: 
         VGG("vgg19", checkpoint=tmp_path / "other.pth")
 
 
+def test_a_warm_start_takes_the_structure_encoder_from_cp_net() -> None:
+    for warm in (False, True):
+        system = network(warm=warm)
+        before = {k: v.clone() for k, v in system.refinement.state_dict().items()}
+        system.begin()
+        taught = system.coarse.encoder.state_dict()
+        for key, value in system.refinement.state_dict().items():
+            name = key.removeprefix("encoder.")
+            expected = taught[name] if warm and name != key else before[key]
+            assert torch.equal(value, expected), key
+        same = zip(system.coarse.encoder.parameters(), system.refinement.encoder.parameters(),
+                   strict=True)  # fmt: skip
+        assert not any(a is b for a, b in same)  # CP-Net stays frozen
+    with pytest.raises(ValueError, match="a warm start needs"):
+        network("paper", warm=True)
+
+
 def test_unknown_names_list_the_valid_ones() -> None:
     for option, value, message in (
         ("normal_encoder", "swin", "vgg, dc, fpn"),

@@ -175,6 +175,18 @@ def test_phases_change_the_rest_of_a_file(tmp_path: Path) -> None:
         load_phases(config(tmp_path, phases={}))
 
 
+def test_phases_that_share_an_alias_are_changed_alone(tmp_path: Path) -> None:
+    path = tmp_path / "aliases.yaml"
+    path.write_text(
+        "system: {name: unet}\nsamples: 8\n"
+        "phases:\n"
+        "  - data: {sources: &pairs [{name: additive_light, share: 0.5}]}\n"
+        "  - data: {sources: *pairs}\n"
+    )
+    phases = load_phases(path, ["phases.0.data.sources.0.share=0.25"])
+    assert [phase.data.sources[0].share for phase in phases] == [0.25, 0.5]
+
+
 def test_rates_may_be_written_as_people_write_them(tmp_path: Path) -> None:
     path = config(tmp_path)
     for text, value in (("8e-4", 8e-4), ("1E+2", 100), ("2.5e-1", 0.25), ("1", 1)):

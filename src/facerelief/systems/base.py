@@ -86,6 +86,10 @@ class System(nn.Module, ABC):
             if name.startswith("discriminator.") == (player == "discriminator")
         )
 
+    def begin(self) -> None:
+        """What is to be done to weights that another training left, before the first step."""
+        return
+
     @abstractmethod
     def turns(self, sample: Sample) -> Iterator[Turn]:
         """What a batch teaches, in order: each turn is stepped before the next one is asked for.

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -65,6 +65,8 @@ class FNR2R(System):
         fusion: how the exemplar's vector steers the decoder: ``modulated`` (equations 3 to 5),
             ``adain`` or ``cat``.
         distance: of NR-Net's map from its exemplar: ``cosine`` or HFN's ``smooth_l1``.
+        warm: NR-Net's structure encoder begins as CP-Net's, with which the training starts, and not
+            from ImageNet (``light`` only, the paper's are of different kinds).
         uncertainty, mask: whether CP-Net's head carries the two outputs that the paper has not.
         weights: of the losses.
         vgg: torchvision-format VGG-19 file for the encoder ``vgg``, which is frozen with it, and
@@ -73,7 +75,8 @@ class FNR2R(System):
         frozen_norms: keep the picture encoders' batch norms at those statistics (``light`` only).
 
     Raises:
-        ValueError: an unknown name, or a perceptual loss without a file.
+        ValueError: an unknown name, a perceptual loss without a file, or a warm start of networks
+            of different kinds.
     """
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
@@ -102,6 +105,7 @@ class FNR2R(System):
         normal_encoder: str = "fpn",
         fusion: str = "modulated",
         distance: str = "cosine",
+        warm: bool = False,
         uncertainty: bool = True,
         mask: bool = True,
         weights: dict[str, float] | None = None,
@@ -120,7 +124,9 @@ class FNR2R(System):
         ):
             if value not in valid:
                 raise ValueError(f"unknown {what} {value!r}; one of {', '.join(valid)}")
-        self.stage, self.distance = stage, distance
+        if warm and networks != "light":
+            raise ValueError("a warm start needs the networks 'light'")
+        self.stage, self.distance, self.warm = stage, distance, warm
         self.weights = FNR2RWeights(**(weights or {}))
         self.outputs = Outputs(uncertainty, mask, packing=2 if networks == "light" else 1)
         count = self.outputs.count
@@ -150,6 +156,11 @@ class FNR2R(System):
         raw = self.refinement(image, coarse.normals)
         fine = Outputs(packing=self.outputs.packing).interpret(raw)
         return Prediction(fine.normals, coarse.concentration, coarse.mask_logits, (coarse,))
+
+    def begin(self) -> None:
+        if self.warm and self.stage == "refined":
+            taught = cast(LightCoarse, self.coarse).encoder.state_dict()
+            cast(LightRefinement, self.refinement).encoder.load_state_dict(taught)
 
     def train(self, mode: bool = True) -> FNR2R:
         super().train(mode)

@@ -123,11 +123,18 @@ _Loader.add_implicit_resolver(
 
 def _read(path: Path) -> Any:
     try:
-        return yaml.load(Path(path).read_text(), _Loader)
+        return _unshared(yaml.load(Path(path).read_text(), _Loader))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+
+
+def _unshared(tree: Any) -> Any:
+    """Aliases written out, so that changing one place does not change the other."""
+    if isinstance(tree, dict):
+        return {key: _unshared(value) for key, value in tree.items()}
+    return [_unshared(value) for value in tree] if isinstance(tree, list) else tree
 
 
 def _merged(tree: Any, changes: Any) -> Any:

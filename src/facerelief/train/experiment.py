@@ -118,6 +118,7 @@ def _system(experiment: TrainConfig, pretrained: bool = True) -> System:
     system = build(experiment.system.name, experiment.system.preset, **options)
     if pretrained and experiment.start_from:
         _start(system, _weights(Path(experiment.start_from)))
+        system.begin()
     return system
 
 
