@@ -5,7 +5,7 @@
 
 FILE is a checkpoint of a run (last.ckpt beside its config.yaml) or an exported .onnx file, NAME its
 line in the table. What ships, shape from shading and, with PYTHON, MediaPipe are always there. OUT
-keeps predictions and pictures.
+keeps predictions and pictures; docs/pictures/systems.jpg is drawn anew.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from networks import as_onnx, named
+from specimens import draw
 from tables import write
 
+from facerelief import catalogue
 from facerelief.evaluate import EvaluationError, run_table
 from facerelief.evaluate.report import comparison_markdown
 
@@ -36,6 +38,8 @@ def main() -> None:
                 as_onnx(file, Path(files[-1]))
             out = options.out or Path(scratch) / "out"
             result = run_table(["all", *files], out, peer_python=options.peer_python, progress=True)
+            shipped = {name: catalogue.find(name).path for name in catalogue.systems()}
+            draw("systems", shipped | dict(zip(networks, map(Path, files), strict=True)))
     except (EvaluationError, OSError, ValueError) as error:
         parser.error(str(error))
     write("comparison", result)

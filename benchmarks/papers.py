@@ -5,7 +5,8 @@
 
 Every variant is trained alike, by the half-resolution phases of configs/SYSTEM_mixed.yaml with N
 samples (10,000 in all), and kept in FOLDER/SYSTEM/VARIANT_sS, so that a call
-that was stopped goes on. Lines of variants that are not trained again stay in the table.
+that was stopped goes on. Lines of variants that are not trained again stay in the table. A call for
+all of them also draws docs/pictures/papers_SYSTEM.jpg.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 import yaml
 from ablation import lines, merged
+from specimens import draw
 from tables import ROOT, papers_markdown, read, write
 
 from facerelief.evaluate import EvaluationError
@@ -121,6 +123,9 @@ def main() -> None:
             trained["CP-Net alone"] = trained[names[0]].parent / "phase1" / "last.ckpt"
         with TemporaryDirectory() as folder:
             new = lines(trained, Path(folder))
+            if not options.only:
+                files = (Path(folder) / f"{index}.onnx" for index in range(len(trained)))
+                draw(f"papers_{options.system}", dict(zip(trained, files, strict=True)))
     except (ConfigError, EvaluationError, OSError, ValueError) as error:
         parser.error(str(error))
     measured = read("papers") or {}

@@ -4,7 +4,8 @@
         [--systems NAME ...] [--peer-python PYTHON] [-o OUT] [NAME=FILE ...]
 
 FILE is a checkpoint of a run (last.ckpt beside its config.yaml) or an exported .onnx file, NAME its
-column in the table. Systems are those of the command, everything that ships unless said.
+column in the table. Systems are those of the command, everything that ships unless said. It also
+draws docs/pictures/spoiled.jpg.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from networks import as_onnx, named
+from specimens import draw_spoiled
 from tables import write
 
+from facerelief import catalogue
 from facerelief.evaluate import EvaluationError, run_robustness
 from facerelief.evaluate.report import robustness_markdown
 
@@ -39,6 +42,8 @@ def main() -> None:
                 peer_python=options.peer_python,
                 progress=True,
             )
+            shipped = {name: catalogue.find(name).path for name in catalogue.systems()}
+            draw_spoiled("spoiled", shipped | dict(zip(networks, files, strict=True)))
     except (EvaluationError, OSError, ValueError) as error:
         parser.error(str(error))
     write("robustness", result)

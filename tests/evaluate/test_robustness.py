@@ -54,7 +54,8 @@ def test_an_occluder_hides_its_share_and_nothing_else(crop, face) -> None:
         shares.append(hidden.sum() / face.sum())
         assert (found[seen] == crop[seen]).all()
         assert (found[hidden] != crop[hidden]).any(axis=-1).mean() > 0.9
-    assert max(shares) < 0.26 and np.mean(shares) > 0.15
+        assert 100 < found[hidden].mean() < 155  # neither dark nor bright
+    assert shares == pytest.approx([0.25] * 60, abs=0.01)
 
 
 def test_the_table_has_a_line_a_condition() -> None:
@@ -86,7 +87,7 @@ def test_one_person_through_every_condition(data_root, tmp_path: Path, monkeypat
     floor = first["systems"]["mean-map"]["conditions"]
     # The floor sees no picture: it is off alike however that is spoiled, and its lights are S1, S2.
     assert floor["JPEG, quality 5"] == floor["As photographed"]
-    assert floor["Half occluded"]["pixels"] < 0.75 * floor["As photographed"]["pixels"]
+    assert floor["Half occluded"]["pixels"] < 0.51 * floor["As photographed"]["pixels"]
     assert found["As photographed"]["images"] == 19
     assert (tmp_path / "a" / "pictures" / "yaleB11.png").exists()
 

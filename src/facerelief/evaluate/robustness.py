@@ -99,19 +99,17 @@ def exposed(gain: float) -> Callable[..., tuple[Crop, Mask]]:
 
 
 def occluded(share: float) -> Callable[..., tuple[Crop, Mask]]:
-    """A textured rectangle, centred somewhere on the face, hides `share` of it or a little less."""
+    """A textured rectangle about some point of the face hides `share` of it."""
 
     def spoil(crop: Crop, face: Mask, g: np.random.Generator) -> tuple[Crop, Mask]:
         rows, columns = np.nonzero(face)
-        aspect = np.exp(g.uniform(-0.4, 0.4))
-        height, width = np.sqrt(share * len(rows)) * np.array([aspect, 1 / aspect])
-        middle = g.integers(len(rows))
+        middle, aspect = g.integers(len(rows)), np.exp(g.uniform(-0.4, 0.4))
         y, x = np.indices(face.shape)
-        inside = (abs(y - rows[middle]) <= height / 2) & (abs(x - columns[middle]) <= width / 2)
+        apart = np.maximum(abs(y - rows[middle]) / aspect, abs(x - columns[middle]) * aspect)
+        inside = apart <= np.quantile(apart[face], share)
         # Coarse and fine noise, as PRNet's occluders have it.
-        texture = sum(_noise(crop.shape, cells, g) for cells in (4, 16, 64)) / 3
-        hidden = np.where(inside[..., None], _to_bytes(np.asarray(texture)), crop)
-        return hidden, face & ~inside
+        texture = np.mean([_noise(crop.shape, cells, g) for cells in (4, 16, 64)], axis=0)
+        return np.where(inside[..., None], _to_bytes(texture), crop), face & ~inside
 
     return spoil
 
