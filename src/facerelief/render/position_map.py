@@ -6,9 +6,8 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
-from facerelief.geometry.raster import rasterise
+from facerelief.geometry.uv import UVLayout
 from facerelief.render.scene import Scene
 
 SIZE = 256  # pixels, of the map
@@ -24,26 +23,15 @@ def position_map(scene: Scene) -> NDArray[np.float32]:
     layout = (
         np.ascontiguousarray(x).tobytes() for x in (skin.uv, skin.uv_triangles, skin.triangles)
     )
-    seen, weights = _charts(*layout, len(skin.vertices))
     camera = skin.vertices @ np.asarray(scene.rotation).T + scene.translation
     scale = scene.camera.focal / -scene.translation[2]
     points = scene.camera.project(camera)
     points[:, 2] = (points[:, 2] - scene.translation[2]) * scale
-    result = np.full((SIZE, SIZE, 3), np.nan, np.float32)
-    result[seen] = weights @ points.astype(np.float32)  # as the weights, or they are converted
-    return result
+    return _layout(*layout, len(skin.vertices)).write(points)
 
 
 @lru_cache(maxsize=2)
-def _charts(
-    uv: bytes, uv_triangles: bytes, triangles: bytes, count: int
-) -> tuple[NDArray[np.bool_], sparse.csr_array]:
-    """Of a layout: which texels (256, 256) show skin, and their weights (texels, V) of vertices."""
-    points = np.frombuffer(uv, np.float32).reshape(-1, 2) * (SIZE, -SIZE) + (0, SIZE)
-    flat = np.concatenate([points, np.zeros((len(points), 1))], 1)
-    raster = rasterise(flat, np.frombuffer(uv_triangles, np.int32).reshape(-1, 3), (SIZE, SIZE))
-    corners = np.frombuffer(triangles, np.int32).reshape(-1, 3)[raster.triangle[raster.mask]]
-    rows = np.repeat(np.arange(len(corners)), 3)
-    shares = raster.barycentrics[raster.mask].astype(np.float32)
-    weights = sparse.csr_array((shares.ravel(), (rows, corners.ravel())), (len(corners), count))
-    return raster.mask, weights
+def _layout(uv: bytes, uv_triangles: bytes, triangles: bytes, count: int) -> UVLayout:
+    flat = np.frombuffer(uv, np.float32).reshape(-1, 2)
+    charts, mesh = (np.frombuffer(x, np.int32).reshape(-1, 3) for x in (uv_triangles, triangles))
+    return UVLayout(flat, charts, mesh, count, SIZE)
