@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from facerelief.nn.skips import deactivable_skip
 
-SKIPS = ("sum", "concatenated", "deactivable", "none")
+SKIPS = ("concatenated", "deactivable", "none")
 
 
 class LightDecoder(nn.Module):
@@ -22,8 +22,9 @@ class LightDecoder(nn.Module):
         deepest: channels of the code at stride 32 that is decoded.
         outputs: channels of the map; packed, there are four times as many.
         widths: of the blocks at strides 16, 8, 4, 2.
-        skips: how the image's features join: ``sum``, ``concatenated``, ``deactivable`` (maximum
-            with the last half of the channels, and only when they are given) or ``none``.
+        skips: how the image's features join, half as many channels as a block has:
+            ``concatenated``, ``deactivable`` (maximum with the last half of the block's, and only
+            when they are given) or ``none``.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class LightDecoder(nn.Module):
         deepest: int,
         outputs: int,
         widths: tuple[int, ...],
-        skips: str = "sum",
+        skips: str = "concatenated",
     ) -> None:
         super().__init__()
         if skips not in SKIPS:
@@ -42,9 +43,8 @@ class LightDecoder(nn.Module):
         if skips != "none":
             self.shallow = nn.Conv2d(3, 16, 4, 2, 1)
             joining = (*channels[-2:0:-1], channels[0] + 16)
-            skipped = widths if skips == "sum" else tuple(width // 2 for width in widths)
             self.lateral = nn.ModuleList(
-                nn.Conv2d(i, o, 1, bias=False) for i, o in zip(joining, skipped, strict=True)
+                nn.Conv2d(i, o // 2, 1, bias=False) for i, o in zip(joining, widths, strict=True)
             )
         self.down = nn.ModuleList(pointwise(i, o) for i, o in zip(inputs, widths, strict=True))
         self.blocks = nn.ModuleList(
@@ -73,7 +73,7 @@ class LightDecoder(nn.Module):
             if self.skips != "none":
                 raise ValueError(f"a decoder with {self.skips} skips needs the image's features")
             return x
-        return x + lateral if self.skips == "sum" else torch.cat([x, lateral], 1)
+        return torch.cat([x, lateral], 1)
 
 
 def convolution(width: int, out: int) -> nn.Sequential:
