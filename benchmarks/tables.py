@@ -21,6 +21,7 @@ from facerelief.evaluate.report import (
     groups_markdown,
     robustness_markdown,
     table,
+    wild_markdown,
     yaleb_markdown,
 )
 
@@ -334,6 +335,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "accuracy_basel": basel_markdown,
     "comparison": comparison_markdown,
     "robustness": robustness_markdown,
+    "wild": wild_markdown,
     "groups": groups_markdown,
     "learning_curve": learning_curve_markdown,
     "ablation": ablation_markdown,

@@ -246,6 +246,29 @@ def robustness(
 
 
 @evaluate.command()
+def wild(
+    out: Out,
+    systems: SystemsOrAll = None,
+    threads: Threads = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Compare systems on photographs as people take them, which have no truth.
+
+    Example: facerelief evaluate wild --systems default -o out
+
+    How much of a face's brightness the normals explain, and how far they are from FaceMesh's:
+    results.json, results.md and photographs.csv.
+    """
+    _need_training(data)
+    from facerelief.evaluate import run_wild
+
+    _report(
+        lambda: run_wild(systems or ["all"], out, threads=threads, progress=not json), out, json
+    )
+
+
+@evaluate.command()
 def groups(
     system: Annotated[list[str], typer.Option(help="A name or an .onnx file; repeat.")],
     out: Out,

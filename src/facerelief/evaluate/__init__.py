@@ -5,6 +5,7 @@ from facerelief.evaluate.comparison import run_table
 from facerelief.evaluate.groups import run_groups
 from facerelief.evaluate.predictions import EvaluationError
 from facerelief.evaluate.robustness import run_robustness
+from facerelief.evaluate.wild import run_wild
 from facerelief.evaluate.yaleb import run_yaleb
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "run_groups",
     "run_robustness",
     "run_table",
+    "run_wild",
     "run_yaleb",
 ]

@@ -229,9 +229,9 @@ def summarise(rows: Sequence[Row]) -> dict[str, Any]:
     """
     return {
         "photographs": len(rows),
-        "detected": _figure([float(row.found) for row in rows]),
-        "expected_error": _figure([row.expected_error for row in rows]),
-        "disagreement": _figure([row.disagreement for row in rows]),
+        "detected": mean_and_error([float(row.found) for row in rows]),
+        "expected_error": mean_and_error([row.expected_error for row in rows]),
+        "disagreement": mean_and_error([row.disagreement for row in rows]),
     }
 
 
@@ -241,7 +241,8 @@ def _line(label: str, row: Row) -> dict[str, Any]:
     return {"system": label, **asdict(row.labels), "found": row.found, **rounded}
 
 
-def _figure(values: Iterable[float | None]) -> dict[str, float] | None:
+def mean_and_error(values: Iterable[float | None]) -> dict[str, float] | None:
+    """``mean``, ``error`` (its standard error) and ``count`` of what is known; None for nothing."""
     known = np.array([value for value in values if value is not None])
     if not len(known):
         return None

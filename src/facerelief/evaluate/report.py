@@ -176,6 +176,31 @@ visible, in brackets what the system itself expects there.
 """
 
 
+def wild_markdown(results: dict[str, Any]) -> str:
+    """The results of `run_wild`."""
+
+    def figure(value: dict[str, float] | None, unit: str) -> str:
+        return "–" if value is None else f"{value['mean']:.2f} ± {value['error']:.2f}{unit}"
+
+    rows = (
+        [
+            label,
+            figure(system["explained"], " %"),
+            figure(system["disagreement"], ""),
+            figure(system["expected_error"], ""),
+        ]
+        for label, system in _labelled(results["systems"], results["floors"]).items()
+    )
+    headings = ["System", "Brightness explained", "From FaceMesh", "Expected error"]
+    return f"""\
+{results["photographs"]} photographs that no training has seen, ± standard errors: how much of the \
+face's brightness the normals explain under the light that fits best, and in degrees the mean \
+angle to FaceMesh's smooth normals, which are no truth, and the error that the network expects.
+
+{table(headings, rows)}
+"""
+
+
 def groups_markdown(results: dict[str, Any]) -> str:
     """The results of `run_groups`: a table a system, its groups below one another."""
 
