@@ -2,11 +2,41 @@
 
 from __future__ import annotations
 
+import argparse
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from facerelief import __version__
+from facerelief import __version__, catalogue
+
+
+def parser(doc: str) -> argparse.ArgumentParser:
+    """Of a protocol's benchmark: its networks, systems and folder."""
+    made = argparse.ArgumentParser(description=doc.partition("\n")[0])
+    made.add_argument("networks", nargs="*", metavar="NAME=FILE")
+    made.add_argument("--systems", action="append", metavar="NAME")
+    made.add_argument("-o", "--out", type=Path)
+    return made
+
+
+@contextmanager
+def exported(texts: Sequence[str]) -> Iterator[dict[str, Path]]:
+    """The .onnx files of NAME=FILE arguments by name, until the block is left.
+
+    Raises ValueError as `named`, OSError and ConfigError as `as_onnx`.
+    """
+    with TemporaryDirectory() as folder:
+        files = {name: Path(folder) / f"{name}.onnx" for name in named(texts)}
+        for name, file in named(texts).items():
+            as_onnx(file, files[name])
+        yield files
+
+
+def shipped() -> dict[str, Path]:
+    """The files of the catalogue by name."""
+    return {name: catalogue.find(name).path for name in catalogue.systems()}
 
 
 def named(texts: Sequence[str]) -> dict[str, Path]:

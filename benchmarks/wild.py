@@ -3,16 +3,16 @@
     FACERELIEF_DATA=... python benchmarks/wild.py [--systems NAME ...] [-o OUT] [NAME=FILE ...]
 
 FILE is a checkpoint of a run (last.ckpt beside its config.yaml) or an exported .onnx file, NAME its
-line in the table. Systems are those of the command, everything that ships unless said.
+line in the table. Systems are those of the command, everything that ships unless said. OUT keeps
+its files.
 """
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from networks import as_onnx, named
+from networks import exported, parser
 from tables import write
 
 from facerelief.evaluate import EvaluationError, run_wild
@@ -20,21 +20,14 @@ from facerelief.evaluate.report import wild_markdown
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("networks", nargs="*", metavar="NAME=FILE")
-    parser.add_argument("--systems", action="append", metavar="NAME")
-    parser.add_argument("-o", "--out", type=Path)
-    options = parser.parse_args()
+    arguments = parser(__doc__)
+    options = arguments.parse_args()
     try:
-        networks = named(options.networks)
-        with TemporaryDirectory() as scratch:
-            files = [Path(scratch) / f"{name}.onnx" for name in networks]
-            for file, target in zip(networks.values(), files, strict=True):
-                as_onnx(file, target)
-            systems = [*(options.systems or ["all"]), *map(str, files)]
-            result = run_wild(systems, options.out or Path(scratch) / "out", progress=True)
+        with exported(options.networks) as files, TemporaryDirectory() as scratch:
+            systems = [*(options.systems or ["all"]), *map(str, files.values())]
+            result = run_wild(systems, options.out or Path(scratch), progress=True)
     except (EvaluationError, OSError, ValueError) as error:
-        parser.error(str(error))
+        arguments.error(str(error))
     write("wild", result)
     print(wild_markdown(result))
 
