@@ -168,24 +168,27 @@ def run_robustness(
     make_folder(out / "pictures")
     people = [load_subject(root, name, cache) for name in yaleb.load_splits(root)["test"]]
 
-    scores: dict[tuple[str, str], list[ImageScore]] = {}
-    for subject in track(people, "spoiled photographs"):
-        rows, names = [], []
-        for condition in CONDITIONS:
+    found: dict[str, dict[str, Any]] = {entrant.label: {} for entrant in entrants}
+    rows: list[list[NDArray[np.uint8]]] = [[] for _ in people]
+    for condition in track(CONDITIONS, "spoiled photographs"):
+        scores: dict[str, list[ImageScore]] = {label: [] for label in found}
+        for subject, row in zip(people, rows, strict=True):
             crops, visible = spoiled(subject, condition)
             maps = [subject.normals]
             for entrant in entrants:
                 estimates = list(protocol.predict(crops, entrant))
                 maps.append(estimates[0][0])
-                scores.setdefault((entrant.label, condition.name), []).extend(
+                scores[entrant.label] += (
                     score_image(normals, expected, subject.normals, seen)
                     for (normals, expected), seen in zip(estimates, visible, strict=True)
                 )
             if condition.shown:
-                rows.append(_row(crops[0], maps, subject.mask))
-                labels = ", ".join(entrant.label for entrant in entrants)
-                names.append(f"{condition.name}: photo, truth, {labels}")
-        sheet = pictures.labelled(rows, names)
+                row.append(_row(crops[0], maps, subject.mask))
+        for label, images in scores.items():
+            found[label][condition.name] = figures(images)
+    names = [f"{c.name}: photo, truth, {', '.join(found)}" for c in CONDITIONS if c.shown]
+    for subject, row in zip(people, rows, strict=True):
+        sheet = pictures.labelled(row, names)
         sheet.save(out / "pictures" / f"{subject.person.name}.png")
 
     results: dict[str, Any] = {
@@ -196,7 +199,7 @@ def run_robustness(
         "systems": {
             entrant.label: {
                 **entrant.about,
-                "conditions": {c.name: figures(scores[entrant.label, c.name]) for c in CONDITIONS},
+                "conditions": found[entrant.label],
             }
             for entrant in entrants
         },

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -58,12 +60,22 @@ class LightDecoder(nn.Module):
         skips = [*features[-2:0:-1], shallow]
         return [conv(skip) for conv, skip in zip(self.lateral, skips, strict=True)]
 
-    def forward(self, deepest: Tensor, laterals: list[Tensor] | None = None) -> Tensor:
-        """(B, C, h, w) code at stride 32 to the packed map (B, 4 outputs, 16 h, 16 w)."""
+    def forward(
+        self,
+        deepest: Tensor,
+        laterals: list[Tensor] | None = None,
+        steer: Callable[[int, Tensor], Tensor] | None = None,
+    ) -> Tensor:
+        """(B, C, h, w) code at stride 32 to the packed map (B, 4 outputs, 16 h, 16 w).
+
+        ``steer`` gives what is added to a block's features, from the block's number and them.
+        """
         x = deepest
         for index, (down, block) in enumerate(zip(self.down, self.blocks, strict=True)):
             x = F.interpolate(down(x), scale_factor=2.0, mode="nearest")
             x = block(self._joined(x, None if laterals is None else laterals[index]))
+            if steer is not None:
+                x = x + steer(index, x)
         return self.head(x)
 
     def _joined(self, x: Tensor, lateral: Tensor | None) -> Tensor:

@@ -65,8 +65,8 @@ class FNR2R(System):
         fusion: how the exemplar's vector steers the decoder: ``modulated`` (equations 3 to 5),
             ``adain`` or ``cat``.
         distance: of NR-Net's map from its exemplar: ``cosine`` or HFN's ``smooth_l1``.
-        warm: NR-Net's structure encoder begins as CP-Net's, with which the training starts, and not
-            from ImageNet (``light`` only, the paper's are of different kinds).
+        warm: NR-Net begins as the CP-Net with which the training starts, and not from ImageNet
+            (``light`` only, the paper's are of different kinds).
         uncertainty, mask: whether CP-Net's head carries the two outputs that the paper has not.
         weights: of the losses.
         vgg: torchvision-format VGG-19 file for the encoder ``vgg``, which is frozen with it, and
@@ -159,8 +159,7 @@ class FNR2R(System):
 
     def begin(self) -> None:
         if self.warm and self.stage == "refined":
-            taught = cast(LightCoarse, self.coarse).encoder.state_dict()
-            cast(LightRefinement, self.refinement).encoder.load_state_dict(taught)
+            cast(LightRefinement, self.refinement).begin_as(cast(LightCoarse, self.coarse))
 
     def train(self, mode: bool = True) -> FNR2R:
         super().train(mode)

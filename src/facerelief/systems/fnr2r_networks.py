@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facerelief.nn.efficientnet_lite import EfficientNetLite0
-from facerelief.nn.light_decoder import LightDecoder, convolution
+from facerelief.nn.light_decoder import LightDecoder
 from facerelief.nn.modulation import AdaIN, ModulatedConv2d
 from facerelief.nn.vgg import VGG
 
@@ -146,7 +146,7 @@ class Steering(nn.Module):
 class UpBlock(nn.Module):
     """Upsample, join structure channels, convolve, steer; a 1x1 shortcut beside it.
 
-    Of the structure channels every fourth joins, or as ``every`` says.
+    Of the structure channels every fourth joins.
     """
 
     def __init__(
@@ -158,13 +158,11 @@ class UpBlock(nn.Module):
         fusion: str,
         kernel: int = 3,
         up: nn.Module | None = None,
-        every: int = 4,
     ) -> None:
         super().__init__()
-        self.every = every
         self.up = up or nn.Upsample(scale_factor=2.0, mode="bilinear")
         self.join = nn.Sequential(
-            nn.Conv2d(width + skip // every, out, 1), nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(width + skip // 4, out, 1), nn.LeakyReLU(0.2, inplace=True),
             nn.Conv2d(out, out, 3, padding=1), nn.LeakyReLU(0.2, inplace=True),
         )  # fmt: skip
         self.shortcut = nn.Conv2d(width, out, 1)
@@ -172,7 +170,7 @@ class UpBlock(nn.Module):
 
     def forward(self, x: Tensor, structure: Tensor, vector: Tensor) -> Tensor:
         x = self.up(x)
-        joined = self.join(torch.cat([x, structure[:, :: self.every]], 1))
+        joined = self.join(torch.cat([x, structure[:, ::4]], 1))
         return self.steering(joined, vector) + self.shortcut(x)
 
 
@@ -257,7 +255,10 @@ class LightCoarse(nn.Module):
 
 
 class LightRefinement(nn.Module):
-    """NR-Net for CPUs: EfficientNet-Lite0 as structure encoder, four steered blocks to stride 2."""
+    """NR-Net for CPUs: EfficientNet-Lite0 as structure encoder, a light decoder that is steered.
+
+    The paper's up blocks, which have no norms, learned far slower at these widths.
+    """
 
     def __init__(
         self,
@@ -272,27 +273,28 @@ class LightRefinement(nn.Module):
         self.encoder = EfficientNetLite0(pretrained, frozen_norms)
         first = 16 if vgg is None else 64
         self.normal_encoder = NormalEncoder(normal_encoder, vector, 16, first, vgg)
-        self.shallow = nn.Conv2d(3, 48, 4, 2, 1)
         channels = self.encoder.channels
-        self.first = convolution(channels[-1], widths[0])
-        # Every fourth of these few channels would be next to nothing: all of them join.
-        skips = (*channels[-2:0:-1], channels[0] + 48)
-        self.up = nn.ModuleList(
-            UpBlock(width, skip, out, vector, fusion, up=nn.Upsample(scale_factor=2.0), every=1)
-            for width, skip, out in zip((widths[0], *widths[:-1]), skips, widths, strict=True)
-        )
-        self.last = nn.Conv2d(widths[-1], 3 * 4, 1)
+        self.decoder = LightDecoder(channels, channels[-1], 3, widths)
+        self.steering = nn.ModuleList(Steering(fusion, width, vector) for width in widths)
+        # Steering sets in gradually, as attention does in the discriminator.
+        self.gains = nn.Parameter(torch.zeros(len(widths)))
 
     def forward(self, image: Tensor, exemplar: Tensor) -> Tensor:
         """(B, 3, H, W) picture in [0, 1] and unit normals to the raw map packed at stride 2."""
         vector = self.normal_encoder(F.avg_pool2d(exemplar, 4))
         features = self.encoder(image)
-        *structure, deepest = features
-        structure[0] = torch.cat([structure[0], F.relu(self.shallow(image - 0.5))], 1)
-        x = self.first(deepest)
-        for block, skip in zip(self.up, reversed(structure), strict=True):
-            x = block(x, skip, vector)
-        return self.last(x)
+        laterals = self.decoder.laterals(image, features)
+        return self.decoder(
+            features[-1], laterals, lambda i, x: self.gains[i] * self.steering[i](x, vector)
+        )
+
+    def begin_as(self, coarse: LightCoarse) -> None:
+        """Take over CP-Net's encoder, and its decoder but for what its head says beside normals."""
+        self.encoder.load_state_dict(coarse.encoder.state_dict())
+        taught = coarse.decoder.state_dict()
+        for name in ("head.weight", "head.bias"):
+            taught[name] = taught[name][: self.decoder.head.out_channels]
+        self.decoder.load_state_dict(taught)
 
 
 def _double(width: int, out: int, slope: float = 0.0) -> nn.Sequential:
