@@ -11,35 +11,14 @@ anew.
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from functools import partial
 
-from networks import exported, parser, shipped
+from networks import measure
 from specimens import draw
-from tables import write
 
-from facerelief.evaluate import EvaluationError, run_table
+from facerelief.evaluate import run_table
 from facerelief.evaluate.report import comparison_markdown
 
-
-def main() -> None:
-    arguments = parser(__doc__)
-    arguments.add_argument("--peer-python", type=Path, metavar="PYTHON")
-    options = arguments.parse_args()
-    try:
-        with exported(options.networks) as files, TemporaryDirectory() as scratch:
-            result = run_table(
-                [*(options.systems or ["all"]), *map(str, files.values())],
-                options.out or Path(scratch),
-                peer_python=options.peer_python,
-                progress=True,
-            )
-            draw("systems", shipped() | files)
-    except (EvaluationError, OSError, ValueError) as error:
-        arguments.error(str(error))
-    write("comparison", result)
-    print(comparison_markdown(result))
-
-
 if __name__ == "__main__":
-    main()
+    picture = partial(draw, "systems")
+    measure(__doc__, "comparison", run_table, comparison_markdown, picture, peer=True)

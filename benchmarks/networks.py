@@ -1,24 +1,55 @@
-"""Networks that benchmarks are given: checkpoints of runs or exported files, each with a name."""
+"""Networks that benchmarks are given, checkpoints of runs or exported files, each with a name."""
 
 from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+
+from tables import write
 
 from facerelief import __version__, catalogue
+from facerelief.evaluate import EvaluationError
 
 
-def parser(doc: str) -> argparse.ArgumentParser:
-    """Of a protocol's benchmark: its networks, systems and folder."""
-    made = argparse.ArgumentParser(description=doc.partition("\n")[0])
-    made.add_argument("networks", nargs="*", metavar="NAME=FILE")
-    made.add_argument("--systems", action="append", metavar="NAME")
-    made.add_argument("-o", "--out", type=Path)
-    return made
+def measure(
+    doc: str,
+    name: str,
+    run: Callable[..., dict[str, Any]],
+    markdown: Callable[[dict[str, Any]], str],
+    draw: Callable[[dict[str, Path]], None] | None = None,
+    peer: bool = False,
+) -> None:
+    """The whole of a protocol's benchmark, from its arguments to ``results/NAME.json``.
+
+    Args:
+        doc: of the benchmark; its first line describes the command.
+        run: of `facerelief.evaluate`; markdown: of its results.
+        draw: makes the documentation's picture of the networks, .onnx files by name.
+        peer: whether `run` takes an interpreter that has MediaPipe.
+    """
+    parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
+    parser.add_argument("networks", nargs="*", metavar="NAME=FILE")
+    parser.add_argument("--systems", action="append", metavar="NAME")
+    if peer:
+        parser.add_argument("--peer-python", type=Path, metavar="PYTHON")
+    parser.add_argument("-o", "--out", type=Path)
+    options = parser.parse_args()
+    more = {"peer_python": options.peer_python} if peer else {}
+    try:
+        with exported(options.networks) as files, TemporaryDirectory() as scratch:
+            systems = [*(options.systems or ["all"]), *map(str, files.values())]
+            result = run(systems, options.out or Path(scratch), progress=True, **more)
+            if draw is not None:
+                draw(shipped() | files)
+    except (EvaluationError, OSError, ValueError) as error:
+        parser.error(str(error))
+    write(name, result)
+    print(markdown(result))
 
 
 @contextmanager

@@ -10,35 +10,14 @@ its files; docs/pictures/spoiled.jpg is drawn anew.
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from functools import partial
 
-from networks import exported, parser, shipped
+from networks import measure
 from specimens import draw_spoiled
-from tables import write
 
-from facerelief.evaluate import EvaluationError, run_robustness
+from facerelief.evaluate import run_robustness
 from facerelief.evaluate.report import robustness_markdown
 
-
-def main() -> None:
-    arguments = parser(__doc__)
-    arguments.add_argument("--peer-python", type=Path, metavar="PYTHON")
-    options = arguments.parse_args()
-    try:
-        with exported(options.networks) as files, TemporaryDirectory() as scratch:
-            result = run_robustness(
-                [*(options.systems or ["all"]), *map(str, files.values())],
-                options.out or Path(scratch),
-                peer_python=options.peer_python,
-                progress=True,
-            )
-            draw_spoiled("spoiled", shipped() | files)
-    except (EvaluationError, OSError, ValueError) as error:
-        arguments.error(str(error))
-    write("robustness", result)
-    print(robustness_markdown(result))
-
-
 if __name__ == "__main__":
-    main()
+    picture = partial(draw_spoiled, "spoiled")
+    measure(__doc__, "robustness", run_robustness, robustness_markdown, picture, peer=True)

@@ -27,8 +27,6 @@ SEED, HEADS = 2026, (0, 2, 5)
 _LINE = 22  # pixels, of text
 _TILE = 160  # pixels, of a picture
 
-Maps = NDArray[np.float32]  # (N, 256, 256, 3)
-
 
 @dataclass(frozen=True, eq=False)
 class Specimen:
@@ -55,8 +53,7 @@ def draw(name: str, networks: Mapping[str, Path]) -> None:
     for label, file in networks.items():
         normals = load(str(file)).estimate_crops(crops).normals
         lines.append((label, [_estimate(*pair) for pair in zip(shown, normals, strict=True)]))
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    _sheet(lines).save(PICTURES / f"{name}.jpg", quality=88)
+    _save(name, lines)
 
 
 def draw_spoiled(name: str, networks: Mapping[str, Path]) -> None:
@@ -77,8 +74,7 @@ def draw_spoiled(name: str, networks: Mapping[str, Path]) -> None:
             for index, (crop, seen) in enumerate(spoiled)
         ]
         lines.append((f"{condition.name}: {', '.join(networks)}", cells))
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    _sheet(lines).save(PICTURES / f"{name}.jpg", quality=88)
+    _save(name, lines)
 
 
 def _heads() -> list[Specimen]:
@@ -110,7 +106,7 @@ def _within(picture: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.u
     return np.where(mask[..., None], picture, 255).astype(np.uint8)
 
 
-def _sheet(lines: list[tuple[str, list[list[NDArray[np.uint8]]]]]) -> Image.Image:
+def _save(name: str, lines: list[tuple[str, list[list[NDArray[np.uint8]]]]]) -> None:
     columns = sum(len(cells) for cells in lines[0][1])
     canvas = Image.new("RGB", (columns * _TILE, len(lines) * (_TILE + _LINE)), "white")
     pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(14)
@@ -120,4 +116,5 @@ def _sheet(lines: list[tuple[str, list[list[NDArray[np.uint8]]]]]) -> Image.Imag
         for column, cell in enumerate(cell for group in groups for cell in group):
             tile = Image.fromarray(cell).resize((_TILE, _TILE), Image.Resampling.LANCZOS)
             canvas.paste(tile, (column * _TILE, top + _LINE))
-    return canvas
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    canvas.save(PICTURES / f"{name}.jpg", quality=88)

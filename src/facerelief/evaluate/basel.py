@@ -106,7 +106,8 @@ def run_basel(
         results["systems"][entrant.label] = {**entrant.about, **tabulate(scores)}
         rows += [_row(entrant.label, one) for one in scores]
     markdown = report.basel_markdown(results)
-    protocol.write_results(out, results, markdown, rows, "pictures.csv")
+    protocol.write_results(out, results, markdown)
+    protocol.write_rows(out / "pictures.csv", rows)
     return results
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +14,7 @@ from facerelief import __version__, catalogue
 from facerelief.apps.files import make_folder
 from facerelief.data import yaleb
 from facerelief.data.folders import cache_folder, data_root
-from facerelief.evaluate import basel, pictures, predictions, report
+from facerelief.evaluate import basel, pictures, predictions, protocol, report
 from facerelief.evaluate.costs import costs
 from facerelief.evaluate.predictors import SHAPE_FROM_SHADING
 from facerelief.evaluate.yaleb import Subject, load_subject, run_yaleb
@@ -82,9 +81,7 @@ def run_table(
             **{part: found and found[part] for part in basel.PARTS},
         }
     draw(out, root, [label for label in labels if results["systems"][label]["yaleb"]])
-    markdown = report.comparison_markdown(results)
-    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    (out / "results.md").write_text(markdown, "utf-8")
+    protocol.write_results(out, results, report.comparison_markdown(results))
     return results
 
 

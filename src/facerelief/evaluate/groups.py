@@ -136,7 +136,8 @@ def run_groups(
         "systems": {one.label: {**one.about, **tabulate(rows[one.label])} for one in networks},
     }
     lines = [_line(label, row) for label, made in rows.items() for row in made]
-    protocol.write_results(out, results, report.groups_markdown(results), lines, "photographs.csv")
+    protocol.write_results(out, results, report.groups_markdown(results))
+    protocol.write_rows(out / "photographs.csv", lines)
     return results
 
 

@@ -84,13 +84,15 @@ def write_predictions(
         predictions.write(folder, name, normals, expected)
 
 
-def write_results(
-    out: Path, results: dict[str, Any], markdown: str, rows: Sequence[Mapping[str, Any]], table: str
-) -> None:
-    """``results.json``, ``results.md`` and the CSV file `table` into `out`, which exists."""
+def write_results(out: Path, results: dict[str, Any], markdown: str) -> None:
+    """``results.json`` and ``results.md`` into `out`, which exists."""
     (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
     (out / "results.md").write_text(markdown, "utf-8")
-    with open(out / table, "w", newline="", encoding="utf-8") as file:
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A CSV file of rows that have the same keys."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)

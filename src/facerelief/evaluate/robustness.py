@@ -9,7 +9,6 @@ be stands beside what it is: a system that is worse on a bad picture should say 
 from __future__ import annotations
 
 import io
-import json
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -197,15 +196,11 @@ def run_robustness(
         "people": len(people),
         "floor": predictors.MEAN_MAP,
         "systems": {
-            entrant.label: {
-                **entrant.about,
-                "conditions": found[entrant.label],
-            }
+            entrant.label: {**entrant.about, "conditions": found[entrant.label]}
             for entrant in entrants
         },
     }
-    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    (out / "results.md").write_text(report.robustness_markdown(results), "utf-8")
+    protocol.write_results(out, results, report.robustness_markdown(results))
     return results
 
 

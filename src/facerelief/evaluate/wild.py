@@ -101,7 +101,8 @@ def run_wild(
         },
     }
     lines = [{"system": label, "photograph": path, **found} for label, path, found in rows]
-    protocol.write_results(out, results, report.wild_markdown(results), lines, "photographs.csv")
+    protocol.write_results(out, results, report.wild_markdown(results))
+    protocol.write_rows(out / "photographs.csv", lines)
     return results
 
 

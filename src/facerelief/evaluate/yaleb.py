@@ -138,7 +138,8 @@ def run_yaleb(
         results["systems"][entrant.label] = {**entrant.about, **tabulate(scores)}
         rows += [_row(entrant.label, one) for one in scores]
     markdown = report.yaleb_markdown(results)
-    protocol.write_results(out, results, markdown, rows, "photographs.csv")
+    protocol.write_results(out, results, markdown)
+    protocol.write_rows(out / "photographs.csv", rows)
     return results
 
 

@@ -7,7 +7,7 @@ is read back at the vertices.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,13 @@ class UVLayout:
         rows = np.repeat(np.arange(len(drawn)), 3)
         shares = raster.barycentrics[raster.mask].astype(np.float32).ravel()
         self._write = sparse.csr_array((shares, (rows, drawn.ravel())), (len(drawn), count))
-        self._read = _bilinear(points, corners_uv, corners, count, self.mask)
+        self._points, self._corners_uv, self._corners = points, corners_uv, corners
+
+    @cached_property
+    def _read(self) -> sparse.csr_array:
+        # Renderers only write: what reading needs is made when it is asked for.
+        count = len(self.vertices)
+        return _bilinear(self._points, self._corners_uv, self._corners, count, self.mask)
 
     def write(self, values: ArrayLike) -> NDArray[np.float32]:
         """(count, C) of vertices to a map (size, size, C); NaN off the charts."""

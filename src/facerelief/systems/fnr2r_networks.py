@@ -257,7 +257,7 @@ class LightCoarse(nn.Module):
 class LightRefinement(nn.Module):
     """NR-Net for CPUs: EfficientNet-Lite0 as structure encoder, a light decoder that is steered.
 
-    The paper's up blocks, which have no norms, learned far slower at these widths.
+    Its decoder is CP-Net's, so that it can begin as that (`begin_as`).
     """
 
     def __init__(
