@@ -4,27 +4,31 @@
         [--seed S] [--runs FOLDER] [--only NAME ...]
 
 Every variant is trained alike, by the half-resolution phases of configs/SYSTEM_mixed.yaml with N
-samples (10,000 in all), and kept in FOLDER/SYSTEM/VARIANT_sS, so that a call
-that was stopped goes on. Lines of variants that are not trained again stay in the table. A call for
-all of them also draws docs/pictures/papers_SYSTEM.jpg.
+samples (10,000 in all), and kept in FOLDER/SYSTEM/VARIANT_sS, so that a call that was stopped goes
+on. Variants of FNR2R's second stage share one first stage. Lines of variants that are not trained
+again stay in the table. A call for all of them also draws docs/pictures/papers_SYSTEM.jpg.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+import shutil
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
 import yaml
 from ablation import lines, merged
 from specimens import draw
 from tables import ROOT, papers_markdown, read, write
 
 from facerelief.evaluate import EvaluationError
+from facerelief.systems import build
 from facerelief.train import run
-from facerelief.train.config import ConfigError
+from facerelief.train.config import ConfigError, load_phases
 
 _NO_WEIGHTS = {"angular": 0.0, "mask": 0.0, "weak": 0.0}
 
@@ -60,18 +64,23 @@ VARIANTS: dict[str, dict[str, list[str]]] = {
         "Self-attention, FPN, modulation": [],
         "PatchGAN": ["system.options.discriminator=patch"],
         "No discriminator": ["phases.0.system.options.weights.adversarial=0.0"],
-        "Encoder DC": ["system.options.normal_encoder=dc"],
-        "Encoder VGG": ["system.options.normal_encoder=vgg"],
-        "AdaIN": ["system.options.fusion=adain"],
-        "Concatenation": ["system.options.fusion=cat"],
-        "Second stage from ImageNet's weights": ["phases.1.system.options.warm=false"],
-        "Second stage on photographs alone": [
-            f"phases.1.data.sources.{index}.share={share}" for index, share in enumerate((1, 0, 0))
-        ],
-        "Measured normals in the second stage too": ["phases.1.system.options.weights.measured=1"],
         **{f"{round(100 * part)} % of the pairs": _share(part) for part in (0.25, 0.5, 0.75, 1)},
     },
 }
+
+#: What changes FNR2R's second stage alone: trained on the exemplars of the paper's own CP-Net.
+SECOND_STAGES: dict[str, list[str]] = {
+    "Encoder DC": ["system.options.normal_encoder=dc"],
+    "Encoder VGG": ["system.options.normal_encoder=vgg"],
+    "AdaIN": ["system.options.fusion=adain"],
+    "Concatenation": ["system.options.fusion=cat"],
+    "Second stage from ImageNet's weights": ["phases.1.system.options.warm=false"],
+    "Second stage on photographs alone": [
+        f"phases.1.data.sources.{index}.share={share}" for index, share in enumerate((1, 0, 0))
+    ],
+    "Measured normals in the second stage too": ["phases.1.system.options.weights.measured=1"],
+}
+VARIANTS["fnr2r"] |= SECOND_STAGES
 
 
 def half_resolution(config: Path, samples: int) -> dict[str, Any]:
@@ -94,8 +103,33 @@ def train(system: str, name: str, samples: int, seed: int, runs: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / "experiment.yaml"
         config.write_text(yaml.safe_dump(tree, sort_keys=False))
-        run(config, folder, [f"seed={seed}", *VARIANTS[system][name]], resume=True)
+        overrides = [f"seed={seed}", *VARIANTS[system][name]]
+        if system == "fnr2r" and name in SECOND_STAGES:
+            own = train(system, next(iter(VARIANTS[system])), samples, seed, runs)
+            take_first_stage(own.parent / "phase1", config, overrides, folder / "phase1")
+        run(config, folder, overrides, resume=True)
     return checkpoint
+
+
+def take_first_stage(trained: Path, config: Path, overrides: list[str], folder: Path) -> None:
+    """A first stage as if trained here: CP-Net is another run's, NR-Net this variant's, unlearned.
+
+    Raises ConfigError, OSError.
+    """
+    if (folder / "summary.json").exists():
+        return
+    first = load_phases(config, overrides)[0]
+    torch.manual_seed(first.seed)
+    system = build(first.system.name, first.system.preset, **first.system.options)
+    weights = torch.load(trained / "last.ckpt", map_location="cpu", weights_only=False)
+    ours = {f"system.{name}": value for name, value in system.state_dict().items()}
+    for name, value in weights["state_dict"].items():
+        if name.startswith("system.coarse."):
+            ours[name] = value
+    folder.mkdir(exist_ok=True)
+    torch.save({"state_dict": ours}, folder / "last.ckpt")
+    (folder / "config.yaml").write_text(yaml.safe_dump(asdict(first), sort_keys=False))
+    shutil.copyfile(trained / "summary.json", folder / "summary.json")
 
 
 def main() -> None:

@@ -70,6 +70,32 @@ def test_every_ablation_of_a_paper_is_a_configuration(tables: ModuleType, tmp_pa
             build(chosen.name, chosen.preset, **{**chosen.options, "pretrained": False})
 
 
+def test_second_stages_share_their_exemplars(tables: ModuleType, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    papers = importlib.import_module("papers")
+    from facerelief.systems import build
+    from facerelief.train.experiment import load_system
+
+    config = tmp_path / "experiment.yaml"
+    tree = papers.half_resolution(tables.ROOT / "configs" / "fnr2r_mixed.yaml", 10_000)
+    tree["system"]["options"]["pretrained"] = False
+    config.write_text(json.dumps(tree))
+    trained = tmp_path / "paper"
+    trained.mkdir()
+    system = build("fnr2r", "compact", stage="coarse", pretrained=False)
+    weights = {f"system.{name}": torch.full_like(value, 3) for name, value in
+               system.state_dict().items()}  # fmt: skip
+    torch.save({"state_dict": weights}, trained / "last.ckpt")
+    (trained / "summary.json").write_text("{}")
+
+    folder = tmp_path / "phase1"
+    papers.take_first_stage(trained, config, papers.SECOND_STAGES["Encoder DC"], folder)
+    taken = load_system(folder / "last.ckpt")
+    assert all((value == 3).all() for value in taken.coarse.state_dict().values())
+    assert not all((value == 3).all() for value in taken.refinement.state_dict().values())
+    assert (folder / "summary.json").exists()
+
+
 @pytest.mark.parametrize("name", ["accuracy_yaleb", "accuracy_basel", "groups"])
 def test_accuracy_is_that_of_the_weights_that_ship(tables: ModuleType, name: str) -> None:
     results = tables.read(name)

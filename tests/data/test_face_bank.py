@@ -12,8 +12,10 @@ from facerelief.data.additive_light import (  # noqa: E402
     AdditiveLight,
     MixRange,
     ReliefRange,
+    TurnRange,
     environment_weights,
 )
+from facerelief.data.augment import WarpRange  # noqa: E402
 from facerelief.data.face_bank import FaceBank  # noqa: E402
 from facerelief.geometry.light import direction  # noqa: E402
 from facerelief.nn.losses import angle, normalize  # noqa: E402
@@ -112,6 +114,19 @@ def test_batches_are_samples(source: AdditiveLight) -> None:
     length = sample.normals.norm(dim=1, keepdim=True)
     assert torch.allclose(length, sample.normals_mask, atol=1e-4)
     assert not sample.weak.any() and (sample.face_mask <= sample.face_known).all()
+
+
+def test_heads_are_turned_where_it_is_asked_for(source: AdditiveLight) -> None:
+    def lean() -> torch.Tensor:
+        sample = source.batch(8, 64, torch.Generator().manual_seed(1))
+        length = sample.normals.norm(dim=1, keepdim=True)
+        assert torch.allclose(length, sample.normals_mask, atol=1e-4)
+        return sample.normals[:, 1].sum((1, 2)) / sample.normals_mask.sum((1, 2, 3))
+
+    source.warp = WarpRange(rotation=0)
+    straight = lean()
+    source.turn = TurnRange(pitch=12, yaw=0)
+    assert lean().std() > 2 * straight.std()
 
 
 def test_environments_weigh_every_light_with_what_comes_from_there(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from torch import Generator, Tensor
 
 from facerelief.data import augment, face_bank, yaleb
 from facerelief.data.sample import Sample
+from facerelief.data.turning import turn
 from facerelief.nn import losses
 
 _COARSE = (5, 4)  # random fields over the face have so many free values down and across
@@ -57,6 +58,14 @@ class ReliefRange:
     local: float = 0.25  # and of its smooth variation over the face
 
 
+@dataclass(frozen=True)
+class TurnRange:
+    """How far heads are turned together with their lights (see :mod:`facerelief.data.turning`)."""
+
+    pitch: float = 6.0  # standard deviation, degrees, cut at two of them
+    yaw: float = 6.0
+
+
 class AdditiveLight:
     """A source of Yale B samples.
 
@@ -64,7 +73,8 @@ class AdditiveLight:
         root: the data folder.
         people: their names.
         cache: folder for the measured normals.
-        warp, photometric, light, mix, relief: what is varied.
+        warp, photometric, light, mix, relief, turn: what is varied; heads are not turned unless
+            ``turn`` says how far.
         occluded: probability of an occluder.
     """
 
@@ -78,6 +88,7 @@ class AdditiveLight:
         light: LightRange | None = None,
         mix: MixRange | None = None,
         relief: ReliefRange | None = None,
+        turn: TurnRange | None = None,
         occluded: float = 0.15,
     ) -> None:
         self.warp = warp or augment.WarpRange()
@@ -85,6 +96,7 @@ class AdditiveLight:
         self.light = light or LightRange()
         self.mix = mix or MixRange()
         self.relief = relief or ReliefRange()
+        self.turn = turn
         self.occluded = occluded
         self.bank = face_bank.load(root, people, cache)
         self.chances = self.bank.distinctness() ** self.mix.distinct
@@ -94,9 +106,14 @@ class AdditiveLight:
         """``count`` samples of ``size`` x ``size`` pixels."""
         drawn = [self._draw(g) for _ in range(count)]
         lit = torch.stack([image for image, _ in drawn])
+        surfaces = torch.stack([surface for _, surface in drawn])
+        if self.turn is not None:
+            spread = torch.deg2rad(torch.tensor([self.turn.pitch, self.turn.yaw]))
+            angles = torch.randn(count, 2, generator=g).clamp(-2, 2) * spread
+            lit, surfaces = turn(lit, surfaces, angles)
         warp = augment.random_warp(count, yaleb.PADDED / size, yaleb.PADDED, self.warp, g)
         image = warp.apply(lit, size, samples=2 if size <= 128 else 1)
-        surface = warp.apply(torch.stack([surface for _, surface in drawn]), size)
+        surface = warp.apply(surfaces, size)
         mask = (surface[:, 3:4] > 0.5).float()
         inside = (surface[:, 4:5] > 0.5).float()
         sample = Sample(
@@ -263,8 +280,8 @@ def environment_weights(
     cells[similarity.argmax(1), np.arange(height * width)] = np.cos(elevation).ravel() * front
     weights = []
     for environment in maps:
-        for turn in range(turns):
-            turned = np.roll(environment, turn * width // turns, axis=1)
+        for step in range(turns):
+            turned = np.roll(environment, step * width // turns, axis=1)
             weight = cells @ turned.reshape(-1, 3)
             weight[np.argsort(-weight.sum(1))[strongest:]] = 0
             weights.append(weight / max(weight.sum(), 1e-6) * 3)

@@ -10,7 +10,13 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from facerelief.data import augment, yaleb, yaleb_samples
-from facerelief.data.additive_light import AdditiveLight, LightRange, MixRange, ReliefRange
+from facerelief.data.additive_light import (
+    AdditiveLight,
+    LightRange,
+    MixRange,
+    ReliefRange,
+    TurnRange,
+)
 from facerelief.data.folders import cache_folder, data_root
 from facerelief.data.photos import Photos
 from facerelief.data.renderings import Renderings
@@ -23,6 +29,7 @@ _RANGES: dict[str, Any] = {
     "light": LightRange,
     "mix": MixRange,
     "relief": ReliefRange,
+    "turn": TurnRange,
 }
 
 
