@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -12,18 +12,20 @@ from facerelief.nn.skips import deactivable_skip
 
 SKIPS = ("concatenated", "deactivable", "none")
 
+#: Of the blocks at strides 16, 8, 4, 2: multiples of 16, in which vectorised convolutions work.
+WIDTHS = (128, 96, 64, 32)
+
 
 class LightDecoder(nn.Module):
     """Lateral 1x1 convolutions, resize, 3x3 convolutions; output packed at stride 2.
 
-    At stride 2 the picture itself joins, so that detail need not pass the encoder. Widths are
-    multiples of 16, the block that vectorised convolutions work in.
+    At stride 2 the picture itself joins, so that detail need not pass the encoder.
 
     Args:
         channels: of the image encoder's features at strides 2 to 32.
         deepest: channels of the code at stride 32 that is decoded.
         outputs: channels of the map; packed, there are four times as many.
-        widths: of the blocks at strides 16, 8, 4, 2.
+        widths: see `WIDTHS`.
         skips: how the image's features join, half as many channels as a block has:
             ``concatenated``, ``deactivable`` (maximum with the last half of the block's, and only
             when they are given) or ``none``.
@@ -34,7 +36,7 @@ class LightDecoder(nn.Module):
         channels: tuple[int, ...],
         deepest: int,
         outputs: int,
-        widths: tuple[int, ...],
+        widths: Sequence[int] = WIDTHS,
         skips: str = "concatenated",
     ) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ with the same weights. Added to the paper: the concentration of an angular distr
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, cast
 
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from facerelief.data.sample import Sample
 from facerelief.nn.discriminator import PatchGAN
 from facerelief.nn.efficientnet_lite import EfficientNetLite0
-from facerelief.nn.light_decoder import LightDecoder, strided
+from facerelief.nn.light_decoder import WIDTHS, LightDecoder, strided
 from facerelief.nn.modulation import AdaIN, ModulatedConv2d
 from facerelief.nn.resnet import ResNet18
 from facerelief.systems.base import Prediction, System, Turn
@@ -39,7 +39,8 @@ class CasFNE(System):
             light ones.
         stages: how often the cascaded block runs, 0 to 5 (the paper's t).
         fusion: how the code z meets the image's deepest features: ``cat | adain | modulated``.
-        width: d, the width that the paper's layers are multiples of (``resnet18`` only).
+        width: d, the width that the paper's layers are multiples of (``resnet18`` only);
+            widths: of the initial decoder's four blocks (``efficientnet-lite0`` only).
         uncertainty, mask: whether the heads carry the two outputs that the paper has not.
         weights: of the losses.
         checkpoint: torchvision-format ResNet-18 file for the encoder (``resnet18`` only).
@@ -68,6 +69,7 @@ class CasFNE(System):
         stages: int = 2,
         fusion: str = "cat",
         width: int = 32,
+        widths: Sequence[int] = WIDTHS,
         uncertainty: bool = True,
         mask: bool = True,
         weights: dict[str, float] | None = None,
@@ -94,7 +96,7 @@ class CasFNE(System):
             )
         else:
             self.encoder = EfficientNetLite0(pretrained, frozen_norms)
-            self.initial = CompactInitialDecoder(EfficientNetLite0.channels, outputs)
+            self.initial = CompactInitialDecoder(EfficientNetLite0.channels, outputs, widths)
             self.cascade = CompactCascade(EfficientNetLite0.channels, outputs, fusion)
         if self.weights.adversarial > 0:
             self.discriminator = PatchGAN(3)
@@ -169,9 +171,9 @@ class PaperCascade(nn.Module):
 class CompactInitialDecoder(nn.Module):
     """The initial block's decoder."""
 
-    def __init__(self, channels: tuple[int, ...], outputs: int) -> None:
+    def __init__(self, channels: tuple[int, ...], outputs: int, widths: Sequence[int]) -> None:
         super().__init__()
-        self.decoder = LightDecoder(channels, channels[-1], outputs, (96, 64, 48, 32))
+        self.decoder = LightDecoder(channels, channels[-1], outputs, widths)
 
     def forward(self, image: Tensor, features: list[Tensor]) -> Tensor:
         return self.decoder(features[-1], self.decoder.laterals(image, features))

@@ -122,8 +122,7 @@ class CrossModal(System):
         else:
             self.encoder = EfficientNetLite0(pretrained, frozen_norms)
             channels = EfficientNetLite0.channels
-            widths = (128, 96, 64, 32)
-            self.normal_decoder = LightDecoder(channels, channels[-1], count, widths, parts.skips)
+            self.normal_decoder = LightDecoder(channels, channels[-1], count, skips=parts.skips)
             if parts.normal_encoder:
                 self.normal_encoder = LightNormalEncoder(channels[-1])
             if parts.image_decoder:

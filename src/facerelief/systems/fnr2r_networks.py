@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facerelief.nn.efficientnet_lite import EfficientNetLite0
-from facerelief.nn.light_decoder import LightDecoder
+from facerelief.nn.light_decoder import WIDTHS, LightDecoder
 from facerelief.nn.modulation import AdaIN, ModulatedConv2d
 from facerelief.nn.vgg import VGG
 
@@ -245,7 +245,7 @@ class LightCoarse(nn.Module):
         super().__init__()
         self.encoder = EfficientNetLite0(pretrained, frozen_norms)
         channels = self.encoder.channels
-        self.decoder = LightDecoder(channels, channels[-1], outputs, (96, 64, 48, 32))
+        self.decoder = LightDecoder(channels, channels[-1], outputs)
 
     def forward(self, grey: Tensor) -> Tensor:
         """(B, 1, H, W) in [0, 1] to the raw map packed at stride 2."""
@@ -269,15 +269,15 @@ class LightRefinement(nn.Module):
         frozen_norms: bool,
     ) -> None:
         super().__init__()
-        vector, widths = 128, (96, 64, 48, 32)
+        vector = 128
         self.encoder = EfficientNetLite0(pretrained, frozen_norms)
         first = 16 if vgg is None else 64
         self.normal_encoder = NormalEncoder(normal_encoder, vector, 16, first, vgg)
         channels = self.encoder.channels
-        self.decoder = LightDecoder(channels, channels[-1], 3, widths)
-        self.steering = nn.ModuleList(Steering(fusion, width, vector) for width in widths)
+        self.decoder = LightDecoder(channels, channels[-1], 3)
+        self.steering = nn.ModuleList(Steering(fusion, width, vector) for width in WIDTHS)
         # Steering sets in gradually, as attention does in the discriminator.
-        self.gains = nn.Parameter(torch.zeros(len(widths)))
+        self.gains = nn.Parameter(torch.zeros(len(WIDTHS)))
 
     def forward(self, image: Tensor, exemplar: Tensor) -> Tensor:
         """(B, 3, H, W) picture in [0, 1] and unit normals to the raw map packed at stride 2."""
