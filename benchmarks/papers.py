@@ -84,13 +84,26 @@ VARIANTS["fnr2r"] |= SECOND_STAGES
 
 
 def half_resolution(config: Path, samples: int) -> dict[str, Any]:
-    """The configuration without the phases that change the size, with another budget."""
+    """The configuration at half size and with another budget.
+
+    Phases that go on with a stage at full size are left out; a stage that is trained at full size
+    alone is trained at half size.
+    """
     tree = yaml.safe_load(config.read_text())
-    phases = [phase for phase in tree["phases"] if "size" not in phase.get("data", {})]
-    total = sum(phase.get("samples", tree["samples"]) for phase in phases)
-    for phase in phases:
+    phases: dict[str | None, dict[str, Any]] = {}
+    for phase in tree["phases"]:
+        options = phase.get("system", {}).get("options", {})
+        phases.setdefault(options.get("stage"), phase)
+    for phase in phases.values():
+        phase.get("data", {}).pop("size", None)
+        phase.get("data", {}).pop("batch", None)
+        phase.get("system", {}).get("options", {}).pop("detail", None)
+        phase.pop("optimizer", None)
+        phase.pop("validate_every", None)
+    total = sum(phase.get("samples", tree["samples"]) for phase in phases.values())
+    for phase in phases.values():
         phase["samples"] = round(phase.get("samples", tree["samples"]) * samples / total)
-    return {**tree, "phases": phases, "validate_every": 10**9}
+    return {**tree, "phases": list(phases.values()), "validate_every": 10**9}
 
 
 def train(system: str, name: str, samples: int, seed: int, runs: Path) -> Path:

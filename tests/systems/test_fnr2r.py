@@ -164,11 +164,14 @@ def test_a_frozen_vgg_learns_nothing_and_the_perceptual_loss_needs_it(tmp_path: 
         VGG("vgg19", checkpoint=tmp_path / "other.pth")
 
 
-def test_a_warm_nr_net_begins_as_cp_net() -> None:
+@pytest.mark.parametrize("detail", [False, True])
+def test_a_warm_nr_net_begins_as_cp_net(detail: bool) -> None:
     grey = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(2))
     image = grey.expand(-1, 3, -1, -1)
     for warm in (False, True):
-        system = network(warm=warm).eval()
+        system = network(warm=warm, detail=detail).eval()
+        if detail:
+            torch.nn.init.normal_(system.coarse.detail.head.weight)
         system.begin()
         with torch.no_grad():
             found = system(image)
@@ -177,7 +180,7 @@ def test_a_warm_nr_net_begins_as_cp_net() -> None:
     # A copy: CP-Net stays as it is while NR-Net learns.
     learning = {id(parameter) for parameter in system.refinement.parameters()}
     assert not any(id(parameter) in learning for parameter in system.coarse.parameters())
-    with pytest.raises(ValueError, match="a warm start needs"):
+    with pytest.raises(ValueError, match="warm start"):
         network("paper", warm=True)
 
 

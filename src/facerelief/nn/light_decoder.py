@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -68,7 +69,16 @@ class LightDecoder(nn.Module):
         laterals: list[Tensor] | None = None,
         steer: Callable[[int, Tensor], Tensor] | None = None,
     ) -> Tensor:
-        """(B, C, h, w) code at stride 32 to the packed map (B, 4 outputs, 16 h, 16 w).
+        """(B, C, h, w) code at stride 32 to the packed map (B, 4 outputs, 16 h, 16 w)."""
+        return self.head(self.features(deepest, laterals, steer))
+
+    def features(
+        self,
+        deepest: Tensor,
+        laterals: list[Tensor] | None = None,
+        steer: Callable[[int, Tensor], Tensor] | None = None,
+    ) -> Tensor:
+        """The last block's, at stride 2, of which `head` makes the map.
 
         ``steer`` gives what is added to a block's features, from the block's number and them.
         """
@@ -78,7 +88,7 @@ class LightDecoder(nn.Module):
             x = block(self._joined(x, None if laterals is None else laterals[index]))
             if steer is not None:
                 x = x + steer(index, x)
-        return self.head(x)
+        return x
 
     def _joined(self, x: Tensor, lateral: Tensor | None) -> Tensor:
         if self.skips == "deactivable":
@@ -88,6 +98,45 @@ class LightDecoder(nn.Module):
                 raise ValueError(f"a decoder with {self.skips} skips needs the image's features")
             return x
         return torch.cat([x, lateral], 1)
+
+
+class Detail(nn.Module):
+    """Full resolution for a network that looks at the picture at half its size.
+
+    What a face's shape is can be seen in a small picture, in a quarter of the time. Its detail is
+    local: this reads it from the full picture, beside the decoder's last features, and adds it to
+    the enlarged map. It begins with adding nothing.
+
+    Args:
+        features: channels of the decoder's last block.
+        outputs: channels of the map; packed, there are four times as many.
+    """
+
+    def __init__(self, features: int, outputs: int, width: int = 32) -> None:
+        super().__init__()
+        self.shallow = nn.Sequential(nn.Conv2d(3, 16, 4, 2, 1), nn.ReLU(inplace=True))
+        self.blocks = nn.Sequential(convolution(features + 16, width), convolution(width, width))
+        self.head = nn.Conv2d(width, outputs * 4, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(cast(Tensor, self.head.bias))
+
+    def forward(self, image: Tensor, features: Tensor, raw: Tensor) -> Tensor:
+        """To the packed map (B, 4 outputs, H / 2, W / 2).
+
+        Args:
+            image: (B, 3, H, W) in [0, 1].
+            features: (B, C, H / 4, W / 4); raw: (B, 4 outputs, H / 4, W / 4), the packed map of the
+                halved picture.
+        """
+        wide = F.interpolate(features, scale_factor=2.0, mode="nearest")
+        local = self.blocks(torch.cat([wide, self.shallow(image - 0.5)], 1))
+        return enlarged(raw) + self.head(local)
+
+
+def enlarged(raw: Tensor) -> Tensor:
+    """A packed map (B, 4 C, h, w) of twice the size: (B, 4 C, 2 h, 2 w)."""
+    plain = F.interpolate(F.pixel_shuffle(raw, 2), scale_factor=2.0, mode="bilinear")
+    return F.pixel_unshuffle(plain, 2)
 
 
 def convolution(width: int, out: int) -> nn.Sequential:

@@ -14,12 +14,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facerelief.data.sample import Sample
 from facerelief.nn.discriminator import PatchGAN
 from facerelief.nn.efficientnet_lite import EfficientNetLite0
-from facerelief.nn.light_decoder import WIDTHS, LightDecoder, strided
+from facerelief.nn.light_decoder import WIDTHS, Detail, LightDecoder, enlarged, strided
 from facerelief.nn.modulation import AdaIN, ModulatedConv2d
 from facerelief.nn.resnet import ResNet18
 from facerelief.systems.base import Prediction, System, Turn
@@ -41,6 +42,8 @@ class CasFNE(System):
         fusion: how the code z meets the image's deepest features: ``cat | adain | modulated``.
         width: d, the width that the paper's layers are multiples of (``resnet18`` only);
             widths: of the initial decoder's four blocks (``efficientnet-lite0`` only).
+        detail: look at the picture at half its size, and add detail from the full one at the end
+            (``efficientnet-lite0`` only).
         uncertainty, mask: whether the heads carry the two outputs that the paper has not.
         weights: of the losses.
         checkpoint: torchvision-format ResNet-18 file for the encoder (``resnet18`` only).
@@ -70,6 +73,7 @@ class CasFNE(System):
         fusion: str = "cat",
         width: int = 32,
         widths: Sequence[int] = WIDTHS,
+        detail: bool = False,
         uncertainty: bool = True,
         mask: bool = True,
         weights: dict[str, float] | None = None,
@@ -88,6 +92,9 @@ class CasFNE(System):
             raise ValueError(f"unknown backbone {backbone!r}; one of {', '.join(BACKBONES)}")
         self.outputs = Outputs(uncertainty, mask, packing=1 if backbone == "resnet18" else 2)
         outputs = self.outputs.count
+        if detail and backbone == "resnet18":
+            raise ValueError("detail is for the backbone efficientnet-lite0")
+        self.detail = Detail(widths[-1], outputs) if detail else None
         if backbone == "resnet18":
             self.encoder: nn.Module = ResNet18(checkpoint, frozen_norms)
             self.initial: nn.Module = PaperInitialDecoder(ResNet18.channels, width, outputs)
@@ -102,18 +109,19 @@ class CasFNE(System):
             self.discriminator = PatchGAN(3)
 
     def forward(self, image: Tensor) -> Prediction:
-        features = self.encoder(image)
-        raw = self.initial(image, features)
-        prepared = self.cascade.prepare(image, features)
-        predictions = [self.outputs.interpret(raw)]
+        seen = image if self.detail is None else F.avg_pool2d(image, 2)
+        features = self.encoder(seen)
+        raw, decoded = self.initial(seen, features)
+        prepared = self.cascade.prepare(seen, features)
+        maps = [raw]
         for _ in range(self.stages):
-            decoded = self.cascade(prepared, self.outputs.packed_normals(raw))
-            raw = raw + decoded if self.cascade.corrects else decoded
-            predictions.append(self.outputs.interpret(raw))
-        last = predictions[-1]
-        return Prediction(
-            last.normals, last.concentration, last.mask_logits, tuple(predictions[:-1])
-        )
+            found = self.cascade(prepared, self.outputs.packed_normals(raw))
+            raw = raw + found if self.cascade.corrects else found
+            maps.append(raw)
+        if self.detail is not None:
+            maps = [*(enlarged(raw) for raw in maps[:-1]), self.detail(image, decoded, maps[-1])]
+        *earlier, last = (self.outputs.interpret(raw) for raw in maps)
+        return Prediction(last.normals, last.concentration, last.mask_logits, tuple(earlier))
 
     def turns(self, sample: Sample) -> Iterator[Turn]:
         # Every loss is summed over the stages (equations 5 to 7).
@@ -131,12 +139,13 @@ class PaperInitialDecoder(nn.Module):
         self.up = nn.ModuleList(_transposed(i, width) for i in inputs)
         self.head = nn.Conv2d(width, outputs, 3, padding=1)
 
-    def forward(self, image: Tensor, features: list[Tensor]) -> Tensor:
+    def forward(self, image: Tensor, features: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """The map, and the features it is made of."""
         deepest, *skips = features[::-1]
         x = self.up[0](deepest)
         for up, skip in zip(self.up[1:], skips, strict=True):
             x = up(torch.cat([x, skip], 1))
-        return self.head(x)
+        return self.head(x), x
 
 
 class PaperCascade(nn.Module):
@@ -175,8 +184,10 @@ class CompactInitialDecoder(nn.Module):
         super().__init__()
         self.decoder = LightDecoder(channels, channels[-1], outputs, widths)
 
-    def forward(self, image: Tensor, features: list[Tensor]) -> Tensor:
-        return self.decoder(features[-1], self.decoder.laterals(image, features))
+    def forward(self, image: Tensor, features: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """The packed map, and the features it is made of."""
+        x = self.decoder.features(features[-1], self.decoder.laterals(image, features))
+        return self.decoder.head(x), x
 
 
 class CompactCascade(nn.Module):

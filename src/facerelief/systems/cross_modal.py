@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +29,7 @@ from facerelief.data.sample import Sample
 from facerelief.nn import losses
 from facerelief.nn.efficientnet_lite import EfficientNetLite0
 from facerelief.nn.frozen_norms import unrecorded
-from facerelief.nn.light_decoder import LightDecoder, strided
+from facerelief.nn.light_decoder import WIDTHS, Detail, LightDecoder, enlarged, strided
 from facerelief.nn.resnet import ResNet18
 from facerelief.nn.skips import deactivable_skip
 from facerelief.systems.base import Prediction, System, Turn
@@ -71,6 +71,8 @@ class CrossModal(System):
             ones.
         architecture: ``full``, or an ablation of figure 6: ``without_skips``,
             ``without_normal_encoder`` (standard skips), ``plain`` (neither E_N nor D_I).
+        detail: look at the picture at half its size, and add detail from the full one at the end: a
+            skip like the others (``efficientnet-lite0`` only).
         uncertainty, mask: whether the head carries the two outputs that the paper has not.
         weights: of the losses.
         checkpoint: torchvision-format ResNet-18 file for both encoders (``resnet18`` only).
@@ -93,6 +95,7 @@ class CrossModal(System):
         self,
         backbone: str,
         architecture: str = "full",
+        detail: bool = False,
         uncertainty: bool = True,
         mask: bool = True,
         weights: dict[str, float] | None = None,
@@ -110,6 +113,10 @@ class CrossModal(System):
         self.weights = CrossModalWeights(**(weights or {}))
         self.outputs = Outputs(uncertainty, mask, packing=1 if backbone == "resnet18" else 2)
         count = self.outputs.count
+        if detail and backbone == "resnet18":
+            raise ValueError("detail is for the backbone efficientnet-lite0")
+        self.halved = detail
+        self.detail: Detail | None = None
         self.normal_encoder: nn.Module | None = None
         self.image_decoder: nn.Module | None = None
         if backbone == "resnet18":
@@ -123,6 +130,8 @@ class CrossModal(System):
             self.encoder = EfficientNetLite0(pretrained, frozen_norms)
             channels = EfficientNetLite0.channels
             self.normal_decoder = LightDecoder(channels, channels[-1], count, skips=parts.skips)
+            if detail and parts.skips != "none":
+                self.detail = Detail(WIDTHS[-1], count)
             if parts.normal_encoder:
                 self.normal_encoder = LightNormalEncoder(channels[-1])
             if parts.image_decoder:
@@ -130,14 +139,24 @@ class CrossModal(System):
                 self.image_decoder = LightDecoder(channels, channels[-1], 3, widths, "none")
 
     def forward(self, image: Tensor) -> Prediction:
-        return self.decode_normals(image, self.encoder(image))
+        return self.decode_normals(image, self.encoder(self.seen(image)))
+
+    def seen(self, maps: Tensor) -> Tensor:
+        """What the encoders look at of (B, C, H, W)."""
+        return F.avg_pool2d(maps, 2) if self.halved else maps
 
     def decode_normals(self, image: Tensor, features: list[Tensor]) -> Prediction:
         """D_N with E_I's features, the last of which is the code: skips are active."""
         laterals = None
         if self.normal_decoder.skips != "none":
-            laterals = self.normal_decoder.laterals(image, features)
-        return self.outputs.interpret(self.normal_decoder(features[-1], laterals))
+            laterals = self.normal_decoder.laterals(self.seen(image), features)
+        if not self.halved:
+            return self.outputs.interpret(self.normal_decoder(features[-1], laterals))
+        decoder = cast(LightDecoder, self.normal_decoder)
+        decoded = decoder.features(features[-1], laterals)
+        raw = decoder.head(decoded)
+        raw = enlarged(raw) if self.detail is None else self.detail(image, decoded, raw)
+        return self.outputs.interpret(raw)
 
     def autoencode_normals(self, normals: Tensor) -> Prediction:
         """Normal to normal: E_N, then D_N with its skips deactivated.
@@ -150,9 +169,10 @@ class CrossModal(System):
         """
         if self.normal_encoder is None:
             raise ValueError("this architecture has no normal encoder")
-        code = self.normal_encoder(normals / 2 + 0.5)[-1]
+        code = self.normal_encoder(self.seen(normals) / 2 + 0.5)[-1]
         with unrecorded(self.normal_decoder):  # photographs are what it is for
-            return self.outputs.interpret(self.normal_decoder(code))
+            raw = self.normal_decoder(code)
+        return self.outputs.interpret(enlarged(raw) if self.halved else raw)
 
     def turns(self, sample: Sample) -> Iterator[Turn]:
         """Section 3.3: normal to normal first, then image to normal and image to image together.
@@ -168,14 +188,14 @@ class CrossModal(System):
         pictured = sample.chosen(sample.pictured)
         if not len(pictured):
             return
-        features = self.encoder(pictured.image)
+        features = self.encoder(self.seen(pictured.image))
         prediction = self.decode_normals(pictured.image, features)
         terms = supervised(pictured, [prediction], self.weights)
         if self.image_decoder is not None and self.weights.image:
             raw = self.image_decoder(features[-1])
             picture = F.pixel_shuffle(raw, self.outputs.packing)
-            off = (picture - pictured.image).square().sum(1, keepdim=True)
-            mean = losses.masked_mean(off, pictured.face_mask * pictured.face_known)
+            off = (picture - self.seen(pictured.image)).square().sum(1, keepdim=True)
+            mean = losses.masked_mean(off, self.seen(pictured.face_mask * pictured.face_known))
             terms["image"] = self.weights.image * mean
         whole = len(pictured) == len(sample)
         yield Turn("estimator", terms, prediction if whole else None)

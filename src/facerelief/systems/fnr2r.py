@@ -67,6 +67,8 @@ class FNR2R(System):
         distance: of NR-Net's map from its exemplar: ``cosine`` or HFN's ``smooth_l1``.
         warm: NR-Net begins as the CP-Net with which the training starts, and not from ImageNet
             (``light`` only, the paper's are of different kinds).
+        detail: both look at the picture at half its size, and add detail from the full one at the
+            end (``light`` only).
         uncertainty, mask: whether CP-Net's head carries the two outputs that the paper has not.
         weights: of the losses.
         vgg: torchvision-format VGG-19 file for the encoder ``vgg``, which is frozen with it, and
@@ -106,6 +108,7 @@ class FNR2R(System):
         fusion: str = "modulated",
         distance: str = "cosine",
         warm: bool = False,
+        detail: bool = False,
         uncertainty: bool = True,
         mask: bool = True,
         weights: dict[str, float] | None = None,
@@ -124,16 +127,16 @@ class FNR2R(System):
         ):
             if value not in valid:
                 raise ValueError(f"unknown {what} {value!r}; one of {', '.join(valid)}")
-        if warm and networks != "light":
-            raise ValueError("a warm start needs the networks 'light'")
+        if (warm or detail) and networks != "light":
+            raise ValueError("a warm start and detail need the networks 'light'")
         self.stage, self.distance, self.warm = stage, distance, warm
         self.weights = FNR2RWeights(**(weights or {}))
         self.outputs = Outputs(uncertainty, mask, packing=2 if networks == "light" else 1)
         count = self.outputs.count
         if networks == "light":
-            self.coarse: nn.Module = LightCoarse(count, pretrained, frozen_norms)
+            self.coarse: nn.Module = LightCoarse(count, detail, pretrained, frozen_norms)
             self.refinement: nn.Module = LightRefinement(
-                normal_encoder, fusion, vgg, pretrained, frozen_norms
+                normal_encoder, fusion, vgg, detail, pretrained, frozen_norms
             )
         else:
             self.coarse = PaperCoarse(count)

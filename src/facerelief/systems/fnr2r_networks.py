@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facerelief.nn.efficientnet_lite import EfficientNetLite0
-from facerelief.nn.light_decoder import WIDTHS, LightDecoder
+from facerelief.nn.light_decoder import WIDTHS, Detail, LightDecoder
 from facerelief.nn.modulation import AdaIN, ModulatedConv2d
 from facerelief.nn.vgg import VGG
 
@@ -241,8 +241,9 @@ class HFNRefinement(nn.Module):
 class LightCoarse(nn.Module):
     """CP-Net for CPUs: EfficientNet-Lite0 on the grey picture and a light decoder."""
 
-    def __init__(self, outputs: int, pretrained: bool, frozen_norms: bool) -> None:
+    def __init__(self, outputs: int, detail: bool, pretrained: bool, frozen_norms: bool) -> None:
         super().__init__()
+        self.detail = Detail(WIDTHS[-1], outputs) if detail else None
         self.encoder = EfficientNetLite0(pretrained, frozen_norms)
         channels = self.encoder.channels
         self.decoder = LightDecoder(channels, channels[-1], outputs)
@@ -250,8 +251,11 @@ class LightCoarse(nn.Module):
     def forward(self, grey: Tensor) -> Tensor:
         """(B, 1, H, W) in [0, 1] to the raw map packed at stride 2."""
         image = grey.expand(-1, 3, -1, -1)
-        features = self.encoder(image)
-        return self.decoder(features[-1], self.decoder.laterals(image, features))
+        seen = image if self.detail is None else F.avg_pool2d(image, 2)
+        features = self.encoder(seen)
+        decoded = self.decoder.features(features[-1], self.decoder.laterals(seen, features))
+        raw: Tensor = self.decoder.head(decoded)
+        return raw if self.detail is None else self.detail(image, decoded, raw)
 
 
 class LightRefinement(nn.Module):
@@ -265,10 +269,12 @@ class LightRefinement(nn.Module):
         normal_encoder: str,
         fusion: str,
         vgg: str | None,
+        detail: bool,
         pretrained: bool,
         frozen_norms: bool,
     ) -> None:
         super().__init__()
+        self.detail = Detail(WIDTHS[-1], 3) if detail else None
         vector = 128
         self.encoder = EfficientNetLite0(pretrained, frozen_norms)
         first = 16 if vgg is None else 64
@@ -281,20 +287,27 @@ class LightRefinement(nn.Module):
 
     def forward(self, image: Tensor, exemplar: Tensor) -> Tensor:
         """(B, 3, H, W) picture in [0, 1] and unit normals to the raw map packed at stride 2."""
-        vector = self.normal_encoder(F.avg_pool2d(exemplar, 4))
-        features = self.encoder(image)
-        laterals = self.decoder.laterals(image, features)
-        return self.decoder(
-            features[-1], laterals, lambda i, x: self.gains[i] * self.steering[i](x, vector)
+        seen = image if self.detail is None else F.avg_pool2d(image, 2)
+        vector = self.normal_encoder(F.avg_pool2d(exemplar, 4 if self.detail is None else 8))
+        features = self.encoder(seen)
+        decoded = self.decoder.features(
+            features[-1],
+            self.decoder.laterals(seen, features),
+            lambda i, x: self.gains[i] * self.steering[i](x, vector),
         )
+        raw: Tensor = self.decoder.head(decoded)
+        return raw if self.detail is None else self.detail(image, decoded, raw)
 
     def begin_as(self, coarse: LightCoarse) -> None:
         """Take over CP-Net's encoder, and its decoder but for what its head says beside normals."""
         self.encoder.load_state_dict(coarse.encoder.state_dict())
-        taught = coarse.decoder.state_dict()
-        for name in ("head.weight", "head.bias"):
-            taught[name] = taught[name][: self.decoder.head.out_channels]
-        self.decoder.load_state_dict(taught)
+        for mine, theirs in ((self.decoder, coarse.decoder), (self.detail, coarse.detail)):
+            if mine is None or theirs is None:
+                continue
+            taught = theirs.state_dict()
+            for name in ("head.weight", "head.bias"):
+                taught[name] = taught[name][: mine.head.out_channels]
+            mine.load_state_dict(taught)
 
 
 def _double(width: int, out: int, slope: float = 0.0) -> nn.Sequential:

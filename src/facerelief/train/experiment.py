@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from dataclasses import asdict
 from datetime import timedelta
@@ -123,9 +124,11 @@ def _system(experiment: TrainConfig, pretrained: bool = True) -> System:
 
 
 def _start(system: System, weights: dict[str, torch.Tensor]) -> None:
-    """Begin with weights of a system that may have had an adversary, or have none yet."""
+    """Begin with weights of a system that may have had an adversary, or have neither one nor
+    detail yet."""
     missing, unexpected = system.load_state_dict(weights, strict=False)
-    wrong = [key for key in (*missing, *unexpected) if not key.startswith("discriminator.")]
+    wrong = [key for key in missing if not re.match(r"discriminator\.|(.*\.)?detail\.", key)]
+    wrong += [key for key in unexpected if not key.startswith("discriminator.")]
     if wrong:
         raise ConfigError(f"start_from: weights of another network; {wrong[0]} is in one of them")
 
