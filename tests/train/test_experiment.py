@@ -79,11 +79,11 @@ def validated(out: Path) -> list[float]:
 
 def test_a_run_learns_and_leaves_what_it_says(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    path = config(tmp_path, samples=320, validate_every=160)
+    path = config(tmp_path, samples=640, validate_every=320)
     summary = run(path, out, progress=False)
     errors = validated(out)
-    assert len(errors) == 2 and errors[-1] < 0.95 * errors[0]
-    assert summary["samples"] == 320 and 0 < summary["network_share"] <= 1
+    assert len(errors) == 2 and errors[-1] < 0.8 * errors[0]
+    assert summary["samples"] == 640 and 0 < summary["network_share"] <= 1
     assert json.loads((out / "summary.json").read_text()) == summary
     assert len(list((out / "pictures").glob("*.png"))) == 2
     assert list((out / "logs").glob("events.out.tfevents*"))
