@@ -47,7 +47,7 @@ ifdef FACERELIEF_DATA
 	for config in configs/*.yaml; do \
 		$(VENV_TEST)/bin/facerelief train $$config -o $(RUNS)/$$(basename $$config .yaml) \
 			--max-time 10s --json $$(case $$config in *_open*) echo data.sources.1.$(QUICK);; \
-			*_mixed*) echo data.sources.0.$(QUICK);; esac) || exit 1; done
+			*_mixed*|*_research*) echo data.sources.0.$(QUICK);; esac) || exit 1; done
 else
 	@echo "FACERELIEF_DATA is not set: nothing to train on"
 endif
