@@ -53,11 +53,11 @@ def test_normals_that_are_autoencoded_get_no_detail() -> None:
     normals = F.normalize(torch.rand(2, 3, 64, 64) - 0.5, dim=1)
     with torch.no_grad():
         before = system.autoencode_normals(normals).normals
-        torch.nn.init.normal_(system.detail.head.weight)
+        torch.nn.init.normal_(system.normal_decoder.detail.head.weight)
         after = system.autoencode_normals(normals).normals
     assert before.shape == normals.shape and torch.equal(before, after)
     assert build("cross_modal", "compact", detail=True, architecture="without_skips",
-                 pretrained=False).detail is None  # fmt: skip
+                 pretrained=False).normal_decoder.detail is None  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SYSTEMS)

@@ -171,7 +171,7 @@ def test_a_warm_nr_net_begins_as_cp_net(detail: bool) -> None:
     for warm in (False, True):
         system = network(warm=warm, detail=detail).eval()
         if detail:
-            torch.nn.init.normal_(system.coarse.detail.head.weight)
+            torch.nn.init.normal_(system.coarse.decoder.detail.head.weight)
         system.begin()
         with torch.no_grad():
             found = system(image)

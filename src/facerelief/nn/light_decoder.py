@@ -30,6 +30,8 @@ class LightDecoder(nn.Module):
         skips: how the image's features join, half as many channels as a block has:
             ``concatenated``, ``deactivable`` (maximum with the last half of the block's, and only
             when they are given) or ``none``.
+        detail: the encoder looks at the picture at half its size (`seen`); the map is enlarged at
+            the end, with `Detail` of the full picture unless there are no skips at all.
     """
 
     def __init__(
@@ -39,11 +41,14 @@ class LightDecoder(nn.Module):
         outputs: int,
         widths: Sequence[int] = WIDTHS,
         skips: str = "concatenated",
+        detail: bool = False,
     ) -> None:
         super().__init__()
         if skips not in SKIPS:
             raise ValueError(f"unknown skips {skips!r}; one of {', '.join(SKIPS)}")
         self.skips = skips
+        self.halved = detail
+        self.detail = Detail(widths[-1], outputs) if detail and skips != "none" else None
         inputs = (deepest, *widths[:-1])
         if skips != "none":
             self.shallow = nn.Conv2d(3, 16, 4, 2, 1)
@@ -57,9 +62,13 @@ class LightDecoder(nn.Module):
         )
         self.head = nn.Conv2d(widths[-1], outputs * 4, 1)
 
+    def seen(self, maps: Tensor) -> Tensor:
+        """What an encoder looks at of (B, C, H, W)."""
+        return F.avg_pool2d(maps, 2) if self.halved else maps
+
     def laterals(self, image: Tensor, features: list[Tensor]) -> list[Tensor]:
-        """What the image contributes at strides 16, 8, 4, 2."""
-        shallow = torch.cat([features[0], self.shallow(image - 0.5)], 1)
+        """What the image contributes, and its features, at strides 16, 8, 4, 2 of what is seen."""
+        shallow = torch.cat([features[0], self.shallow(self.seen(image) - 0.5)], 1)
         skips = [*features[-2:0:-1], shallow]
         return [conv(skip) for conv, skip in zip(self.lateral, skips, strict=True)]
 
@@ -68,9 +77,14 @@ class LightDecoder(nn.Module):
         deepest: Tensor,
         laterals: list[Tensor] | None = None,
         steer: Callable[[int, Tensor], Tensor] | None = None,
+        image: Tensor | None = None,
     ) -> Tensor:
-        """(B, C, h, w) code at stride 32 to the packed map (B, 4 outputs, 16 h, 16 w)."""
-        return self.head(self.features(deepest, laterals, steer))
+        """(B, C, h, w) code to the packed map (B, 4 outputs, H / 2, W / 2).
+
+        ``image``, (B, 3, H, W) in [0, 1], is what detail is read from; none, no detail.
+        """
+        x = self.features(deepest, laterals, steer)
+        return self.finished(self.head(x), x, image)
 
     def features(
         self,
@@ -78,7 +92,7 @@ class LightDecoder(nn.Module):
         laterals: list[Tensor] | None = None,
         steer: Callable[[int, Tensor], Tensor] | None = None,
     ) -> Tensor:
-        """The last block's, at stride 2, of which `head` makes the map.
+        """The last block's, at stride 2 of what is seen, of which `head` makes the map.
 
         ``steer`` gives what is added to a block's features, from the block's number and them.
         """
@@ -89,6 +103,14 @@ class LightDecoder(nn.Module):
             if steer is not None:
                 x = x + steer(index, x)
         return x
+
+    def finished(self, raw: Tensor, features: Tensor, image: Tensor | None = None) -> Tensor:
+        """A packed map of what is seen as one of the picture: enlarged, with detail, if halved."""
+        if not self.halved:
+            return raw
+        if image is None or self.detail is None:
+            return enlarged(raw)
+        return self.detail(image, features, raw)
 
     def _joined(self, x: Tensor, lateral: Tensor | None) -> Tensor:
         if self.skips == "deactivable":

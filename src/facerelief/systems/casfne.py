@@ -14,13 +14,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facerelief.data.sample import Sample
 from facerelief.nn.discriminator import PatchGAN
 from facerelief.nn.efficientnet_lite import EfficientNetLite0
-from facerelief.nn.light_decoder import WIDTHS, Detail, LightDecoder, enlarged, strided
+from facerelief.nn.light_decoder import WIDTHS, LightDecoder, strided
 from facerelief.nn.modulation import AdaIN, ModulatedConv2d
 from facerelief.nn.resnet import ResNet18
 from facerelief.systems.base import Prediction, System, Turn
@@ -94,33 +93,39 @@ class CasFNE(System):
         outputs = self.outputs.count
         if detail and backbone == "resnet18":
             raise ValueError("detail is for the backbone efficientnet-lite0")
-        self.detail = Detail(widths[-1], outputs) if detail else None
         if backbone == "resnet18":
             self.encoder: nn.Module = ResNet18(checkpoint, frozen_norms)
-            self.initial: nn.Module = PaperInitialDecoder(ResNet18.channels, width, outputs)
+            self.initial: PaperInitialDecoder | LightDecoder = PaperInitialDecoder(
+                ResNet18.channels, width, outputs
+            )
             self.cascade: PaperCascade | CompactCascade = PaperCascade(
                 ResNet18.channels, width, outputs, fusion
             )
         else:
             self.encoder = EfficientNetLite0(pretrained, frozen_norms)
-            self.initial = CompactInitialDecoder(EfficientNetLite0.channels, outputs, widths)
-            self.cascade = CompactCascade(EfficientNetLite0.channels, outputs, fusion)
+            channels = EfficientNetLite0.channels
+            self.initial = LightDecoder(channels, channels[-1], outputs, widths, detail=detail)
+            self.cascade = CompactCascade(channels, outputs, fusion)
         if self.weights.adversarial > 0:
             self.discriminator = PatchGAN(3)
 
     def forward(self, image: Tensor) -> Prediction:
-        seen = image if self.detail is None else F.avg_pool2d(image, 2)
+        seen = self.initial.seen(image)
         features = self.encoder(seen)
-        raw, decoded = self.initial(seen, features)
+        decoded = self.initial.features(features[-1], self.initial.laterals(image, features))
+        raw = self.initial.head(decoded)
         prepared = self.cascade.prepare(seen, features)
         maps = [raw]
         for _ in range(self.stages):
             found = self.cascade(prepared, self.outputs.packed_normals(raw))
             raw = raw + found if self.cascade.corrects else found
             maps.append(raw)
-        if self.detail is not None:
-            maps = [*(enlarged(raw) for raw in maps[:-1]), self.detail(image, decoded, maps[-1])]
-        *earlier, last = (self.outputs.interpret(raw) for raw in maps)
+        *guesses, final = maps
+        finished = [
+            *(self.initial.finished(guess, decoded) for guess in guesses),
+            self.initial.finished(final, decoded, image),
+        ]
+        *earlier, last = (self.outputs.interpret(raw) for raw in finished)
         return Prediction(last.normals, last.concentration, last.mask_logits, tuple(earlier))
 
     def turns(self, sample: Sample) -> Iterator[Turn]:
@@ -139,13 +144,24 @@ class PaperInitialDecoder(nn.Module):
         self.up = nn.ModuleList(_transposed(i, width) for i in inputs)
         self.head = nn.Conv2d(width, outputs, 3, padding=1)
 
-    def forward(self, image: Tensor, features: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """The map, and the features it is made of."""
-        deepest, *skips = features[::-1]
+    def seen(self, maps: Tensor) -> Tensor:
+        """What the encoder looks at: all of it."""
+        return maps
+
+    def laterals(self, image: Tensor, features: list[Tensor]) -> list[Tensor]:
+        """What the image contributes: the encoder's features at strides 16, 8, 4, 2."""
+        return features[-2::-1]
+
+    def features(self, deepest: Tensor, laterals: list[Tensor]) -> Tensor:
+        """(B, width, H, W), of which `head` makes the map."""
         x = self.up[0](deepest)
-        for up, skip in zip(self.up[1:], skips, strict=True):
+        for up, skip in zip(self.up[1:], laterals, strict=True):
             x = up(torch.cat([x, skip], 1))
-        return self.head(x), x
+        return x
+
+    def finished(self, raw: Tensor, features: Tensor, image: Tensor | None = None) -> Tensor:
+        """The map, which has the picture's size already."""
+        return raw
 
 
 class PaperCascade(nn.Module):
@@ -175,19 +191,6 @@ class PaperCascade(nn.Module):
         for up, skip in zip(self.up, skips, strict=True):
             x = torch.cat([up(x), skip], 1)
         return self.last(x)
-
-
-class CompactInitialDecoder(nn.Module):
-    """The initial block's decoder."""
-
-    def __init__(self, channels: tuple[int, ...], outputs: int, widths: Sequence[int]) -> None:
-        super().__init__()
-        self.decoder = LightDecoder(channels, channels[-1], outputs, widths)
-
-    def forward(self, image: Tensor, features: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """The packed map, and the features it is made of."""
-        x = self.decoder.features(features[-1], self.decoder.laterals(image, features))
-        return self.decoder.head(x), x
 
 
 class CompactCascade(nn.Module):

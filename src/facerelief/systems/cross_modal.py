@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +29,7 @@ from facerelief.data.sample import Sample
 from facerelief.nn import losses
 from facerelief.nn.efficientnet_lite import EfficientNetLite0
 from facerelief.nn.frozen_norms import unrecorded
-from facerelief.nn.light_decoder import WIDTHS, Detail, LightDecoder, enlarged, strided
+from facerelief.nn.light_decoder import LightDecoder, strided
 from facerelief.nn.resnet import ResNet18
 from facerelief.nn.skips import deactivable_skip
 from facerelief.systems.base import Prediction, System, Turn
@@ -115,8 +115,6 @@ class CrossModal(System):
         count = self.outputs.count
         if detail and backbone == "resnet18":
             raise ValueError("detail is for the backbone efficientnet-lite0")
-        self.halved = detail
-        self.detail: Detail | None = None
         self.normal_encoder: nn.Module | None = None
         self.image_decoder: nn.Module | None = None
         if backbone == "resnet18":
@@ -129,9 +127,9 @@ class CrossModal(System):
         else:
             self.encoder = EfficientNetLite0(pretrained, frozen_norms)
             channels = EfficientNetLite0.channels
-            self.normal_decoder = LightDecoder(channels, channels[-1], count, skips=parts.skips)
-            if detail and parts.skips != "none":
-                self.detail = Detail(WIDTHS[-1], count)
+            self.normal_decoder = LightDecoder(
+                channels, channels[-1], count, skips=parts.skips, detail=detail
+            )
             if parts.normal_encoder:
                 self.normal_encoder = LightNormalEncoder(channels[-1])
             if parts.image_decoder:
@@ -143,20 +141,14 @@ class CrossModal(System):
 
     def seen(self, maps: Tensor) -> Tensor:
         """What the encoders look at of (B, C, H, W)."""
-        return F.avg_pool2d(maps, 2) if self.halved else maps
+        return self.normal_decoder.seen(maps)
 
     def decode_normals(self, image: Tensor, features: list[Tensor]) -> Prediction:
         """D_N with E_I's features, the last of which is the code: skips are active."""
         laterals = None
         if self.normal_decoder.skips != "none":
-            laterals = self.normal_decoder.laterals(self.seen(image), features)
-        if not self.halved:
-            return self.outputs.interpret(self.normal_decoder(features[-1], laterals))
-        decoder = cast(LightDecoder, self.normal_decoder)
-        decoded = decoder.features(features[-1], laterals)
-        raw = decoder.head(decoded)
-        raw = enlarged(raw) if self.detail is None else self.detail(image, decoded, raw)
-        return self.outputs.interpret(raw)
+            laterals = self.normal_decoder.laterals(image, features)
+        return self.outputs.interpret(self.normal_decoder(features[-1], laterals, image=image))
 
     def autoencode_normals(self, normals: Tensor) -> Prediction:
         """Normal to normal: E_N, then D_N with its skips deactivated.
@@ -171,8 +163,7 @@ class CrossModal(System):
             raise ValueError("this architecture has no normal encoder")
         code = self.normal_encoder(self.seen(normals) / 2 + 0.5)[-1]
         with unrecorded(self.normal_decoder):  # photographs are what it is for
-            raw = self.normal_decoder(code)
-        return self.outputs.interpret(enlarged(raw) if self.halved else raw)
+            return self.outputs.interpret(self.normal_decoder(code))
 
     def turns(self, sample: Sample) -> Iterator[Turn]:
         """Section 3.3: normal to normal first, then image to normal and image to image together.
@@ -235,12 +226,21 @@ class PaperDecoder(nn.Module):
         self.blocks = nn.ModuleList(_convolution(i, o) for i, o in zip(inputs, outs, strict=True))
         self.last = nn.Conv2d(64, outputs, 1)
 
+    def seen(self, maps: Tensor) -> Tensor:
+        """What the encoders look at: all of it."""
+        return maps
+
     def laterals(self, image: Tensor, features: list[Tensor]) -> list[Tensor]:
         """What E_I contributes at strides 16, 8, 4, 2, 1."""
         return [conv(skip) for conv, skip in zip(self.lateral, features[-2::-1], strict=True)]
 
-    def forward(self, code: Tensor, laterals: list[Tensor] | None = None) -> Tensor:
-        """(B, 512, h, w) to (B, outputs, 32 h, 32 w); without laterals the skips are off."""
+    def forward(
+        self, code: Tensor, laterals: list[Tensor] | None = None, image: Tensor | None = None
+    ) -> Tensor:
+        """(B, 512, h, w) to (B, outputs, 32 h, 32 w); without laterals the skips are off.
+
+        ``image`` is a light decoder's; here the skips see all of it.
+        """
         x = self.latent(code)
         for index, block in enumerate(self.blocks):
             x = F.interpolate(x, scale_factor=2.0, mode="bilinear")

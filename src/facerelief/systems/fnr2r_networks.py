@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facerelief.nn.efficientnet_lite import EfficientNetLite0
-from facerelief.nn.light_decoder import WIDTHS, Detail, LightDecoder
+from facerelief.nn.light_decoder import WIDTHS, LightDecoder
 from facerelief.nn.modulation import AdaIN, ModulatedConv2d
 from facerelief.nn.vgg import VGG
 
@@ -243,19 +243,16 @@ class LightCoarse(nn.Module):
 
     def __init__(self, outputs: int, detail: bool, pretrained: bool, frozen_norms: bool) -> None:
         super().__init__()
-        self.detail = Detail(WIDTHS[-1], outputs) if detail else None
         self.encoder = EfficientNetLite0(pretrained, frozen_norms)
         channels = self.encoder.channels
-        self.decoder = LightDecoder(channels, channels[-1], outputs)
+        self.decoder = LightDecoder(channels, channels[-1], outputs, detail=detail)
 
     def forward(self, grey: Tensor) -> Tensor:
         """(B, 1, H, W) in [0, 1] to the raw map packed at stride 2."""
         image = grey.expand(-1, 3, -1, -1)
-        seen = image if self.detail is None else F.avg_pool2d(image, 2)
-        features = self.encoder(seen)
-        decoded = self.decoder.features(features[-1], self.decoder.laterals(seen, features))
-        raw: Tensor = self.decoder.head(decoded)
-        return raw if self.detail is None else self.detail(image, decoded, raw)
+        features = self.encoder(self.decoder.seen(image))
+        laterals = self.decoder.laterals(image, features)
+        return self.decoder(features[-1], laterals, image=image)
 
 
 class LightRefinement(nn.Module):
@@ -274,40 +271,35 @@ class LightRefinement(nn.Module):
         frozen_norms: bool,
     ) -> None:
         super().__init__()
-        self.detail = Detail(WIDTHS[-1], 3) if detail else None
         vector = 128
         self.encoder = EfficientNetLite0(pretrained, frozen_norms)
         first = 16 if vgg is None else 64
         self.normal_encoder = NormalEncoder(normal_encoder, vector, 16, first, vgg)
         channels = self.encoder.channels
-        self.decoder = LightDecoder(channels, channels[-1], 3)
+        self.decoder = LightDecoder(channels, channels[-1], 3, detail=detail)
         self.steering = nn.ModuleList(Steering(fusion, width, vector) for width in WIDTHS)
         # Steering sets in gradually, as attention does in the discriminator.
         self.gains = nn.Parameter(torch.zeros(len(WIDTHS)))
 
     def forward(self, image: Tensor, exemplar: Tensor) -> Tensor:
         """(B, 3, H, W) picture in [0, 1] and unit normals to the raw map packed at stride 2."""
-        seen = image if self.detail is None else F.avg_pool2d(image, 2)
-        vector = self.normal_encoder(F.avg_pool2d(exemplar, 4 if self.detail is None else 8))
-        features = self.encoder(seen)
-        decoded = self.decoder.features(
+        vector = self.normal_encoder(F.avg_pool2d(self.decoder.seen(exemplar), 4))
+        features = self.encoder(self.decoder.seen(image))
+        return self.decoder(
             features[-1],
-            self.decoder.laterals(seen, features),
+            self.decoder.laterals(image, features),
             lambda i, x: self.gains[i] * self.steering[i](x, vector),
+            image,
         )
-        raw: Tensor = self.decoder.head(decoded)
-        return raw if self.detail is None else self.detail(image, decoded, raw)
 
     def begin_as(self, coarse: LightCoarse) -> None:
         """Take over CP-Net's encoder, and its decoder but for what its head says beside normals."""
         self.encoder.load_state_dict(coarse.encoder.state_dict())
-        for mine, theirs in ((self.decoder, coarse.decoder), (self.detail, coarse.detail)):
-            if mine is None or theirs is None:
-                continue
-            taught = theirs.state_dict()
-            for name in ("head.weight", "head.bias"):
-                taught[name] = taught[name][: mine.head.out_channels]
-            mine.load_state_dict(taught)
+        taught = coarse.decoder.state_dict()
+        for name in self.decoder.state_dict():
+            if name.endswith(("head.weight", "head.bias")):
+                taught[name] = taught[name][: self.decoder.head.out_channels]
+        self.decoder.load_state_dict(taught)
 
 
 def _double(width: int, out: int, slope: float = 0.0) -> nn.Sequential:
