@@ -4,7 +4,8 @@
         [--systems NAME ...] [--peer-python PYTHON] [-o OUT] [NAME=FILE ...]
 
 FILE is a checkpoint of a run (last.ckpt beside its config.yaml) or an exported .onnx file, NAME its
-line in the table. Systems are those of the command: what ships and shape from shading unless said,
+line in the table; of NAME_s0, NAME_s1 and so on, seeds of one training, the mean is shown too.
+Systems are those of the command: what ships and shape from shading unless said,
 and, with PYTHON, MediaPipe. OUT keeps predictions and pictures; docs/pictures/systems.jpg is drawn
 anew.
 """
@@ -15,10 +16,10 @@ from functools import partial
 
 from networks import measure
 from specimens import draw
+from tables import systems_markdown
 
 from facerelief.evaluate import run_table
-from facerelief.evaluate.report import comparison_markdown
 
 if __name__ == "__main__":
     picture = partial(draw, "systems")
-    measure(__doc__, "comparison", run_table, comparison_markdown, picture, peer=True)
+    measure(__doc__, "comparison", run_table, systems_markdown, picture, peer=True)

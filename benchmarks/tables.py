@@ -9,11 +9,13 @@ rewrites all of them, the model card's too, without measuring anything; the benc
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import card
+import numpy as np
 
 from facerelief.evaluate.report import (
     basel_markdown,
@@ -123,6 +125,43 @@ def headlines(
     return table(["", "Measured", "Target"], rows) if rows else "Not measured yet: `make bench`."
 
 
+def systems_markdown(result: dict[str, Any]) -> str:
+    """The tables of comparison.py, the mean of every system's trainings first."""
+    return seeds_markdown(result["systems"]) + comparison_markdown(result)
+
+
+def seeds_markdown(systems: dict[str, Any]) -> str:
+    """A line for systems that were trained with several seeds, NAME_s0, NAME_s1 and so on."""
+    trained: dict[str, list[dict[str, Any]]] = {}
+    for label, system in systems.items():
+        if seeded := re.fullmatch(r"(.+)_s\d+", label):
+            trained.setdefault(seeded[1], []).append(system)
+
+    def cell(figures: list[float]) -> str:
+        return f"{np.mean(figures):.2f} ({min(figures):.2f} to {max(figures):.2f})"
+
+    rows = [
+        [
+            name,
+            str(len(runs)),
+            cell([run["yaleb"]["pooled"]["mean"] for run in runs]),
+            cell([run["yaleb"]["subsets"]["S5"]["mean"] for run in runs]),
+            *(cell([run[part]["mean"] for run in runs]) for part in ("random", "yaw")),
+        ]
+        for name, runs in trained.items()
+        if len(runs) > 1
+    ]
+    if not rows:
+        return ""
+    headings = ["Trained", "Seeds", "Yale B, S1 to S4", "S5", "Scans, random axes", "Scans, yaw"]
+    return f"""\
+Mean angular error in degrees over all seeds, in brackets the best and the worst of them.
+
+{table(headings, rows)}
+
+"""
+
+
 def speed_markdown(result: dict[str, Any]) -> str:
     """The table of speed.py."""
     machine, sections = result["machine"], result["sections"]
@@ -168,13 +207,15 @@ renderings of real scans; in brackets the difference from the first line.
 
 
 def papers_markdown(systems: dict[str, Any]) -> str:
-    """The papers' ablations, a table a system."""
+    """The papers' ablations, a table a system under its command."""
     tables = (
-        f"**{name}**, {measured['samples']:,} samples each\n\n{differences(measured['lines'])}\n"
+        f"`python benchmarks/papers.py {name} --samples {measured['samples']}`\n\n"
+        f"{differences(measured['lines'])}\n"
         for name, measured in systems.items()
     )
     return f"""\
-Mean angular error in degrees, as above; compact presets at 128 pixels.
+Mean angular error in degrees, as above; compact presets at 128 pixels, each variant trained with \
+as many samples in all.
 
 {chr(10).join(tables)}"""
 
@@ -333,7 +374,7 @@ def verdict(figure: dict[str, Any]) -> str:
 TABLES: dict[str, Callable[[Any], str]] = {
     "accuracy_yaleb": yaleb_markdown,
     "accuracy_basel": basel_markdown,
-    "comparison": comparison_markdown,
+    "comparison": systems_markdown,
     "robustness": robustness_markdown,
     "wild": wild_markdown,
     "groups": groups_markdown,

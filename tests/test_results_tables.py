@@ -184,6 +184,24 @@ def test_ablation_table_compares_with_its_first_line(tables: ModuleType) -> None
     assert "| posed-mean (floor) | – | 13.00 | 13.50 |" in text
 
 
+def test_seeds_of_one_training_share_a_line(tables: ModuleType) -> None:
+    def system(degrees: float) -> dict:
+        return {
+            "yaleb": {"pooled": {"mean": degrees}, "subsets": {"S5": {"mean": degrees + 2}}},
+            "random": {"mean": 10.0},
+            "yaw": {"mean": 11.5},
+        }
+
+    runs = {"unet_s0": system(13), "unet_s1": system(14), "lone_s0": system(1), "other": system(2)}
+    text = tables.seeds_markdown(runs)
+    assert (
+        "| unet | 2 | 13.50 (13.00 to 14.00) | 15.50 (15.00 to 16.00) "
+        "| 10.00 (10.00 to 10.00) | 11.50 (11.50 to 11.50) |"
+    ) in text
+    assert "lone" not in text and "other" not in text
+    assert tables.seeds_markdown({"other": system(2)}) == ""
+
+
 def test_readme_targets_go_by_what_may_be_learned_from(tables: ModuleType) -> None:
     systems = {
         "mean-map": {"pooled": {"mean": 15.9}},
