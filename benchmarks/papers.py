@@ -45,7 +45,7 @@ def _share(part: float) -> list[str]:
 VARIANTS: dict[str, dict[str, list[str]]] = {
     "casfne": {
         "t = 2": [],
-        **{f"t = {t}": [f"system.options.stages={t}"] for t in (0, 1, 3, 4, 5)},
+        **{f"t = {t}": [f"system.options.stages={t}"] for t in (0, 1, 3, 4)},
         "AdaIN": ["system.options.fusion=adain"],
         "Modulation (FMM)": ["system.options.fusion=modulated"],
         "With total variation": ["system.options.weights.total_variation=2.0e-3"],
