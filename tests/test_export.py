@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
 import facerelief  # noqa: E402
-from facerelief.export import Deployed, Provenance, export  # noqa: E402
+from facerelief.export import Provenance, export  # noqa: E402
 from facerelief.systems import build  # noqa: E402
 
 PROVENANCE = Provenance("casfne", "compact", "research", "spheres,cubes", "0.0")
@@ -51,7 +51,7 @@ def test_the_file_agrees_with_torch(
     estimator = facerelief.load(files[stored])
     estimate = estimator.estimate_crops(crops)
     with torch.no_grad():
-        normals, mask, expected = Deployed(network)(torch.from_numpy(crops))
+        normals, mask, expected = network.deployed(256)(torch.from_numpy(crops))
     chord = np.linalg.norm(estimate.normals - normals.numpy(), axis=-1)
     degrees = np.degrees(2 * np.arcsin(chord / 2))
     assert np.mean(degrees < 0.05) >= 0.999
@@ -89,7 +89,7 @@ def test_a_network_of_small_pictures_reads_full_crops(
     assert np.mean(np.linalg.norm(estimate.normals - expected, axis=-1) < 1e-3) > 0.999
     # Not what it makes of the full picture.
     with torch.no_grad():
-        whole = Deployed(network)(torch.from_numpy(crops))[0].numpy()
+        whole = network.deployed(256)(torch.from_numpy(crops))[0].numpy()
     assert np.abs(estimate.normals - whole).mean() > 0.01
 
 

@@ -9,14 +9,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-import torch.nn.functional as F
 from onnx import TensorProto, helper, numpy_helper
-from torch import Tensor, nn
 
-from facerelief.nn.losses import expected_angle, normalize
-from facerelief.systems.base import System
+from facerelief.systems.base import CROP, System
 
-SIZE = 256
 _OPSET = 18
 _LARGE = 4096  # kernels of fewer values stay float32: they weigh little and err most
 
@@ -32,63 +28,20 @@ class Provenance:
     version: str
 
 
-class Deployed(nn.Module):
-    """A system with uint8 crops in and finished maps out, channels last, as users hold them.
-
-    Args:
-        size: side of the pictures that the system was trained with, pixels. Crops are shrunk to it,
-            and the maps enlarged again.
-
-    Raises:
-        ValueError: 256 is no multiple of `size`.
-    """
-
-    def __init__(self, system: System, size: int = SIZE) -> None:
-        super().__init__()
-        if size < 1 or SIZE % size:
-            raise ValueError(f"{SIZE} is no multiple of the training's {size} pixels")
-        self.system = system
-        self.factor = SIZE // size
-
-    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
-        """(N, 256, 256, 3) uint8 RGB to normals, mask and, if there is one, expected error."""
-        image = crops.permute(0, 3, 1, 2).float() / 255
-        if self.factor > 1:
-            image = F.avg_pool2d(image, self.factor)
-        prediction = self.system(image)
-        normals = normalize(self._enlarged(prediction.normals)).permute(0, 2, 3, 1)
-        if prediction.mask_logits is None:
-            mask = torch.ones_like(normals[..., 0])
-        else:
-            mask = self._enlarged(prediction.mask_logits)[:, 0].sigmoid()
-        if prediction.concentration is None:
-            return normals, mask
-        concentration = self._enlarged(prediction.concentration)[:, 0]
-        return normals, mask, torch.rad2deg(expected_angle(concentration))
-
-    def _enlarged(self, maps: Tensor) -> Tensor:
-        if self.factor == 1:
-            return maps
-        return F.interpolate(maps, scale_factor=float(self.factor), mode="bilinear")
-
-
 def export(
-    system: System, path: Path, provenance: Provenance, compact: bool = True, size: int = SIZE
+    system: System, path: Path, provenance: Provenance, compact: bool = True, size: int = CROP
 ) -> str:
     """Write ``system`` to ``path`` and return the file's sha256.
 
     Args:
         compact: store large kernels in 16 bits (see :func:`_store_int16`).
-        size: of the pictures that it was trained with (see :class:`Deployed`).
+        size: of the pictures that it was trained with (see `systems.base.Deployed`).
 
     Raises:
         ValueError: 256 is no multiple of `size`.
     """
-    deployed = Deployed(system, size).eval()
-    names = ["normals", "mask", "expected_error"]
-    crops = torch.zeros(2, SIZE, SIZE, 3, dtype=torch.uint8)
-    with torch.no_grad():
-        outputs = names[: len(deployed(crops))]
+    deployed = system.eval().deployed(size).eval()
+    crops = torch.zeros(2, CROP, CROP, 3, dtype=torch.uint8)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
@@ -96,7 +49,7 @@ def export(
         deployed,
         (crops,),
         input_names=["crops"],
-        output_names=outputs,
+        output_names=list(deployed.outputs),
         dynamic_shapes={"crops": {0: torch.export.Dim("faces", min=1)}},
         opset_version=_OPSET,
         dynamo=True,

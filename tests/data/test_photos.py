@@ -46,7 +46,8 @@ def test_a_prepared_photo_shows_the_face_and_its_normals(
 ) -> None:
     paths, points = teacher
     for path, mesh in list(zip(paths, points, strict=True))[::25]:
-        picture, surface = photos._prepare(load_photo(data_root / "photos" / path), mesh, triangles)
+        made = photos._prepare(load_photo(data_root / "photos" / path), mesh, triangles)
+        picture, surface = made["pictures"], made["surfaces"]
         assert picture.shape == (photos.PIXELS, photos.PIXELS, 3) and picture.std() > 5
         mask = surface[..., 3] > 63
         length = np.linalg.norm(surface[mask][:, :3].astype(float) / 127, axis=-1)
@@ -90,18 +91,17 @@ def test_points_that_turn_with_the_face_change_nothing_of_the_mean(teacher) -> N
 def test_of_two_that_start_together_one_prepares(tmp_path: Path) -> None:
     calls: list[int] = []
 
-    def prepare(index: int) -> tuple[np.ndarray, np.ndarray]:
+    def prepare(index: int) -> dict[str, np.ndarray]:
         calls.append(index)
         time.sleep(0.05)
-        picture = np.full((photos.PIXELS, photos.PIXELS, 3), index, np.uint8)
-        return picture, np.zeros((photos.SURFACE_PIXELS, photos.SURFACE_PIXELS, 4), np.int8)
+        return {"pictures": np.full((4, 5, 3), index, np.uint8), "maps": np.full(2, -index)}
 
     with ThreadPoolExecutor(2) as pool:
         both = [
-            pool.submit(photos._write_once, tmp_path / "made", prepare, [3, 5], 4) for _ in range(2)
+            pool.submit(photos._write_once, tmp_path / "made", prepare, [3, 5]) for _ in range(2)
         ]
         for one in both:
             one.result()
     assert sorted(calls) == [3, 5]
-    pictures, _ = photos._read(tmp_path / "made")
-    assert pictures[:, 0, 0, 0].tolist() == [3, 5]
+    assert photos._read(tmp_path / "made", "pictures")[:, 0, 0, 0].tolist() == [3, 5]
+    assert photos._read(tmp_path / "made", "maps").tolist() == [[-3, -3], [-5, -5]]

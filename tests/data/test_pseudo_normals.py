@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
-from facerelief.data import facemesh, photos, pseudo_normals
+from facerelief.data import facemesh, photos, positions, pseudo_normals
 from facerelief.geometry.align import FitOptions
 from facerelief.geometry.anchors import Anchors
 from facerelief.geometry.head import builtin_head
@@ -113,13 +113,21 @@ def test_a_prepared_photo_keeps_confidence_and_doubt(data_root: Path, stored, fi
     paths, points = stored
     index = paths.index(next(p for p in paths if p.startswith("webmorph")))
     photo = load_photo(data_root / "photos" / paths[index])
-    picture, surface = photos._prepare_aligned(photo, points[index], fitter)
+    made = photos._prepare_aligned(photo, points[index], fitter)
+    picture, surface, position = made["pictures"], made["surfaces"], made["maps"]
     assert picture.shape == (photos.PIXELS, photos.PIXELS, 3)
     confidence, face, doubt = np.moveaxis(surface[..., 3:].astype(float) / 127, -1, 0)
     assert not ((face > 0.5) & (doubt > 0.5)).any()
     assert 0.1 < (face > 0.5).mean() < 0.5 and (doubt > 0.5).any()
     assert 0.2 < confidence[face > 0.5].mean() < 1
+    # The map says where the landmarks are: the tip of the nose, FaceMesh's point 1.
+    assert position.dtype == np.int16 and position[..., 3].min() > 50
+    maps = torch.from_numpy(position[..., :3].astype(np.float32)).permute(2, 0, 1)[None]
+    nose = positions.landmarks(maps * photos.POSITION_STEP)[0, 30, :2].numpy()
+    crop = photos._kept_crop(points[index])
+    assert np.linalg.norm(crop.to_crop(points[index][1, :2]) - crop.size / 2 - nose) < 8
     # Points that no face has: the outline stays, nothing is believed.
     mirrored = points[index] * np.array([-1, 1, 1], np.float32) + (photo.shape[1], 0, 0)
-    _, surface = photos._prepare_aligned(photo, mirrored.astype(np.float32), fitter)
-    assert not surface[..., 3].any() and surface[..., 4].any()
+    made = photos._prepare_aligned(photo, mirrored.astype(np.float32), fitter)
+    assert not made["surfaces"][..., 3].any() and made["surfaces"][..., 4].any()
+    assert not made["maps"].any()

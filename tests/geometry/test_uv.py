@@ -55,3 +55,14 @@ def test_a_face_comes_back_within_a_tenth_of_a_millimetre() -> None:
     assert np.isfinite(apart[head.landmarks]).all() and apart[head.landmarks].mean() < 0.15
     assert not made.vertices[head.regions["teeth_upper"]].any()
     assert skin_layout(1) is made
+
+
+def test_texels_of_vertices_read_what_the_whole_map_gives() -> None:
+    head, made = builtin_head(1), skin_layout(1, 64)
+    texels = made.write(head.mean)
+    index, share = made.texels(head.landmarks)
+    assert index.shape == share.shape and len(index) == 68
+    np.testing.assert_allclose(share.sum(1), 1, atol=1e-5)
+    flat = np.nan_to_num(texels).reshape(-1, 3)
+    found = (flat[index] * share[..., None]).sum(1)
+    np.testing.assert_allclose(found, made.read(texels)[head.landmarks], atol=1e-3)

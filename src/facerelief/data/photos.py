@@ -20,16 +20,18 @@ from filelock import FileLock
 from threadpoolctl import threadpool_limits
 from torch import Generator
 
-from facerelief.data import augment, facemesh, pseudo_normals
-from facerelief.data.sample import Sample
+from facerelief.data import augment, facemesh, positions, pseudo_normals
+from facerelief.data.sample import Sample, Shapes
 from facerelief.geometry import align, alignment_solver
-from facerelief.geometry.align import AlignmentError
+from facerelief.geometry.align import Alignment, AlignmentError
 from facerelief.images import load_photo
 from facerelief.types import Crop
 
 MARGIN = 1.5  # kept around the crop, so that training can move it
 PIXELS = 320  # side of a kept picture
 SURFACE_PIXELS = 160  # of its normals: they are smooth
+POSITION_TEXELS = 128  # of its position map
+POSITION_STEP = 1 / 32  # pixels
 _VERSION = "1"
 
 #: What the weak normals are of: FaceMesh's mesh, or a head fitted to its points.
@@ -45,6 +47,7 @@ class Photos:
         held_out: give the photos that training never sees instead of those that it does.
         truth: what the normals are of. ``aligned`` is for the open photos only, and its
             ``normals_mask`` is a confidence; ``face_known`` leaves out where skin may be or not.
+        positions: give UV position maps of the fitted heads too (``aligned`` only).
         warp, photometric, occluded: what is varied.
     """
 
@@ -58,6 +61,7 @@ class Photos:
         photometric: augment.PhotometricRange | None = None,
         occluded: float = 0.3,
         truth: Truth = "facemesh",
+        positions: bool = False,
     ) -> None:
         self.warp = warp or augment.WarpRange(rotation=15, stretch=0.04)
         # Photographs bring their own colours and quality; vary them less than flash pictures.
@@ -69,8 +73,14 @@ class Photos:
             raise ValueError(
                 f"heads are fitted to the sources {', '.join(facemesh.OPEN_SOURCES)} only"
             )
-        prepare = _prepared if truth == "facemesh" else _prepared_aligned
-        paths, self.pictures, self.surfaces = prepare(Path(root), Path(cache))
+        if positions and truth != "aligned":
+            raise ValueError("position maps are of fitted heads: truth must be aligned")
+        self.positions: np.ndarray | None = None
+        if truth == "facemesh":
+            paths, self.pictures, self.surfaces = _prepared(Path(root), Path(cache))
+        else:
+            paths, self.pictures, self.surfaces, maps = _prepared_aligned(Path(root), Path(cache))
+            self.positions = maps if positions else None
         held = held_out_paths(Path(root))
         wanted = [
             i
@@ -112,8 +122,17 @@ class Photos:
             face_known=known,
             weak=torch.ones(count, dtype=torch.bool),
             pictured=torch.ones(count, dtype=torch.bool),
+            shapes=None if self.positions is None else _shapes(self.positions[index], warp, size),
         )
         return augment.spoil(sample, self.occluded, self.photometric, g)
+
+
+def _shapes(stored: np.ndarray, warp: augment.Warp, size: int) -> Shapes:
+    """Of stored maps (B, S, S, 4): x, y and z in steps, and how far the head is believed."""
+    known = torch.from_numpy(stored[:, 0, 0, 3].astype(np.float32)) / 100
+    maps = torch.from_numpy(stored[..., :3] * np.float32(POSITION_STEP)).permute(0, 3, 1, 2)
+    maps = positions.resized(maps, size)
+    return Shapes(positions.warped(maps, warp.matrix, warp.offset, warp.relief, size), known)
 
 
 def held_out_paths(root: Path) -> set[str]:
@@ -139,17 +158,21 @@ def _prepared(root: Path, cache: Path) -> tuple[list[str], np.ndarray, np.ndarra
     # Some hundred faces give the mean; the rest would not move it.
     triangles = facemesh.triangulate(facemesh.mean_face(points[::12]))
 
-    def prepare(index: int) -> tuple[np.ndarray, np.ndarray]:
+    def prepare(index: int) -> dict[str, np.ndarray]:
         return _prepare(load_photo(root / "photos" / paths[index]), points[index], triangles)
 
-    _write_once(folder, prepare, range(len(paths)), 4)
-    return paths, *_read(folder)
+    _write_once(folder, prepare, range(len(paths)))
+    return paths, _read(folder, "pictures"), _read(folder, "surfaces")
 
 
-def _prepared_aligned(root: Path, cache: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """The same of the open photos: surfaces (N, 160, 160, 6) of heads fitted to them.
+def _prepared_aligned(
+    root: Path, cache: Path
+) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
+    """The same of the open photos: surfaces (N, 160, 160, 6) of heads fitted to them, and maps.
 
     Channels are the normal, its confidence, whether there is a face, and whether there may be.
+    Maps (N, 128, 128, 4) int16 are positions in steps of 1/32 pixel from the picture's middle and,
+    the same for all texels, how far the fit is believed, in percent.
     """
     paths, points = facemesh.stored_points(root)
     chosen = [i for i, path in enumerate(paths) if path.split("/")[0] in facemesh.OPEN_SOURCES]
@@ -159,7 +182,13 @@ def _prepared_aligned(root: Path, cache: Path) -> tuple[list[str], np.ndarray, n
     fitter = pseudo_normals.head_fitter(root, cache.parent)
     code = [
         Path(file).read_bytes()
-        for file in (__file__, pseudo_normals.__file__, align.__file__, alignment_solver.__file__)
+        for file in (
+            __file__,
+            positions.__file__,
+            pseudo_normals.__file__,
+            align.__file__,
+            alignment_solver.__file__,
+        )
     ]
     anchors = (fitter.aligner.anchors.vertices, fitter.aligner.anchors.weights)
     digest = pseudo_normals.head_digest(
@@ -167,44 +196,42 @@ def _prepared_aligned(root: Path, cache: Path) -> tuple[list[str], np.ndarray, n
     )
     folder = cache / f"aligned_{digest}"
 
-    def prepare(index: int) -> tuple[np.ndarray, np.ndarray]:
+    def prepare(index: int) -> dict[str, np.ndarray]:
         return _prepare_aligned(load_photo(root / "photos" / paths[index]), points[index], fitter)
 
-    _write_once(folder, prepare, chosen, 6)
-    return [paths[i] for i in chosen], *_read(folder)
+    _write_once(folder, prepare, chosen)
+    pictures, surfaces, maps = (_read(folder, name) for name in ("pictures", "surfaces", "maps"))
+    return [paths[i] for i in chosen], pictures, surfaces, maps
 
 
 def _write_once(
-    folder: Path,
-    prepare: Callable[[int], tuple[np.ndarray, np.ndarray]],
-    indices: Sequence[int],
-    channels: int,
+    folder: Path, prepare: Callable[[int], dict[str, np.ndarray]], indices: Sequence[int]
 ) -> None:
-    """Pictures and surfaces of the photos `indices` into `folder`; surfaces.npy comes last.
+    """What `prepare` makes of the photos `indices`, stacked, into `folder`; ``whole`` comes last.
 
     Of processes that start together, one does the work and the others wait for it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "lock"):
-        if (folder / "surfaces.npy").exists():
+        if (folder / "whole").exists():
             return
-        pictures = np.lib.format.open_memmap(
-            folder / "pictures.partial", "w+", np.uint8, (len(indices), PIXELS, PIXELS, 3)
-        )
-        surfaces = np.zeros((len(indices), SURFACE_PIXELS, SURFACE_PIXELS, channels), np.int8)
+        stacks: dict[str, np.memmap] = {}
         # The matrices of a fit are small: threads of BLAS would wait for each other.
         with threadpool_limits(1, "blas"), ThreadPoolExecutor(2) as pool:
-            for row, (picture, surface) in enumerate(pool.map(prepare, indices)):
-                pictures[row], surfaces[row] = picture, surface
-        pictures.flush()
-        (folder / "pictures.partial").replace(folder / "pictures.npy")
-        np.save(folder / "surfaces.partial.npy", surfaces)
-        (folder / "surfaces.partial.npy").replace(folder / "surfaces.npy")
+            for row, made in enumerate(pool.map(prepare, indices)):
+                for name, array in made.items():
+                    if row == 0:
+                        stacks[name] = np.lib.format.open_memmap(
+                            folder / f"{name}.npy", "w+", array.dtype, (len(indices), *array.shape)
+                        )
+                    stacks[name][row] = array
+        for stack in stacks.values():
+            stack.flush()
+        (folder / "whole").touch()
 
 
-def _read(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    pictures = np.load(folder / "pictures.npy", mmap_mode="r")
-    return pictures, np.load(folder / "surfaces.npy", mmap_mode="r")
+def _read(folder: Path, name: str) -> np.ndarray:
+    return np.load(folder / f"{name}.npy", mmap_mode="r")
 
 
 def _kept_crop(points: np.ndarray) -> Crop:
@@ -213,20 +240,18 @@ def _kept_crop(points: np.ndarray) -> Crop:
     return Crop(tight.centre, tight.side * MARGIN, 0.0, PIXELS)
 
 
-def _prepare(
-    photo: np.ndarray, points: np.ndarray, triangles: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _prepare(photo: np.ndarray, points: np.ndarray, triangles: np.ndarray) -> dict[str, np.ndarray]:
     crop = _kept_crop(points)
     scale = SURFACE_PIXELS / crop.side
     moved = np.concatenate([crop.to_crop(points[:, :2]) / 2, points[:, 2:] * scale], 1)
     normals, mask = facemesh.smooth_normals(moved, triangles, SURFACE_PIXELS)
     surface = np.concatenate([normals, mask[..., None]], -1)
-    return crop.extract(photo), np.round(surface * 127).astype(np.int8)
+    return {"pictures": crop.extract(photo), "surfaces": _bytes(surface)}
 
 
 def _prepare_aligned(
     photo: np.ndarray, points: np.ndarray, fitter: pseudo_normals.HeadFitter
-) -> tuple[np.ndarray, np.ndarray]:
+) -> dict[str, np.ndarray]:
     """Of a photo that no head fits only the FaceMesh outline is known."""
     crop = _kept_crop(points)
     small = Crop(crop.centre, crop.side, 0.0, SURFACE_PIXELS)
@@ -234,6 +259,7 @@ def _prepare_aligned(
     _, outline = facemesh.smooth_normals(moved, fitter.triangles, SURFACE_PIXELS)
     normals = np.zeros((SURFACE_PIXELS, SURFACE_PIXELS, 3), np.float32)
     confidence, head = np.zeros(outline.shape), outline
+    position = np.zeros((POSITION_TEXELS, POSITION_TEXELS, 4), np.int16)
     try:
         found = fitter.fit(points)
     except AlignmentError:
@@ -241,7 +267,23 @@ def _prepare_aligned(
     else:
         seen = fitter.surface(found, points, small.extract(photo), small.inverse_matrix)
         normals, confidence, head = seen.normals, seen.confidence, seen.head
+        position = _position(found, crop)
     # Ears, neck and what hair may cover: a face or not.
     face = outline | (confidence > 0.5)
     surface = np.dstack([normals, confidence, face, head & ~face])
-    return crop.extract(photo), np.round(surface * 127).astype(np.int8)
+    return {"pictures": crop.extract(photo), "surfaces": _bytes(surface), "maps": position}
+
+
+def _position(found: Alignment, crop: Crop) -> np.ndarray:
+    """(128, 128, 4) int16, see `_prepared_aligned`."""
+    points = np.array(found.projected, np.float64)
+    points[:, :2] = crop.to_crop(points[:, :2]) - crop.size / 2
+    points[:, 2] = (points[:, 2] - found.translation[2]) * found.scale / crop.scale
+    texels = positions.filled(positions.layout(POSITION_TEXELS).write(points))
+    steps = np.clip(np.round(texels / POSITION_STEP), -32768, 32767)
+    believed = np.full((*steps.shape[:2], 1), round(100 * found.confidence))
+    return np.concatenate([steps, believed], -1).astype(np.int16)
+
+
+def _bytes(surface: np.ndarray) -> np.ndarray:
+    return np.round(surface * 127).astype(np.int8)

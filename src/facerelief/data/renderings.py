@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from facerelief.data import augment
-from facerelief.data.sample import Sample
+from facerelief.data import augment, positions
+from facerelief.data.sample import Sample, Shapes
 from facerelief.synth.sample_files import SampleError
 from facerelief.synth.shards import ShardReader
 
@@ -25,6 +25,7 @@ class Renderings:
         warp, photometric, occluded: what is varied.
         pictured: give the pictures too, not the normals alone.
         limit: of the heads only so many, the first ones.
+        positions: give UV position maps too, which the folder must hold.
 
     Raises:
         FileNotFoundError: no heads there.
@@ -40,12 +41,13 @@ class Renderings:
         framed: float = 0.25,
         pictured: bool = True,
         limit: int | None = None,
+        positions: bool = False,
     ) -> None:
         # Poses, light and cameras vary in the pictures already.
         self.warp = warp or augment.WarpRange(rotation=8, log_scale=0.12, stretch=0.06)
         self.photometric = photometric or augment.PhotometricRange(gain=0.2, gamma=0.2, tint=0.06)
         self.occluded, self.framed, self.margin = occluded, framed, margin
-        self.pictured = pictured
+        self.pictured, self.positions = pictured, positions
         try:
             self.reader = ShardReader(Path(folder))
         except SampleError:
@@ -79,11 +81,20 @@ class Renderings:
             face_known=torch.ones_like(mask),
             weak=torch.zeros(count, dtype=torch.bool),
             pictured=torch.full((count,), self.pictured),
+            shapes=self._shapes(places, warp, photo.shape[-1], size) if self.positions else None,
         )
         if not self.pictured:  # nothing is in front of them, nor cut off
             return replace(sample, image=torch.zeros_like(image))
         sample = augment.frame(sample, self.framed, g)
         return augment.spoil(sample, self.occluded, self.photometric, g)
+
+    def _shapes(self, places: list[int], warp: augment.Warp, width: int, size: int) -> Shapes:
+        maps = _planes(np.stack([positions.filled(self.reader.position(i)) for i in places]))
+        maps[:, :2] -= width / 2
+        moved = positions.warped(
+            positions.resized(maps, size), warp.matrix, warp.offset, warp.relief, size
+        )
+        return Shapes(moved, torch.ones(len(places)))
 
 
 def _planes(pictures: np.ndarray) -> Tensor:

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Where every texel of the skin is in the pictures of a batch: UV position maps (PRNet).
+
+    Maps are in the built-in head's layout, which `facerelief.data.positions` knows.
+    """
+
+    position: Tensor  # (B, 3, S, S): x right, y down, z nearer; half picture sides from the middle
+    known: Tensor  # (B,) float in [0, 1]: how far a map is believed, 0 for none
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Shapes:
+        """Every tensor changed."""
+        return Shapes(change(self.position), change(self.known))
 
 
 @dataclass(frozen=True)
@@ -22,6 +39,7 @@ class Sample:
     face_known: Tensor  # (B, 1, H, W) float in [0, 1]: where face_mask is known
     weak: Tensor  # (B,) bool: the normals are a smooth teacher's, not measured
     pictured: Tensor  # (B,) bool: there is a picture; where there is none, image is zero
+    shapes: Shapes | None = None  # of sources that were asked for them
 
     def __len__(self) -> int:
         return len(self.image)
@@ -31,24 +49,45 @@ class Sample:
         """(B, 1, H, W): ``normals_mask`` of the samples whose normals are measured."""
         return self.normals_mask * ~self.weak.view(-1, 1, 1, 1)
 
+    def map(self, change: Callable[[Tensor], Tensor]) -> Sample:
+        """Every tensor changed."""
+        tensors: dict[str, Any] = {f.name: change(getattr(self, f.name)) for f in _TENSORS}
+        return Sample(**tensors, shapes=self.shapes and self.shapes.map(change))
+
     def chosen(self, flags: Tensor) -> Sample:
         """The samples that a (B,) bool tensor marks."""
-        if flags.all():
-            return self
-        return replace(self, **{f.name: getattr(self, f.name)[flags] for f in fields(self)})
+        return self if flags.all() else self.map(lambda tensor: tensor[flags])
+
+    def first(self, count: int) -> Sample:
+        """The first samples, ``count`` at most."""
+        return self.map(lambda tensor: tensor[:count])
 
     def to(self, device: torch.device | str) -> Sample:
         """The batch on another device."""
-        moved = {f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)}
-        return replace(self, **moved)
+        return self.map(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> Sample:
         """The batch in page-locked memory (called by the data loader for GPUs)."""
-        return replace(self, **{f.name: getattr(self, f.name).pin_memory() for f in fields(self)})
+        return self.map(Tensor.pin_memory)
+
+
+_TENSORS = [f for f in fields(Sample) if f.name != "shapes"]
 
 
 def concatenate(batches: list[Sample]) -> Sample:
-    """One batch out of several."""
-    return Sample(
-        **{f.name: torch.cat([getattr(b, f.name) for b in batches]) for f in fields(Sample)}
-    )
+    """One batch out of several.
+
+    Raises:
+        ValueError: some have shapes and others not.
+    """
+    tensors: dict[str, Any] = {
+        f.name: torch.cat([getattr(b, f.name) for b in batches]) for f in _TENSORS
+    }
+    shapes = [batch.shapes for batch in batches if batch.shapes is not None]
+    if not shapes:
+        return Sample(**tensors)
+    if len(shapes) < len(batches):
+        raise ValueError("some sources give position maps and others do not: option positions")
+    return Sample(**tensors, shapes=Shapes(
+        torch.cat([one.position for one in shapes]), torch.cat([one.known for one in shapes])
+    ))  # fmt: skip

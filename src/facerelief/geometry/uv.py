@@ -70,6 +70,21 @@ class UVLayout:
         result[~self.vertices] = np.nan
         return result
 
+    def texels(self, vertices: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Where `read` finds vertices (n,): indices into the flat map, and shares, (n, k) each.
+
+        Shares sum to 1 for every vertex of the layout; what fills up a row has none.
+        """
+        chosen = self._read[np.asarray(vertices)]
+        counts = np.diff(chosen.indptr)
+        width = int(counts.max(initial=1))
+        index = np.zeros((len(counts), width), np.int64)
+        share = np.zeros((len(counts), width), np.float32)
+        place = np.arange(width) < counts[:, None]
+        index[place] = np.flatnonzero(self.mask)[chosen.indices]
+        share[place] = chosen.data
+        return index, share
+
 
 @lru_cache(maxsize=4)
 def skin_layout(subdivisions: int = 1, size: int = 256) -> UVLayout:

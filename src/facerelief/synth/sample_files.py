@@ -106,7 +106,7 @@ def from_files(files: Mapping[str, bytes]) -> Rendering:
             shading=from_png(files["shading.png"]).view(np.float16),
             mask=from_png(files["mask.png"]) > 127,
             occluder=from_png(files["occluder.png"]) > 127,
-            position=_from_steps(from_png(files["position.png"]), facts["position"]),
+            position=to_position(files),
             **{name: np.array(facts[name], dtype) for name, dtype in _ARRAYS.items()},
             focal=facts["focal"],
             coefficients=facts["coefficients"],
@@ -149,6 +149,15 @@ def to_normals(pixels: NDArray[np.uint16]) -> NDArray[np.float32]:
     length = np.sqrt(np.einsum("...i,...i", vectors, vectors))
     vectors *= np.where(length > 0.1, 1 / length, 0)[..., None]
     return vectors
+
+
+def to_position(files: Mapping[str, bytes]) -> NDArray[np.float32]:
+    """The UV position map of a sample's ``position.png`` and ``json``. Raises SampleError."""
+    try:
+        scale = json.loads(files["json"])["position"]
+        return _from_steps(from_png(files["position.png"]), scale)
+    except (KeyError, json.JSONDecodeError) as error:
+        raise SampleError(f"damaged sample ({error})") from None
 
 
 def to_plain(value: Any) -> Any:

@@ -170,6 +170,14 @@ class ShardReader(Sequence[Rendering]):
             raise SampleError(f"{self.folder}, sample {index}: {error}") from None
         return TrainingPicture(photo, sample_files.to_normals(normals), mask > 127, occluder > 127)
 
+    def position(self, place: int) -> NDArray[np.float32]:
+        """The UV position map of a sample alone. Raises SampleError where there is none."""
+        index = self.indices[place]
+        try:
+            return sample_files.to_position(self.files(index, ("position.png", "json")))
+        except SampleError as error:
+            raise SampleError(f"{self.folder}, sample {index}: {error}") from None
+
     def files(self, index: int, names: Sequence[str] = sample_files.FILES) -> dict[str, bytes]:
         """Those of the files `names` that the sample numbered `index` has, as they were written."""
         path, start = self._where[index]

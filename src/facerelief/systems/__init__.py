@@ -3,9 +3,9 @@
 import sys
 from types import ModuleType
 
-from facerelief.systems.base import Prediction, System, build, names
+from facerelief.systems.base import System, build, names
 
-__all__ = ["Prediction", "System", "build", "names"]
+__all__ = ["System", "build", "names"]
 
 
 class _Systems(ModuleType):

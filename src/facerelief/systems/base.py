@@ -8,34 +8,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facerelief.data.sample import Sample
-from facerelief.nn import losses
+
+CROP = 256  # side of a crop, pixels
 
 # One module a system; imported only when asked for.
 _MODULES = {
     "casfne": "facerelief.systems.casfne:CasFNE",
     "cross_modal": "facerelief.systems.cross_modal:CrossModal",
     "fnr2r": "facerelief.systems.fnr2r:FNR2R",
+    "prnet": "facerelief.systems.prnet:PRNet",
     "unet": "facerelief.systems.unet:UNet",
 }
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A network's answer for a batch, channels first."""
-
-    normals: Tensor  # (B, 3, H, W) unit
-    concentration: Tensor | None = None  # (B, 1, H, W) kappa of the angular distribution
-    mask_logits: Tensor | None = None  # (B, 1, H, W) face against everything else
-    earlier: tuple[Prediction, ...] = ()  # the stages before this one, first to last
-
-    @property
-    def stages(self) -> tuple[Prediction, ...]:
-        """Every stage, first to last, this one included."""
-        return (*self.earlier, self)
 
 
 @dataclass(frozen=True)
@@ -44,7 +31,7 @@ class Turn:
 
     player: str
     terms: dict[str, Tensor]
-    prediction: Prediction | None = None  # of the batch's pictures, where the turn made one
+    prediction: Any = None  # of the batch's pictures, where the turn made one
 
 
 class System(nn.Module, ABC):
@@ -70,8 +57,8 @@ class System(nn.Module, ABC):
         return cls(**{**own, **options, "weights": weights})
 
     @abstractmethod
-    def forward(self, image: Tensor) -> Prediction:
-        """(B, 3, H, W) RGB in [0, 1] to a :class:`Prediction`; H and W are multiples of 32."""
+    def forward(self, image: Tensor) -> Any:
+        """(B, 3, H, W) RGB in [0, 1] to the system's prediction; H and W are multiples of 32."""
 
     @property
     def players(self) -> tuple[str, ...]:
@@ -97,20 +84,53 @@ class System(nn.Module, ABC):
         ``sample.image`` is in the memory format that the networks want.
         """
 
-    @torch.no_grad()
-    def metrics(self, sample: Sample, prediction: Prediction) -> dict[str, Tensor]:
+    @abstractmethod
+    def metrics(self, sample: Sample, prediction: Any) -> dict[str, Tensor]:
         """Per-sample (B,) figures for validation; NaN where a sample has no truth for one."""
-        figures = {
-            f"error_stage{index}": _mean_error(stage.normals, sample)
-            for index, stage in enumerate(prediction.earlier)
-        }
-        figures["error"] = _mean_error(prediction.normals, sample)
-        if prediction.concentration is not None:
-            expected = torch.rad2deg(losses.expected_angle(prediction.concentration))
-            figures["expected_error"] = _per_sample_mean(expected, sample.normals_mask)
-        if prediction.mask_logits is not None:
-            figures["mask_iou"] = _mask_iou(prediction.mask_logits > 0, sample)
-        return figures
+
+    @abstractmethod
+    def sheet(self, sample: Sample) -> list[Tensor]:
+        """Rows of a picture of what it makes of samples: (B, 1 or 3, H, W) in [0, 1] each."""
+
+    @abstractmethod
+    def deployed(self, size: int) -> Deployed:
+        """What is exported of it, trained with pictures of ``size`` pixels.
+
+        Raises:
+            ValueError: 256 is no multiple of ``size``.
+        """
+
+
+class Deployed(nn.Module, ABC):
+    """A system with uint8 crops in and finished answers out, channels last, as users hold them.
+
+    Args:
+        size: side of the pictures that the system was trained with, pixels. Crops are shrunk to it.
+
+    Attributes:
+        outputs: names of what ``forward`` gives.
+
+    Raises:
+        ValueError: 256 is no multiple of `size`.
+    """
+
+    outputs: tuple[str, ...]
+
+    def __init__(self, system: System, size: int = CROP) -> None:
+        super().__init__()
+        if size < 1 or CROP % size:
+            raise ValueError(f"{CROP} is no multiple of the training's {size} pixels")
+        self.system = system
+        self.factor = CROP // size
+
+    @abstractmethod
+    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
+        """(N, 256, 256, 3) uint8 RGB to the `outputs`."""
+
+    def pictures(self, crops: Tensor) -> Tensor:
+        """What the system sees of the crops: (N, 3, size, size) in [0, 1]."""
+        image = crops.permute(0, 3, 1, 2).float() / 255
+        return F.avg_pool2d(image, self.factor) if self.factor > 1 else image
 
 
 def names() -> list[str]:
@@ -129,20 +149,3 @@ def build(name: str, preset: str, **options: Any) -> System:
     module, _, attribute = _MODULES[name].partition(":")
     system: type[System] = getattr(importlib.import_module(module), attribute)
     return system.from_preset(preset, **options)
-
-
-def _mean_error(normals: Tensor, sample: Sample) -> Tensor:
-    error = torch.rad2deg(losses.angle(normals.float(), sample.normals))
-    return _per_sample_mean(error, sample.normals_mask)
-
-
-def _per_sample_mean(values: Tensor, weight: Tensor) -> Tensor:
-    total = weight.sum((1, 2, 3))
-    return (values * weight).sum((1, 2, 3)) / torch.where(total > 0, total, torch.nan)
-
-
-def _mask_iou(found: Tensor, sample: Sample) -> Tensor:
-    truth, known = sample.face_mask > 0.5, sample.face_known > 0.5
-    both = (found & truth & known).sum((1, 2, 3))
-    either = ((found | truth) & known).sum((1, 2, 3))
-    return both / torch.where(either > 0, either, torch.nan)

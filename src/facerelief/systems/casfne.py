@@ -22,8 +22,9 @@ from facerelief.nn.efficientnet_lite import EfficientNetLite0
 from facerelief.nn.light_decoder import WIDTHS, LightDecoder, strided
 from facerelief.nn.modulation import AdaIN, ModulatedConv2d
 from facerelief.nn.resnet import ResNet18
-from facerelief.systems.base import Prediction, System, Turn
-from facerelief.systems.outputs import Outputs
+from facerelief.systems.base import Turn
+from facerelief.systems.normal_system import NormalSystem
+from facerelief.systems.outputs import Outputs, Prediction
 from facerelief.systems.supervision import LossWeights, supervised_turns
 
 BACKBONES = ("resnet18", "efficientnet-lite0")
@@ -31,7 +32,7 @@ FUSIONS = ("cat", "adain", "modulated")
 MAX_STAGES = 5
 
 
-class CasFNE(System):
+class CasFNE(NormalSystem):
     """The network of either preset, its ablations as options.
 
     Args:

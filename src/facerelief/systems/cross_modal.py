@@ -32,8 +32,9 @@ from facerelief.nn.frozen_norms import unrecorded
 from facerelief.nn.light_decoder import LightDecoder, strided
 from facerelief.nn.resnet import ResNet18
 from facerelief.nn.skips import deactivable_skip
-from facerelief.systems.base import Prediction, System, Turn
-from facerelief.systems.outputs import Outputs
+from facerelief.systems.base import Turn
+from facerelief.systems.normal_system import NormalSystem
+from facerelief.systems.outputs import Outputs, Prediction
 from facerelief.systems.supervision import LossWeights, supervised
 
 
@@ -63,7 +64,7 @@ class CrossModalWeights(LossWeights):
     normals: float = 1.0  # normal to normal, equation 1
 
 
-class CrossModal(System):
+class CrossModal(NormalSystem):
     """The network of either preset, its ablations as options.
 
     Args:

@@ -24,7 +24,7 @@ from facerelief.data.sample import Sample
 from facerelief.nn import losses
 from facerelief.nn.discriminator import DISCRIMINATORS
 from facerelief.nn.vgg import VGG
-from facerelief.systems.base import Prediction, System, Turn
+from facerelief.systems.base import Turn
 from facerelief.systems.fnr2r_networks import (
     FUSIONS,
     NORMAL_ENCODERS,
@@ -34,7 +34,8 @@ from facerelief.systems.fnr2r_networks import (
     PaperCoarse,
     PaperRefinement,
 )
-from facerelief.systems.outputs import Outputs
+from facerelief.systems.normal_system import NormalSystem
+from facerelief.systems.outputs import Outputs, Prediction
 from facerelief.systems.supervision import LossWeights, supervised_turns
 
 NETWORKS = ("fnr2r", "hfn", "light")
@@ -52,7 +53,7 @@ class FNR2RWeights(LossWeights):
     perceptual: float = 0.0  # HFN: first features of VGG-19, of the photo and of the map
 
 
-class FNR2R(System):
+class FNR2R(NormalSystem):
     """Both networks; ``stage`` says which one is trained and answers.
 
     Args:

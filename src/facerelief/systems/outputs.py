@@ -1,4 +1,4 @@
-"""What the channels of a network's last layer mean."""
+"""What networks say of normals, and what the channels of their last layer mean."""
 
 from __future__ import annotations
 
@@ -9,7 +9,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from facerelief.nn.losses import normalize
-from facerelief.systems.base import Prediction
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A network's answer for a batch, channels first."""
+
+    normals: Tensor  # (B, 3, H, W) unit
+    concentration: Tensor | None = None  # (B, 1, H, W) kappa of the angular distribution
+    mask_logits: Tensor | None = None  # (B, 1, H, W) face against everything else
+    earlier: tuple[Prediction, ...] = ()  # the stages before this one, first to last
+
+    @property
+    def stages(self) -> tuple[Prediction, ...]:
+        """Every stage, first to last, this one included."""
+        return (*self.earlier, self)
 
 
 @dataclass(frozen=True)

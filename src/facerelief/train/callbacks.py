@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from facerelief.data.sample import Sample
-from facerelief.nn.losses import angle
+from facerelief.systems.base import System
 
 
 class Averaging(WeightAveraging):
@@ -91,10 +91,7 @@ class NetworkShare(Callback):
 
 
 class Pictures(Callback):
-    """Writes a sheet of validation samples after every validation.
-
-    Rows: photo, estimate, truth, error (black 0, white 40 degrees), expected error.
-    """
+    """Writes a sheet of validation samples, `System.sheet`, after every validation."""
 
     def __init__(self, folder: Path, columns: int = 8) -> None:
         self.folder, self.columns = folder, columns
@@ -109,18 +106,9 @@ class Pictures(Callback):
             Image.fromarray(sheet).save(self.folder / f"{module.samples_seen:08d}.png")
 
 
-def render_sheet(system: torch.nn.Module, sample: Sample, columns: int) -> np.ndarray:
+def render_sheet(system: System, sample: Sample, columns: int) -> np.ndarray:
     """(rows * H, columns * W, 3) uint8 picture of what a system makes of some samples."""
-    prediction = system(sample.image[:columns])
-    truth, known = sample.normals[:columns], sample.normals_mask[:columns]
-    error = torch.rad2deg(angle(prediction.normals, truth)) / 40 * known
-    rows = [sample.image[:columns], (prediction.normals + 1) / 2, (truth + 1) / 2 * known, error]
-    if prediction.concentration is not None:
-        from facerelief.nn.losses import expected_angle
-
-        rows.append(torch.rad2deg(expected_angle(prediction.concentration)) / 40)
-    if prediction.mask_logits is not None:
-        rows.append(prediction.mask_logits.sigmoid())
+    rows = system.sheet(sample.first(columns))
     strips = [torch.cat(list(r.expand(-1, 3, -1, -1).float().cpu()), 2) for r in rows]
     pixels = torch.cat(strips, 1).permute(1, 2, 0).clamp(0, 1)
     return (pixels * 255).round().byte().numpy()

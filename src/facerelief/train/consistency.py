@@ -10,7 +10,8 @@ from torch import Tensor
 from facerelief.data import augment
 from facerelief.data.sample import Sample
 from facerelief.nn.losses import masked_mean
-from facerelief.systems.base import Prediction, System
+from facerelief.systems.base import System
+from facerelief.systems.outputs import Prediction
 
 
 @dataclass(frozen=True)

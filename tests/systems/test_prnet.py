@@ -1,0 +1,132 @@
+"""PRNet: the published network, the light one, and what they learn."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from dataclasses import replace  # noqa: E402
+
+import network_checks  # noqa: E402
+from facerelief.data import positions  # noqa: E402
+from facerelief.data.sample import Sample, Shapes  # noqa: E402
+from facerelief.systems import build  # noqa: E402
+from facerelief.systems.prnet import PRNet, dotted  # noqa: E402
+from facerelief.systems.prnet_networks import ResidualBlock, Transposed  # noqa: E402
+
+
+def sample(size: int = 64) -> Sample:
+    """Three mean heads that were moved: to the right, nearer, and nobody knows where."""
+    mean = positions.mean_head(size)
+    moved = torch.cat([mean + torch.tensor([0.2, 0, 0]).view(1, 3, 1, 1), 1.2 * mean, 3 * mean])
+    known = torch.tensor([1.0, 0.5, 0.0])
+    return replace(network_checks.sample(3, size), shapes=Shapes(moved, known))
+
+
+def compact(**options) -> PRNet:
+    torch.manual_seed(0)
+    return build("prnet", "compact", pretrained=False, **options)
+
+
+def test_the_published_network() -> None:
+    """13.35 M weights, 160 MB with Adam's two moments, as the paper says of its model."""
+    system = build("prnet", "paper")
+    assert network_checks.parameters(system) == 13_353_615
+    assert 3 * 4 * network_checks.parameters(system) / 1e6 == pytest.approx(160, abs=0.5)
+    assert network_checks.multiply_accumulates(system) == pytest.approx(4.129, abs=0.001)
+    blocks = [m for m in system.modules() if isinstance(m, ResidualBlock)]
+    ups = [m for m in system.modules() if isinstance(m, Transposed)]
+    assert len(blocks) == 10 and len(ups) == 17
+    with torch.no_grad():
+        image = torch.rand(1, 3, 256, 256)
+        assert system.network.encoder(image).shape == (1, 512, 8, 8)
+        found = system(image).position
+    assert found.shape == (1, 3, 256, 256) and found.abs().max() <= 1.1
+
+
+def test_the_light_network_is_small_and_begins_with_the_mean_head() -> None:
+    system = compact().eval()
+    assert network_checks.parameters(system) < 5e6
+    assert network_checks.multiply_accumulates(system) < 0.6
+    with torch.no_grad():
+        found = system(torch.rand(2, 3, 64, 64)).position
+        large = system(torch.rand(2, 3, 64, 64), 128).position
+    assert torch.allclose(found, positions.mean_head(64).expand(2, -1, -1, -1), atol=1e-6)
+    assert torch.allclose(large, positions.mean_head(128).expand(2, -1, -1, -1), atol=1e-6)
+
+
+def test_the_loss_goes_by_the_weight_mask_and_by_what_is_known() -> None:
+    batch, system = sample(), compact(weights={"rest": 0.0})
+    found = network_checks.terms_of(system, batch)["position"]
+    mask = positions.weight_mask(64)
+    off = (positions.mean_head(64) - batch.shapes.position).square().sum(1, keepdim=True)
+    each = (off * mask).sum((1, 2, 3)) / mask.sum()
+    assert each[0] == pytest.approx(0.04, rel=1e-3)
+    assert found.item() == pytest.approx(((each[0] + 0.5 * each[1]) / 1.5).item(), rel=1e-4)
+    # What nobody knows teaches nothing, and neither does what has no weight.
+    changed = batch.shapes.position.clone()
+    changed[2] += 9
+    changed[:, :, mask[0, 0] == 0] += 9
+    other = replace(batch, shapes=replace(batch.shapes, position=changed))
+    again = network_checks.terms_of(system, other)["position"]
+    assert again.item() == pytest.approx(found.item())
+    flat = compact(weights={"focus": False})
+    assert flat.texel_weights(64).unique().tolist() == [0, 1]
+    whole = compact(weights={"rest": 0.5}).texel_weights(64).unique().tolist()
+    assert whole == [0, 0.5, 3, 4, 16]
+
+
+@pytest.mark.parametrize("preset", ["paper", "compact"])
+def test_learns_where_heads_are(preset: str) -> None:
+    torch.manual_seed(0)
+    options = {} if preset == "paper" else {"pretrained": False}
+    system, batch = build("prnet", preset, **options), sample()
+    losses = network_checks.train(system, batch, 12)
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_metrics_are_in_percent_of_the_landmarks_box() -> None:
+    batch, system = sample(256), compact().eval()
+    with torch.no_grad():
+        figures = system.metrics(batch, system(batch.image))
+    true = positions.landmarks(batch.shapes.position)[..., :2]
+    box = (true.amax(1) - true.amin(1)).prod(-1).sqrt()
+    assert figures["error"][0] == pytest.approx(100 * 0.2 / box[0].item(), rel=1e-3)
+    assert figures["dense"][0] == pytest.approx(100 * 0.2 / box[0].item(), rel=1e-3)
+    assert figures["error_depth"][0] == pytest.approx(figures["error"][0].item(), rel=1e-3)
+    assert figures["error_depth"][1] > 1.01 * figures["error"][1]
+    assert all(value[2].isnan() for value in figures.values())
+
+
+def test_what_is_deployed_speaks_of_crop_pixels() -> None:
+    system = compact().eval()
+    crops = torch.randint(0, 256, (2, 256, 256, 3), dtype=torch.uint8)
+    for size in (128, 256):
+        deployed = system.deployed(size)
+        assert deployed.outputs == ("position",)
+        with torch.no_grad():
+            (found,) = deployed(crops)
+        expected = (positions.mean_head(256)[0] * 128).permute(1, 2, 0)
+        expected = expected + torch.tensor([128.0, 128.0, 0.0])
+        assert found.shape == (2, 256, 256, 3)
+        assert torch.allclose(found[0], expected, atol=1e-3)
+    with pytest.raises(ValueError, match="no multiple"):
+        system.deployed(100)
+
+
+def test_the_sheet_shows_landmarks() -> None:
+    batch, system = sample(), compact().eval()
+    with torch.no_grad():
+        photo, found, true = system.sheet(batch)
+    assert photo.shape == found.shape == true.shape
+    red = torch.tensor([1.0, 0, 0]).view(3, 1, 1)
+    assert 20 < (photo[0] == red).all(0).sum() <= 68
+    points = torch.tensor([[[0.0, 0.0], [-5.0, 0.0]]])
+    painted = dotted(torch.zeros(1, 3, 8, 8), points, (0, 1, 0))
+    assert painted.sum() == 1 and painted[0, 1, 4, 4] == 1
+
+
+def test_options_that_are_wrong() -> None:
+    with pytest.raises(ValueError, match="paper, light"):
+        PRNet("dense")
+    with pytest.raises(ValueError, match="option positions"):
+        list(compact().turns(network_checks.sample()))
