@@ -93,7 +93,7 @@ class Estimator:
         pictures = [crop.extract(image) for crop in crops]
         estimate = self.estimate_crops(np.array(pictures).reshape(-1, CROP_SIZE, CROP_SIZE, 3))
         height, width = image.shape[:2]
-        return [
+        faces = [
             Face(
                 crop=crop,
                 box=detection.box,
@@ -109,6 +109,11 @@ class Estimator:
             )
             for index, (detection, crop) in enumerate(zip(detections, crops, strict=True))
         ]
+        if estimate.position is None:
+            return faces
+        from facerelief.reconstruction import with_shape
+
+        return [with_shape(*pair) for pair in zip(faces, estimate.position, strict=True)]
 
     def estimate_crops(self, crops: NDArray[np.uint8]) -> Estimate:
         """The normals of `crops` (N, 256, 256, 3), RGB uint8, each in its crop's frame.
@@ -119,9 +124,12 @@ class Estimator:
         if crops.ndim != 4 or crops.shape[1:] != shape or (crops.dtype != np.uint8 and len(crops)):
             raise ValueError(f"crops must be (N, *{shape}) uint8, not {crops.shape} {crops.dtype}")
         if not len(crops):
-            error = np.zeros((0, *shape[:2]), np.float32) if self._has_expected_error else None
+            empty, flat = np.zeros((0, *shape), np.float32), np.zeros((0, *shape[:2]), np.float32)
             return Estimate(
-                np.zeros((0, *shape), np.float32), np.zeros((0, *shape[:2]), np.bool_), error
+                empty,
+                flat > 0,
+                flat if "expected_error" in self._outputs else None,
+                empty if self.makes_shapes else None,
             )
         batches = [
             self._session.run(self._outputs, {"crops": crops[start : start + BATCH]})
@@ -131,11 +139,16 @@ class Estimator:
             name: parts[0] if len(parts) == 1 else np.concatenate(parts)
             for name, parts in zip(self._outputs, zip(*batches, strict=True), strict=True)
         }
+        if "position" in joined:
+            from facerelief.reconstruction import from_positions
+
+            return from_positions(joined["position"])
         return Estimate(joined["normals"], joined["mask"] > 0.5, joined.get("expected_error"))
 
     @property
-    def _has_expected_error(self) -> bool:
-        return "expected_error" in self._outputs
+    def makes_shapes(self) -> bool:
+        """Whether its faces have a mesh, landmarks and a pose."""
+        return "position" in self._outputs
 
 
 def find_providers(name: str) -> list[str]:
@@ -184,6 +197,8 @@ def _session(
         raise WeightsError(f"{path}: not an ONNX network that can be run here: {reason}") from error
     inputs = [value.name for value in session.get_inputs()]
     outputs = {value.name for value in session.get_outputs()}
-    if inputs != ["crops"] or not {"normals", "mask"} <= outputs:
-        raise WeightsError(f"{path}: an ONNX network, but not one that estimates normals of crops")
+    if inputs != ["crops"] or not ({"normals", "mask"} <= outputs or "position" in outputs):
+        raise WeightsError(
+            f"{path}: an ONNX network, but not one that estimates normals or positions of crops"
+        )
     return session

@@ -160,6 +160,9 @@ class Estimate:
     normals: NDArray[np.float32]  # (N, 256, 256, 3) unit
     mask: BoolArray  # (N, 256, 256), True on the face
     expected_error: NDArray[np.float32] | None = None  # (N, 256, 256) degrees
+    # (N, 256, 256, 3) UV maps of crop pixel x, y (down) and z (nearer is larger), where a system
+    # makes them; its normals are then those of the face that they describe.
+    position: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,9 +215,13 @@ class Face:
     expected_error: NDArray[np.float32] | None  # (256, 256) degrees
     photo_size: tuple[int, int]  # height, width
     model: str  # the name in the catalogue
-    mesh: Mesh | None = None
-    landmarks: FloatArray | None = None  # (68, 2 or 3) photo pixels
-    pose: FloatArray | None = None  # (3, 4) camera from model
+    mesh: Mesh | None = None  # the head's own space, mm
+    visible: BoolArray | None = None  # (V,) of the mesh's vertices: seen in the photo
+    landmarks: FloatArray | None = None  # (68, 3) photo pixels x, y (down), z (nearer is larger)
+    pose: FloatArray | None = None  # (3, 4) camera from model: pixel = (x, -y) of pose @ (v, 1)
+    angles: tuple[float, float, float] | None = None  # yaw, pitch, roll, degrees
+    position: NDArray[np.float32] | None = None  # (256, 256, 3) UV map, crop pixels
+    warnings: tuple[str, ...] = ()  # what is not to be relied on
     coefficients: dict[str, FloatArray] | None = None
 
     def normals_in_photo(self) -> tuple[NDArray[np.float32], BoolArray]:

@@ -20,9 +20,11 @@ from facerelief.synth.shards import SampleFolders  # noqa: E402
 
 STILL = augment.WarpRange(rotation=0, log_scale=0, shift=0, stretch=0, flip=0)
 #: Of the 68 landmarks, the one that each becomes in a mirrored face.
-MIRRORED = [*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1),
-            45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
-            *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), *range(67, 64, -1)]  # fmt: skip
+MIRRORED = [
+    *range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1),
+    *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),
+    *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), *range(67, 64, -1),
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

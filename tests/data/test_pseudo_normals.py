@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
 from facerelief.data import facemesh, photos, positions, pseudo_normals
 from facerelief.geometry.align import FitOptions
@@ -122,6 +122,8 @@ def test_a_prepared_photo_keeps_confidence_and_doubt(data_root: Path, stored, fi
     assert 0.2 < confidence[face > 0.5].mean() < 1
     # The map says where the landmarks are: the tip of the nose, FaceMesh's point 1.
     assert position.dtype == np.int16 and position[..., 3].min() > 50
+    import torch
+
     maps = torch.from_numpy(position[..., :3].astype(np.float32)).permute(2, 0, 1)[None]
     nose = positions.landmarks(maps * photos.POSITION_STEP)[0, 30, :2].numpy()
     crop = photos._kept_crop(points[index])

@@ -17,15 +17,13 @@ from torch import Tensor
 
 from facerelief.data.sample import Shapes
 from facerelief.geometry.head import builtin_head
+from facerelief.geometry.position import SUBDIVISIONS, face_part
 from facerelief.geometry.uv import UVLayout, skin_layout
 from facerelief.types import CROP_MARGIN
-
-SUBDIVISIONS = 1  # of the head whose layout it is
 
 #: Weights of PRNet's loss (section 3.2): landmarks, eyes with nose and mouth, face, the rest.
 LANDMARKS, FEATURES, FACE, REST = 16.0, 4.0, 3.0, 0.0
 _FEATURE_REGIONS = ("eyelids", "nose", "nostrils", "lips_upper", "lips_lower", "philtrum")
-_FACE_REGIONS = ("face", "ears", "jaw", "chin", "cheeks", "forehead")
 
 
 def layout(size: int) -> UVLayout:
@@ -41,8 +39,8 @@ def weight_mask(size: int, rest: float = REST) -> Tensor:
     """
     head = builtin_head(SUBDIVISIONS)
     kind = np.zeros(len(head.mean), int)
-    for value, regions in ((1, _FACE_REGIONS), (2, _FEATURE_REGIONS)):
-        kind[np.any([head.regions[name] for name in regions], axis=0)] = value
+    kind[face_part(head.mean)] = 1
+    kind[np.any([head.regions[name] for name in _FEATURE_REGIONS], axis=0)] = 2
     # Between regions a texel is of the one that it has most of.
     drawn = layout(size).write(np.eye(3)[kind]).argmax(-1)
     mask = np.array([rest, FACE, FEATURES], np.float32)[drawn]

@@ -1,0 +1,78 @@
+"""Faces in three dimensions: where they are in the photo, and what is said of bad ones."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import posed_heads
+from facerelief import load
+from facerelief.geometry import position
+from facerelief.geometry.mesh import check_mesh
+from facerelief.images import load_photo
+from facerelief.reconstruction import from_positions, reconstruct
+from facerelief.types import Crop
+
+CROP = Crop((300.0, 200.0), 180.0, angle=25.0)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_pose_takes_the_mesh_to_the_photo(whole: bool) -> None:
+    points = position.read(posed_heads.position(yaw=30))
+    made = reconstruct(points, CROP, position.view(points, 256).visible, whole)
+    check_mesh(made.mesh.vertices, made.mesh.triangles)
+    camera = made.mesh.vertices @ made.pose[:, :3].T + made.pose[:, 3]
+    mesh = position.skin_mesh()
+    part = mesh if whole else mesh.face_mesh
+    kept = np.arange(len(points)) if whole else part.kept
+    assert np.allclose(camera[:, :2] * (1, -1), CROP.to_photo(points[kept, :2]), atol=1e-2)
+    assert np.allclose(camera[:, 2], points[kept, 2] * CROP.scale, atol=1e-2)
+    assert len(made.visible) == len(made.mesh.vertices) == len(made.mesh.uv)
+    assert made.mesh.scale == "assumed"
+    # In the head's own space it looks along z, as large as the mean head.
+    off = made.mesh.vertices - part.mean
+    assert np.linalg.norm(off, axis=1)[part.face].mean() < 0.5
+    marks = CROP.to_photo(points[mesh.landmarks, :2])
+    assert np.allclose(made.landmarks[:, :2], marks, atol=1e-2)
+    assert made.landmarks_visible.dtype == bool and 30 < made.landmarks_visible.sum() < 68
+    # A crop that is turned by 25 degrees to the left turns the head with it.
+    assert made.angles[2] == pytest.approx(25, abs=12)
+    assert made.warnings == ()
+
+
+def test_a_face_of_which_little_is_seen_comes_with_a_warning() -> None:
+    points = position.read(posed_heads.position()) + np.array([150, 0, 0], np.float32)
+    made = reconstruct(points, CROP, position.view(points, 256).visible, False)
+    assert "little of the face" in made.warnings[0]
+
+
+def test_maps_that_are_no_face_have_an_empty_mask() -> None:
+    maps = np.stack([posed_heads.position(), np.zeros((256, 256, 3))]).astype(np.float32)
+    found = from_positions(maps)
+    assert found.mask[0].any() and not found.mask[1].any() and not found.normals[1].any()
+    assert found.position is maps
+
+
+def test_a_system_of_position_maps_gives_meshes(tmp_path: Path, astronaut: Path) -> None:
+    estimator = load(posed_heads.network(tmp_path / "posed.onnx", posed_heads.position(yaw=-20)))
+    assert estimator.makes_shapes
+    (face,) = estimator(astronaut)
+    assert face.mask.any() and face.normals.shape == (256, 256, 3)
+    assert face.mesh is not None and len(face.visible) == len(face.mesh.vertices)
+    assert face.angles == pytest.approx((-20, 0, face.crop.angle), abs=0.5)
+    assert face.landmarks.shape == (68, 3) and face.position.shape == (256, 256, 3)
+    inside = face.crop.to_crop(face.landmarks[:, :2])
+    assert ((inside > 0) & (inside < 256)).all()
+    assert face.pose.shape == (3, 4) and face.warnings == ()
+    empty = estimator.estimate_crops(np.zeros((0, 256, 256, 3), np.uint8))
+    assert empty.position.shape == (0, 256, 256, 3) and empty.mask.shape == (0, 256, 256)
+    assert len(load_photo(astronaut)) == face.photo_size[0]
+
+
+def test_a_system_that_answers_with_nonsense_gives_a_face_with_a_warning(
+    tmp_path: Path, astronaut: Path
+) -> None:
+    estimator = load(posed_heads.network(tmp_path / "flat.onnx", np.zeros((256, 256, 3))))
+    (face,) = estimator(astronaut)
+    assert face.mesh is None and face.landmarks is None and not face.mask.any()
+    assert "collapsed" in face.warnings[0]
