@@ -88,6 +88,7 @@ def with_shape(face: Face, found: NDArray[np.float32], whole: bool = False) -> F
         mesh=made.mesh,
         visible=made.visible,
         landmarks=made.landmarks,
+        landmarks_visible=made.landmarks_visible,
         pose=made.pose,
         angles=made.angles,
         position=found,

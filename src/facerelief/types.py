@@ -218,6 +218,7 @@ class Face:
     mesh: Mesh | None = None  # the head's own space, mm
     visible: BoolArray | None = None  # (V,) of the mesh's vertices: seen in the photo
     landmarks: FloatArray | None = None  # (68, 3) photo pixels x, y (down), z (nearer is larger)
+    landmarks_visible: BoolArray | None = None  # (68,)
     pose: FloatArray | None = None  # (3, 4) camera from model: pixel = (x, -y) of pose @ (v, 1)
     angles: tuple[float, float, float] | None = None  # yaw, pitch, roll, degrees
     position: NDArray[np.float32] | None = None  # (256, 256, 3) UV map, crop pixels

@@ -6,8 +6,9 @@ import json as json_module
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -24,7 +25,7 @@ from facerelief.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from facerelief.apps.normals import Outcome
+    from facerelief.apps.photos import Outcome
     from facerelief.catalogue import Entry
 
 
@@ -59,7 +60,6 @@ def normals(
     Several faces are numbered from the largest on: portrait_0_normal.png, portrait_1_normal.png.
     """
     from facerelief.apps import normals as normals_app
-    from facerelief.apps.files import make_folder
     from facerelief.images import expand_inputs
 
     if bits not in (8, 16):
@@ -68,11 +68,7 @@ def normals(
     unknown = sorted(set(outputs) - set(normals_app.OUTPUTS))
     if unknown:
         fail(f"--only knows {', '.join(normals_app.OUTPUTS)}; not {', '.join(unknown)}", code=2)
-    try:
-        make_folder(out)
-    except OSError as error:
-        fail(f"{out}: cannot write there: {error.strerror}", code=2)
-
+    _make_folder(out)
     paths = expand_inputs(inputs)
     threads = threads or cores()
     # Several photos: one a thread. A single one: all threads together.
@@ -80,22 +76,60 @@ def normals(
     estimator = load_system(system, threads // workers, provider)
     options = normals_app.Options(outputs, bits, max_faces)
     outcomes = normals_app.stream(paths, out, estimator, options, workers)
-    faces, failed = 0, 0
-    for outcome in _progress(outcomes, len(paths)):
-        faces += len(outcome.faces)
-        failed += outcome.error is not None
-        if outcome.error is not None:
-            typer.echo(outcome.error, err=True)
-        if json:
-            typer.echo(json_module.dumps(_outcome_to_json(outcome), ensure_ascii=False))
-    if not json:
-        done = len(paths) - failed
-        typer.echo(f"{count(faces, 'face')} in {count(done, 'photo')}, written to {out}")
-        stem = paths[0].stem if len(paths) == faces == 1 else "*"
-        for key in outputs if faces else ():
-            ending, meaning = normals_app.OUTPUTS[key]
-            typer.echo(f"  {stem + ending:<30} {meaning}")
-    raise typer.Exit(1 if failed else 0)
+    endings = dict(normals_app.OUTPUTS[key] for key in outputs)
+    _report(outcomes, paths, out, endings, json)
+
+
+@app.command()
+def mesh(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="IMAGE|FOLDER|GLOB", help="Photos, or where they are.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to; made if missing.")],
+    system: System = "prnet",
+    format: Annotated[str, typer.Option(help="Comma-separated: glb, obj, ply.")] = "glb",
+    head: Annotated[
+        str, typer.Option(help="face, or full: neck and scalp too, which no photo shows.")
+    ] = "face",
+    texture: Annotated[int, typer.Option(help="Side of the texture: 256 to 4096 pixels.")] = 1024,
+    max_faces: Annotated[
+        int | None,
+        typer.Option(min=1, help="Largest faces of a photo to keep.", show_default="all"),
+    ] = None,
+    threads: Threads = None,
+    provider: Provider = None,
+    json: Json = False,
+) -> None:
+    """Make textured meshes of the faces in photos, all with the same vertices.
+
+    Example: facerelief mesh portrait.jpg -o out --format glb,obj
+
+    For each face of portrait.jpg: portrait.glb, portrait_texture.jpg, portrait_texture_source.png
+    (what of it was seen), portrait_landmarks.json and portrait_pose.json.
+    """
+    from facerelief.apps import mesh as mesh_app
+    from facerelief.apps import photos as photos_app
+    from facerelief.images import expand_inputs
+
+    formats = tuple(format.split(","))
+    if unknown := sorted(set(formats) - set(mesh_app.FORMATS)):
+        fail(f"--format knows {', '.join(mesh_app.FORMATS)}; not {', '.join(unknown)}", code=2)
+    if head not in mesh_app.HEADS:
+        fail(f"--head is face or full, not {head}", code=2)
+    if texture not in (256, 512, 1024, 2048, 4096):
+        fail(f"--texture is 256, 512, 1024, 2048 or 4096, not {texture}", code=2)
+    _make_folder(out)
+    paths = expand_inputs(inputs)
+    threads = threads or cores()
+    workers = min(threads, len(paths))
+    estimator = load_system(system, threads // workers, provider)
+    if not estimator.makes_shapes:
+        fail(f"{estimator.name} estimates normals, not shapes", code=2)
+    options = mesh_app.Options(formats, head, texture, max_faces)
+    render = partial(mesh_app.render, options=options)
+    outcomes = photos_app.stream(paths, out, estimator, render, max_faces, workers)
+    endings = {f".{name}": "the mesh" for name in formats} | dict(mesh_app.SIDECARS.values())
+    _report(outcomes, paths, out, endings, json)
 
 
 @app.command()
@@ -166,6 +200,39 @@ def doctor(system: System = "default", provider: Provider = None, json: Json = F
         for check in checks:
             typer.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<16} {check.detail}")
     raise typer.Exit(0 if all(check.ok for check in checks) else 1)
+
+
+def _make_folder(folder: Path) -> None:
+    from facerelief.apps.files import make_folder
+
+    try:
+        make_folder(folder)
+    except OSError as error:
+        fail(f"{folder}: cannot write there: {error.strerror}", code=2)
+
+
+def _report(
+    outcomes: Iterator[Outcome], paths: list[Path], out: Path, endings: dict[str, str], json: bool
+) -> NoReturn:
+    """Say what became of every photo, and end: 1 if some failed.
+
+    `endings` are those of the files of a face, and what they hold.
+    """
+    faces, failed = 0, 0
+    for outcome in _progress(outcomes, len(paths)):
+        faces += len(outcome.faces)
+        failed += outcome.error is not None
+        if outcome.error is not None:
+            typer.echo(outcome.error, err=True)
+        if json:
+            typer.echo(json_module.dumps(_outcome_to_json(outcome), ensure_ascii=False))
+    if not json:
+        done = len(paths) - failed
+        typer.echo(f"{count(faces, 'face')} in {count(done, 'photo')}, written to {out}")
+        stem = paths[0].stem if len(paths) == faces == 1 else "*"
+        for ending, meaning in endings.items() if faces else ():
+            typer.echo(f"  {stem + ending:<30} {meaning}")
+    raise typer.Exit(1 if failed else 0)
 
 
 def _entry_to_json(entry: Entry) -> dict[str, Any]:

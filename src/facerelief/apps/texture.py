@@ -1,0 +1,148 @@
+"""The skin of a photographed face as a texture: what is seen, its mirror image, and what is left.
+
+A position map says for every texel where it is in the photo. What the photo does not show is filled
+from the other half of the face, which the layout mirrors, and what neither shows by what lies round
+it; a mask says which is which.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, gaussian_filter, uniform_filter, zoom
+
+from facerelief.geometry import position
+from facerelief.geometry.uv import skin_layout
+from facerelief.types import Crop
+
+FloatArray = NDArray[np.floating[Any]]
+
+#: Values of `Texture.source`.
+SEEN, MIRRORED, FILLED = 255, 128, 0
+
+_SOFT = 0.015  # of the texture's side: over which one source gives way to the next
+_COARSE = 64  # texels a side of what fills the rest
+_STEEPEST = 0.15  # cosine below which skin is seen too much from the side to be used
+
+
+@dataclass(frozen=True, eq=False)
+class Texture:
+    """Colours in the layout of the built-in head: row 0 is v = 1."""
+
+    colours: NDArray[np.uint8]  # (size, size, 3) sRGB
+    source: NDArray[np.uint8]  # (size, size): SEEN, MIRRORED or FILLED, mixtures in between
+
+
+def unwrap(photo: NDArray[np.uint8], crop: Crop, found: FloatArray, size: int = 1024) -> Texture:
+    """The texture of the face that a position map describes.
+
+    Args:
+        photo: (H, W, 3) RGB. crop: of it.
+        found: (S, S, 3) the crop's position map, crop pixels.
+        size: of the texture, pixels; a multiple of S.
+
+    Raises:
+        ValueError: another size.
+    """
+    texels = len(found)
+    if size % texels:
+        raise ValueError(f"a texture of this face has a multiple of {texels} pixels, not {size}")
+    factor = size // texels
+    layout = skin_layout(position.SUBDIVISIONS, texels)
+    places = _enlarged(_filled(np.asarray(found, np.float32)[..., :2], layout.mask), factor)
+    sampled = _sampled(photo, crop.to_photo(places))
+    own = _enlarged(_soft(_seen(found, crop, photo.shape[:2]), texels)[..., None], factor)
+
+    mirrored, theirs = sampled[:, ::-1], own[:, ::-1]
+    # Light comes from one side: the mirror image gets the mean colour of what it stands in for.
+    both = (own * theirs)[..., 0] > 0.5
+    if both.any():
+        mirrored = mirrored * (sampled[both].mean(0) / np.maximum(mirrored[both].mean(0), 1))
+    known = own + (1 - own) * theirs
+    colours = own * sampled + (1 - own) * theirs * mirrored
+    rest = _diffused(colours, known[..., 0], size)
+    colours = colours + (1 - known) * rest
+    source = own * SEEN + (1 - own) * theirs * MIRRORED
+    return Texture(_bytes(colours), _bytes(source[..., 0]))
+
+
+def _seen(found: FloatArray, crop: Crop, photo_size: tuple[int, int]) -> NDArray[np.float32]:
+    """(S, S) 1 where the photo shows the texel, steeply or not, 0 where it does not."""
+    points = position.read(found)
+    seen = position.view(points, len(found)).visible.astype(np.float32)
+    facing = position.normals(points)[:, 2]
+    seen *= np.clip((facing - _STEEPEST) / _STEEPEST, 0, 1)
+    x, y = crop.to_photo(points[:, :2]).T
+    seen *= (x > 0) & (x < photo_size[1]) & (y > 0) & (y < photo_size[0])
+    mesh = position.skin_mesh()
+    whole = np.zeros(int(mesh.source.max()) + 1, np.float32)
+    whole[mesh.source] = seen
+    layout = skin_layout(position.SUBDIVISIONS, len(found))
+    padded = np.zeros((len(layout.vertices), 1), np.float32)
+    padded[: len(whole), 0] = whole
+    return np.nan_to_num(layout.write(padded)[..., 0])
+
+
+def _soft(weight: NDArray[np.float32], texels: int) -> NDArray[np.float32]:
+    """Weights that have fallen to nothing at the border of what is not seen at all."""
+    width = max(int(_SOFT * texels), 1)
+    inner = distance_transform_edt(weight > 0) / width
+    soft: NDArray[np.float32] = uniform_filter(weight * np.clip(inner - 1, 0, 1), width)
+    return soft.astype(np.float32)
+
+
+def _filled(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    rows, columns = distance_transform_edt(~mask, return_distances=False, return_indices=True)
+    return values[rows, columns]
+
+
+def _enlarged(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+    """(S, S, C) to (S factor, S factor, C), bilinear; texel centres stay where they are."""
+    if factor == 1:
+        return values
+    large: NDArray[np.float32] = zoom(
+        values, (factor, factor, 1), order=1, mode="nearest", grid_mode=True
+    )
+    return large
+
+
+def _sampled(photo: NDArray[np.uint8], places: FloatArray) -> NDArray[np.float32]:
+    """Bilinear colours (..., 3) at photo pixels (..., 2); the edge's beyond it."""
+    height, width = photo.shape[:2]
+    at = (places - 0.5).astype(np.float32)
+    x = np.clip(at[..., 0], 0, width - 1.001)
+    y = np.clip(at[..., 1], 0, height - 1.001)
+    left, top = x.astype(np.int32), y.astype(np.int32)
+    fx, fy = (x - left)[..., None], (y - top)[..., None]
+    flat = photo.reshape(-1, 3)
+    index = top * width + left
+    upper = flat[index] * (1 - fx) + flat[index + 1] * fx
+    lower = flat[index + width] * (1 - fx) + flat[index + width + 1] * fx
+    return upper * (1 - fy) + lower * fy
+
+
+def _diffused(
+    colours: NDArray[np.float32], known: NDArray[np.float32], size: int
+) -> NDArray[np.float32]:
+    """(size, size, 3): known colours (weighted already) spread, coarsely, over all that is not."""
+    step = size // _COARSE
+    shape = (_COARSE, step, _COARSE, step)
+    total = colours.reshape(*shape, 3).mean((1, 3))
+    weight = known.reshape(shape).mean((1, 3))[..., None]
+    spread = np.zeros_like(total)
+    have = np.zeros_like(weight)
+    for sigma in (1, 3, 9, 27):
+        found = gaussian_filter(total, (sigma, sigma, 0))
+        amount = gaussian_filter(weight, (sigma, sigma, 0))
+        share = np.clip(amount * 20, 0, 1) * (1 - have)
+        spread += share * found / np.maximum(amount, 1e-6)
+        have += share
+    spread = spread / np.maximum(have, 1e-6)
+    return _enlarged(spread.astype(np.float32), step)
+
+
+def _bytes(values: FloatArray) -> NDArray[np.uint8]:
+    return np.clip(np.round(values), 0, 255).astype(np.uint8)
