@@ -1,0 +1,149 @@
+"""Meshes as files: they open, with their texture, and are where the sidecars say."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+from typer.testing import CliRunner
+
+import posed_heads
+from facerelief import load
+from facerelief.apps import mesh
+from facerelief.apps.photos import process
+from facerelief.cli import app
+from facerelief.geometry import position
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A system that sees a head that is turned to the picture's right."""
+    path = tmp_path_factory.mktemp("posed") / "posed.onnx"
+    return posed_heads.network(path, posed_heads.position(yaw=25))
+
+
+@pytest.fixture(scope="module")
+def folder(network: Path, astronaut: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the command writes of the portrait, in all formats."""
+    out = tmp_path_factory.mktemp("out")
+    arguments = ["mesh", str(astronaut), "-o", str(out), "--system", str(network)]
+    done = CliRunner().invoke(app, [*arguments, "--format", "glb,obj,ply", "--texture", "256"])
+    assert done.exit_code == 0, done.output
+    assert "1 face in 1 photo" in done.output and "astronaut.glb" in done.output
+    return out
+
+
+def test_all_files_are_there(folder: Path) -> None:
+    endings = (".glb", ".obj", ".mtl", ".ply", "_texture.jpg", "_texture_source.png",
+               "_landmarks.json", "_pose.json")  # fmt: skip
+    assert sorted(p.name for p in folder.iterdir()) == sorted(f"astronaut{e}" for e in endings)
+
+
+def test_the_glb_is_a_textured_face_in_metres(folder: Path) -> None:
+    scene = trimesh.load(folder / "astronaut.glb")
+    (made,) = scene.geometry.values()
+    expected = position.skin_mesh().face_mesh
+    assert len(made.vertices) == len(expected.source)
+    assert np.array_equal(made.faces, expected.triangles)
+    off = np.linalg.norm(made.vertices * 1000 - expected.mean, axis=1)
+    assert off.mean() < 1  # upright, whatever the head in the photo does
+    assert np.allclose(made.visual.uv, expected.uv, atol=1e-5)
+    assert made.visual.material.baseColorTexture.size == (256, 256)
+    content = (folder / "astronaut.glb").read_bytes()
+    length = int.from_bytes(content[12:16], "little")
+    attributes = json.loads(content[20 : 20 + length])["meshes"][0]["primitives"][0]["attributes"]
+    assert {"POSITION", "NORMAL", "TEXCOORD_0"} <= set(attributes)
+
+
+def test_obj_and_ply_are_the_same_mesh(folder: Path) -> None:
+    glb = next(iter(trimesh.load(folder / "astronaut.glb").geometry.values()))
+    obj = trimesh.load(folder / "astronaut.obj", process=False, maintain_order=True)
+    ply = trimesh.load(folder / "astronaut.ply", process=False)
+    for other in (obj, ply):
+        assert np.allclose(other.vertices, glb.vertices * 1000, atol=1e-2)
+        assert np.array_equal(other.faces, glb.faces)
+    assert obj.visual.material.image.size == (256, 256)
+    assert np.allclose(obj.visual.uv, glb.visual.uv, atol=1e-5)
+    texture = np.asarray(Image.open(folder / "astronaut_texture.jpg")).astype(int)
+    x, y = np.clip((glb.visual.uv * (1, -1) + (0, 1)) * 256, 0, 255).astype(int).T
+    colours = np.asarray(ply.visual.vertex_colors)[:, :3].astype(int)
+    assert np.abs(colours - texture[y, x]).mean() < 6  # but for JPEG
+
+
+def test_sidecars_say_where_it_is(folder: Path) -> None:
+    pose = json.loads((folder / "astronaut_pose.json").read_text())
+    marks = json.loads((folder / "astronaut_landmarks.json").read_text())
+    assert pose["angles"]["yaw"] == pytest.approx(25, abs=1) and pose["warnings"] == []
+    assert 0.2 < pose["visible"] < 0.7 and pose["model"]["tier"] == "open"
+    ply = trimesh.load(folder / "astronaut.ply", process=False)
+    camera = np.array(pose["camera_from_model"])
+    there = ply.vertices @ camera[:, :3].T + camera[:, 3]
+    expected = np.array(marks["points"])
+    found = there[position.skin_mesh().face_mesh.landmarks]
+    assert np.allclose(found[:, :2] * (1, -1), expected[:, :2], atol=0.1)
+    assert len(marks["visible"]) == 68 and 30 < sum(marks["visible"]) < 68
+    assert set(pose["files"]) < {p.name for p in folder.iterdir()}
+
+
+def test_the_whole_head_has_neck_and_scalp(network: Path, astronaut: Path, tmp_path: Path) -> None:
+    options = mesh.Options(("ply",), "full", 256)
+
+    def render(*given):
+        return mesh.render(*given, options)
+
+    done = process(astronaut, tmp_path / "whole", load(network), render)
+    assert done.error is None
+    made = trimesh.load(tmp_path / "whole.ply", process=False)
+    assert len(made.vertices) == len(position.skin_mesh().source)
+    assert np.ptp(made.vertices[:, 1]) > 250  # mm, from the crown to the neck
+
+
+def test_a_map_that_is_no_face_gives_a_warning_and_no_mesh(astronaut: Path, tmp_path: Path) -> None:
+    flat = posed_heads.network(tmp_path / "flat.onnx", np.zeros((256, 256, 3)))
+    out = tmp_path / "out"
+    done = CliRunner().invoke(app, ["mesh", str(astronaut), "-o", str(out), "--system", str(flat)])
+    assert done.exit_code == 0
+    assert [p.name for p in out.iterdir()] == ["astronaut_pose.json"]
+    said = json.loads((out / "astronaut_pose.json").read_text())
+    assert "collapsed" in said["warnings"][0] and said["angles"] is None
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--format", "stl"], "glb, obj, ply; not stl"),
+        (["--head", "body"], "face or full"),
+        (["--texture", "1000"], "256, 512, 1024"),
+    ],
+)
+def test_wrong_options_are_one_line(
+    more: list[str], message: str, network: Path, astronaut: Path, tmp_path: Path
+) -> None:
+    arguments = ["mesh", str(astronaut), "-o", str(tmp_path / "o"), "--system", str(network)]
+    done = CliRunner().invoke(app, [*arguments, *more])
+    assert done.exit_code == 2 and message in done.output and "Traceback" not in done.output
+    assert not (tmp_path / "o").exists()
+
+
+def test_systems_without_shapes_are_told(
+    tiny_catalogue: Path, astronaut: Path, tmp_path: Path
+) -> None:
+    arguments = ["mesh", str(astronaut), "-o", str(tmp_path), "--system", "tiny"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2 and "tiny estimates normals, not shapes" in done.output
+
+
+def test_meshes_without_texture_coordinates_are_refused() -> None:
+    bare = mesh.Mesh(np.zeros((3, 3)), np.array([[0, 1, 2]]))
+    texture = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(texture, "JPEG")
+    for export in (
+        lambda: mesh.to_glb(bare, texture.getvalue()),
+        lambda: mesh.to_obj(bare, "a.mtl", "a.jpg"),
+        lambda: mesh.to_ply(bare, None),
+    ):
+        with pytest.raises(ValueError, match="texture coordinates"):
+            export()
