@@ -269,6 +269,27 @@ def wild(
 
 
 @evaluate.command()
+def landmarks(
+    system: Annotated[list[str], typer.Option(help="A name or an .onnx file; repeat.")],
+    out: Out,
+    threads: Threads = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Score 68 landmarks on rendered heads by yaw, on photographs and on samples of 300W-LP.
+
+    Example: facerelief evaluate landmarks --system prnet -o out
+
+    Of systems that make position maps: results.json, results.md and faces.csv. The first call
+    renders 300 heads.
+    """
+    _need_training(data)
+    from facerelief.evaluate import run_landmarks
+
+    _report(lambda: run_landmarks(system, out, threads=threads, progress=not json), out, json)
+
+
+@evaluate.command()
 def groups(
     system: Annotated[list[str], typer.Option(help="A name or an .onnx file; repeat.")],
     out: Out,

@@ -3,6 +3,7 @@
 from facerelief.evaluate.basel import run_basel
 from facerelief.evaluate.comparison import run_table
 from facerelief.evaluate.groups import run_groups
+from facerelief.evaluate.landmarks import run_landmarks
 from facerelief.evaluate.predictions import EvaluationError
 from facerelief.evaluate.robustness import run_robustness
 from facerelief.evaluate.wild import run_wild
@@ -12,6 +13,7 @@ __all__ = [
     "EvaluationError",
     "run_basel",
     "run_groups",
+    "run_landmarks",
     "run_robustness",
     "run_table",
     "run_wild",

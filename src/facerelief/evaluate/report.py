@@ -201,6 +201,41 @@ angle to FaceMesh's smooth normals, which are no truth, and the error that the n
 """
 
 
+def landmarks_markdown(results: dict[str, Any]) -> str:
+    """The results of `run_landmarks`."""
+
+    def percent(value: dict[str, float] | None) -> str:
+        return "–" if value is None else f"{value['mean']:.2f} ± {value['error']:.2f}"
+
+    systems = _labelled(results["systems"], results["floors"])
+    ranges = list(next(iter(systems.values()))["yaws"])
+    rows = (
+        [
+            label,
+            *(percent(system["yaws"][name]) for name in ranges),
+            "–" if system["balanced"] is None else f"{system['balanced']:.2f}",
+            percent(system["photographs"]),
+            percent(system["300w_lp"]),
+        ]
+        for label, system in systems.items()
+    )
+    counts = results["faces"]
+    headings = [
+        "System",
+        *(f"Yaw {name}°" for name in ranges),
+        "Balanced",
+        "Photographs",
+        "300W-LP",
+    ]
+    return f"""\
+Mean error of 68 landmarks in percent of the root of their box's area, ± standard errors: \
+{counts["renderings"]} rendered heads by yaw and their balanced mean, {counts["photographs"]} \
+photographs annotated in 2D, and {counts["300w_lp"]} samples of 300W-LP.
+
+{table(headings, rows)}
+"""
+
+
 def groups_markdown(results: dict[str, Any]) -> str:
     """The results of `run_groups`: a table a system, its groups below one another."""
 
