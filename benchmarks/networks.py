@@ -23,6 +23,7 @@ def measure(
     markdown: Callable[[dict[str, Any]], str],
     draw: Callable[[dict[str, Path]], None] | None = None,
     peer: bool = False,
+    default: Sequence[str] = ("all",),
 ) -> None:
     """The whole of a protocol's benchmark, from its arguments to ``results/NAME.json``.
 
@@ -31,6 +32,7 @@ def measure(
         run: of `facerelief.evaluate`; markdown: of its results.
         draw: makes the documentation's picture of the networks, .onnx files by name.
         peer: whether `run` takes an interpreter that has MediaPipe.
+        default: the systems, if none are said.
     """
     parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
     parser.add_argument("networks", nargs="*", metavar="NAME=FILE")
@@ -42,7 +44,7 @@ def measure(
     more = {"peer_python": options.peer_python} if peer else {}
     try:
         with exported(options.networks) as files, TemporaryDirectory() as scratch:
-            systems = [*(options.systems or ["all"]), *map(str, files.values())]
+            systems = [*(options.systems or default), *map(str, files.values())]
             result = run(systems, options.out or Path(scratch), progress=True, **more)
             if draw is not None:
                 draw(shipped() | files)
