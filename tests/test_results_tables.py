@@ -202,18 +202,30 @@ def test_seeds_of_one_training_share_a_line(tables: ModuleType) -> None:
     assert tables.seeds_markdown({"other": system(2)}) == ""
 
 
-def test_readme_targets_go_by_what_may_be_learned_from(tables: ModuleType) -> None:
+def test_readme_names_what_has_a_target_beside_floors_and_peers(tables: ModuleType) -> None:
+    def system(degrees: float, **more: str) -> dict:
+        return {"pooled": {"mean": degrees}, "random": {"mean": 9.25}, **more}
+
     systems = {
-        "mean-map": {"pooled": {"mean": 15.9}},
-        "a": {"pooled": {"mean": 12.0}, "tier": "open"},
-        "b": {"pooled": {"mean": 10.0}, "tier": "research"},
+        "mean-map": system(15.9),
+        "casfne_compact": system(12.0, sha256="0"),
+        "casfne_compact_yaleb": system(10.0, sha256="1"),
+        "another": system(11.0, sha256="2"),
     }
-    scans = {"systems": {"a": {"random": {"mean": 9.25}}}}
-    photographs = {"systems": systems, "floor": "mean-map"}
-    *rows, last = tables.headlines(photographs, scans, None).splitlines()[2:]
-    assert "scans" in last and "`a`" in last and "9.2°" in last
-    assert [row.split("|")[3].strip() for row in rows] == ["", "at most 13°", "at most 10.5°"]
+    results = {"systems": systems, "floor": "mean-map"}
+    rows = tables.headlines(results, results, None, None).splitlines()[2:]
+    assert [row.split("|")[3].strip() for row in rows[:3]] == ["", "at most 13°", "at most 10.5°"]
+    assert len(rows) == 6 and all("scans" in row and "9.2°" in row for row in rows[3:])
+    assert not any("another" in row for row in rows)
+
+
+def test_readme_says_how_far_landmarks_are_off(tables: ModuleType) -> None:
+    yaws = {name: {"mean": 2.345} for name in tables.LANDMARK_TARGETS}
+    marks = {"systems": {"prnet": {"yaws": yaws, "photographs": {"mean": 3.5}}}}
+    rows = tables.headlines(None, None, marks, None).splitlines()[2:]
+    assert "yaw 0 to 30°" in rows[0] and "2.35 %" in rows[0] and "at most 2.5 %" in rows[0]
+    assert "photographs" in rows[3] and "at most 4 %" in rows[3]
 
 
 def test_headlines_without_measurements(tables: ModuleType) -> None:
-    assert "make bench" in tables.headlines(None, None, None)
+    assert "make bench" in tables.headlines(None, None, None, None)
