@@ -26,6 +26,12 @@ def test_the_mean_head_is_cropped_like_everybody() -> None:
     assert points[8, 1] > points[30, 1]  # y down
 
 
+def test_a_mirrored_face_has_its_landmarks_in_another_order() -> None:
+    order = landmarks.mirrored_order()
+    assert np.array_equal(order[order], np.arange(68))
+    assert [order[i] for i in (0, 8, 27, 36, 39, 48, 60)] == [16, 8, 27, 45, 42, 54, 64]
+
+
 def test_every_range_of_yaw_counts_alike() -> None:
     def row(name: str, yaw: float | None, error: float) -> dict:
         return {"set": name, "yaw": yaw, "error": error}

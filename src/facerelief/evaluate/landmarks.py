@@ -17,6 +17,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from facerelief.evaluate.groups import mean_and_error
 from facerelief.evaluate.predictions import EvaluationError
 from facerelief.evaluate.predictors import Predictor
 from facerelief.geometry import position
+from facerelief.geometry.head import builtin_head
 from facerelief.images import load_photo
 from facerelief.types import Crop
 
@@ -165,6 +167,17 @@ def predicted(
     return found
 
 
+def mirrored_order() -> NDArray[np.int64]:
+    """(68,): which landmark each one is in a mirrored face."""
+    head = builtin_head(position.SUBDIVISIONS)
+    assert head.landmarks is not None and head.symmetry is not None
+    order = np.argsort(head.landmarks)
+    found: NDArray[np.int64] = order[
+        np.searchsorted(head.landmarks, head.symmetry[head.landmarks], sorter=order)
+    ]
+    return found
+
+
 def mean_head() -> NDArray[np.float32]:
     """(68, 2): landmarks of the mean head that looks into the camera, cropped like everybody."""
     mesh = position.skin_mesh()
@@ -214,13 +227,15 @@ def photographs(root: Path, limit: int | None = None) -> list[MarkedFace]:
 
 
 def samples_300w_lp(root: Path, limit: int | None = None) -> list[MarkedFace]:
-    """The samples of 300W-LP that there are."""
+    """The samples of 300W-LP that there are, but for those without landmarks in their file."""
     from scipy.io import loadmat
 
     faces = []
-    for path in sorted((root / "300w_lp").rglob("*.mat"))[:limit]:
-        content = loadmat(path)
+    contents = ((path, loadmat(path)) for path in sorted((root / "300w_lp").rglob("*.mat")))
+    for path, content in islice((pair for pair in contents if "pt2d" in pair[1]), limit):
         points = np.asarray(content["pt2d"], np.float64).T
+        if path.parent.name.endswith("_Flip"):  # mirrored pictures, whose points kept their order
+            points = points[mirrored_order()]
         yaw = abs(np.degrees(float(content["Pose_Para"].ravel()[1])))
         name = str(path.relative_to(root).with_suffix(""))
         faces.append(_marked(name, load_photo(path.with_suffix(".jpg")), points, yaw))
