@@ -49,7 +49,7 @@ def test_the_glb_is_a_textured_face_in_metres(folder: Path) -> None:
     assert len(made.vertices) == len(expected.source)
     assert np.array_equal(made.faces, expected.triangles)
     off = np.linalg.norm(made.vertices * 1000 - expected.mean, axis=1)
-    assert off.mean() < 1  # upright, whatever the head in the photo does
+    assert off[~expected.inner].mean() < 1  # upright, whatever the head in the photo does
     assert np.allclose(made.visual.uv, expected.uv, atol=1e-5)
     assert made.visual.material.baseColorTexture.size == (256, 256)
     content = (folder / "astronaut.glb").read_bytes()
@@ -77,7 +77,7 @@ def test_sidecars_say_where_it_is(folder: Path) -> None:
     pose = json.loads((folder / "astronaut_pose.json").read_text())
     marks = json.loads((folder / "astronaut_landmarks.json").read_text())
     assert pose["angles"]["yaw"] == pytest.approx(25, abs=1) and pose["warnings"] == []
-    assert 0.2 < pose["visible"] < 0.7 and pose["model"]["tier"] == "open"
+    assert 0.4 < pose["visible"] < 0.9 and pose["model"]["tier"] == "open"
     ply = trimesh.load(folder / "astronaut.ply", process=False)
     camera = np.array(pose["camera_from_model"])
     there = ply.vertices @ camera[:, :3].T + camera[:, 3]

@@ -36,11 +36,23 @@ def test_the_skin_is_a_mesh_with_every_landmark_on_the_face() -> None:
 def test_what_is_read_is_what_was_written() -> None:
     mesh, expected = position.skin_mesh(), posed_heads.points(yaw=30)
     apart = np.linalg.norm(read(yaw=30) - expected[mesh.source], axis=1)
-    plain = builtin_head(1).regions["face"][mesh.source]
+    plain = builtin_head(1).regions["face"][mesh.source] & ~mesh.inner
     assert apart[plain].mean() < 0.08 and np.percentile(apart[plain], 99) < 0.5
-    assert apart[mesh.face].mean() < 0.25  # folds of the ears are small in the layout
+    assert apart[mesh.face & ~mesh.inner].mean() < 0.25  # folds of the ears are small in the layout
     with pytest.raises(ValueError, match=r"\(S, S, 3\)"):
         position.read(np.zeros((4, 5, 3)))
+
+
+def test_skin_is_spread_between_the_lids_and_between_the_lips() -> None:
+    mesh, points = position.skin_mesh(), read()
+    assert not mesh.inner[mesh.landmarks].any() and 0.1 < mesh.inner.mean() < 0.4
+    view = position.view(points, 256)
+    assert view.visible[mesh.inner].mean() > 0.6  # not hidden behind lids and lips
+    eye = mesh.inner & (points[:, 0] < 125) & (points[:, 1] < 140)
+    lids = points[mesh.landmarks[36:42]]
+    assert points[eye, 2].min() > lids[:, 2].min() - 5 and points[eye, 2].max() < lids[:, 2].max()
+    low, high = lids[:, :2].min(0) - 3, lids[:, :2].max(0) + 3
+    assert ((points[eye, :2] > low) & (points[eye, :2] < high)).all()
 
 
 @pytest.mark.parametrize("angles", [(0, 0, 0), (50, 10, -20), (-85, -25, 40), (10, 40, 170)])

@@ -51,10 +51,14 @@ def unwrap(photo: NDArray[np.uint8], crop: Crop, found: FloatArray, size: int = 
     if size % texels:
         raise ValueError(f"a texture of this face has a multiple of {texels} pixels, not {size}")
     factor = size // texels
-    layout = skin_layout(position.SUBDIVISIONS, texels)
-    places = _enlarged(_filled(np.asarray(found, np.float32)[..., :2], layout.mask), factor)
-    sampled = _sampled(photo, crop.to_photo(places))
-    own = _enlarged(_soft(_seen(found, crop, photo.shape[:2]), texels)[..., None], factor)
+    points = position.read(found)
+    mask = skin_layout(position.SUBDIVISIONS, texels).mask
+    # Eyes and mouth are where `read` spreads the skin, not where the map has sockets and a bag.
+    inner = _written(position.skin_mesh().inner[:, None], texels)
+    spread = _written(points[:, :2], texels)
+    places = np.where(inner > 0, spread, np.asarray(found, np.float32)[..., :2])
+    sampled = _sampled(photo, crop.to_photo(_enlarged(_filled(places, mask), factor)))
+    own = _enlarged(_soft(_seen(points, crop, photo.shape[:2], texels), texels), factor)
 
     mirrored, theirs = sampled[:, ::-1], own[:, ::-1]
     # Light comes from one side: the mirror image gets the mean colour of what it stands in for.
@@ -69,29 +73,32 @@ def unwrap(photo: NDArray[np.uint8], crop: Crop, found: FloatArray, size: int = 
     return Texture(_bytes(colours), _bytes(source[..., 0]))
 
 
-def _seen(found: FloatArray, crop: Crop, photo_size: tuple[int, int]) -> NDArray[np.float32]:
-    """(S, S) 1 where the photo shows the texel, steeply or not, 0 where it does not."""
-    points = position.read(found)
-    seen = position.view(points, len(found)).visible.astype(np.float32)
+def _seen(
+    points: FloatArray, crop: Crop, photo_size: tuple[int, int], texels: int
+) -> NDArray[np.float32]:
+    """(S, S, 1) 1 where the photo shows the texel, steeply or not, 0 where it does not."""
+    seen = position.view(points, texels).visible.astype(np.float32)
     facing = position.normals(points)[:, 2]
     seen *= np.clip((facing - _STEEPEST) / _STEEPEST, 0, 1)
     x, y = crop.to_photo(points[:, :2]).T
     seen *= (x > 0) & (x < photo_size[1]) & (y > 0) & (y < photo_size[0])
-    mesh = position.skin_mesh()
-    whole = np.zeros(int(mesh.source.max()) + 1, np.float32)
-    whole[mesh.source] = seen
-    layout = skin_layout(position.SUBDIVISIONS, len(found))
-    padded = np.zeros((len(layout.vertices), 1), np.float32)
-    padded[: len(whole), 0] = whole
-    return np.nan_to_num(layout.write(padded)[..., 0])
+    return _written(seen[:, None], texels)
+
+
+def _written(values: NDArray[Any], texels: int) -> NDArray[np.float32]:
+    """Values (M, C) of `skin_mesh` as a map (texels, texels, C), zero off the charts."""
+    layout = skin_layout(position.SUBDIVISIONS, texels)
+    whole = np.zeros((len(layout.vertices), values.shape[1]), np.float32)
+    whole[position.skin_mesh().source] = values
+    return np.nan_to_num(layout.write(whole))
 
 
 def _soft(weight: NDArray[np.float32], texels: int) -> NDArray[np.float32]:
-    """Weights that have fallen to nothing at the border of what is not seen at all."""
+    """Weights (S, S, 1) that have fallen to nothing at the border of what is not seen at all."""
     width = max(int(_SOFT * texels), 1)
-    inner = distance_transform_edt(weight > 0) / width
-    soft: NDArray[np.float32] = uniform_filter(weight * np.clip(inner - 1, 0, 1), width)
-    return soft.astype(np.float32)
+    inside = np.clip(distance_transform_edt(weight[..., 0] > 0) / width - 1, 0, 1)
+    soft: NDArray[np.float32] = uniform_filter(weight[..., 0] * inside, width)
+    return soft[..., None].astype(np.float32)
 
 
 def _filled(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -13,6 +13,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from scipy.sparse.linalg import splu
+from scipy.spatial import Delaunay
 from scipy.spatial.transform import Rotation
 
 from facerelief.geometry.head import builtin_head
@@ -26,8 +29,8 @@ BoolArray = NDArray[np.bool_]
 
 SUBDIVISIONS = 1  # of the head in whose layout the maps are
 
-#: Skin that no camera sees as such: eyes and the dark of the mouth are in its place.
-_INNER_REGIONS = ("eye_sockets", "mouth_inside")
+#: Landmarks along the lids of each eye and along the inner edge of the lips.
+_OPENINGS = (range(36, 42), range(42, 48), range(60, 68))
 #: Borders of the face on the mean head: behind the ears, along the hairline, and from the lobes to
 #: under the chin. b y + a z >= c, in mm, with b, a, c as here.
 _BORDERS = ((0.0, 1.0, -96.0), (-0.842, 0.54, -60.3), (0.826, 0.564, -103.0))
@@ -46,7 +49,7 @@ class SkinMesh:
     triangles: NDArray[np.int32]  # (T, 3) counter-clockwise seen from outside
     landmarks: NDArray[np.int64]  # (68,) into the mesh
     face: BoolArray  # (M,) from hairline to chin, ears too; the rest is neck and scalp
-    inner: BoolArray  # (M,) sockets of the eyes and inside of the mouth: a part of the face
+    inner: BoolArray  # (M,) between the eyelids and between the lips: a part of the face
     mean: NDArray[np.float32]  # (M, 3) mm of the mean head
     kept: NDArray[np.int64] | None = None  # (M,) of a part: its vertices in `skin_mesh`
 
@@ -84,14 +87,19 @@ def skin_mesh() -> SkinMesh:
     corners, places = head.triangles[skin].ravel(), head.uv_triangles[skin].ravel()
     pairs, triangles = np.unique(np.stack([corners, places], 1), axis=0, return_inverse=True)
     source = pairs[:, 0].astype(np.int64)
-    inner = np.any([head.regions[name] for name in _INNER_REGIONS], axis=0)
+    uv, landmarks = head.uv[pairs[:, 1]], np.searchsorted(source, head.landmarks)
+    # In the layout, sockets and the bag of the mouth lie within the openings that lead to them.
+    inner = np.any(
+        [Delaunay(uv[landmarks[list(marks)]]).find_simplex(uv) >= 0 for marks in _OPENINGS], axis=0
+    )
+    inner[landmarks] = False
     return SkinMesh(
         source=source,
-        uv=head.uv[pairs[:, 1]],
+        uv=uv,
         triangles=triangles.reshape(-1, 3).astype(np.int32),
-        landmarks=np.searchsorted(source, head.landmarks),
+        landmarks=landmarks,
         face=face_part(head.mean)[source],
-        inner=inner[source],
+        inner=inner,
         mean=head.mean[source],
     )
 
@@ -137,12 +145,42 @@ class Pose:
 def read(position: ArrayLike) -> NDArray[np.float32]:
     """A map (S, S, 3) at the vertices of `skin_mesh`: (M, 3) pixel x, pixel y and z.
 
+    Between the eyelids and between the lips, where the head has sockets and a bag and a photo eyes
+    and teeth, the skin is spread from rim to rim: what the photo shows there is painted on it.
+
     Raises ValueError for another shape.
     """
     texels = np.asarray(position, np.float32)
     if texels.ndim != 3 or texels.shape[0] != texels.shape[1] or texels.shape[2] != 3:
         raise ValueError(f"a position map is (S, S, 3), not {texels.shape}")
-    return skin_layout(SUBDIVISIONS, len(texels)).read(texels)[skin_mesh().source]
+    vertices = skin_layout(SUBDIVISIONS, len(texels)).read(texels)
+    inner, rim, shares = _membranes()
+    vertices[inner] = shares @ vertices[rim]
+    return vertices[skin_mesh().source]
+
+
+@lru_cache(maxsize=1)
+def _membranes() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Vertices (n,) of the head that are `inner`, those (m,) around them, and shares (n, m).
+
+    Every inner vertex is the mean of its neighbours (Tutte, "How to draw a graph", 1963).
+    """
+    mesh = skin_mesh()
+    triangles = mesh.source[mesh.triangles]
+    count = int(mesh.source.max()) + 1
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    ends = np.concatenate([edges, edges[:, ::-1]]).T
+    linked = sparse.csr_array((np.ones(ends.shape[1]), tuple(ends)), shape=(count, count))
+    linked.data[:] = 1  # an edge of two triangles comes twice
+    is_inner = np.zeros(count, bool)
+    is_inner[mesh.source[mesh.inner]] = True
+    inner = np.flatnonzero(is_inner)
+    around = linked[inner]
+    rim = np.setdiff1d(around.indices, inner)
+    degrees = sparse.diags_array(around.sum(axis=1))
+    system = sparse.csc_array(degrees - around[:, inner])
+    shares = splu(system).solve(around[:, rim].toarray())
+    return inner, rim, shares.astype(np.float32)
 
 
 def problem(points: FloatArray, size: int) -> str | None:
