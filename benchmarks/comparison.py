@@ -12,7 +12,8 @@ anew.
 
 from __future__ import annotations
 
-from functools import partial
+import re
+from pathlib import Path
 
 from networks import measure
 from specimens import draw
@@ -20,6 +21,11 @@ from tables import systems_markdown
 
 from facerelief.evaluate import run_table
 
+
+def picture(networks: dict[str, Path]) -> None:
+    """Of several seeds, the first."""
+    draw("systems", {n: file for n, file in networks.items() if not re.search(r"_s[1-9]\d*$", n)})
+
+
 if __name__ == "__main__":
-    picture = partial(draw, "systems")
-    measure(__doc__, "comparison", run_table, systems_markdown, picture, peer=True)
+    measure(__doc__, "comparison", run_table, systems_markdown, picture, peer=True, timed=True)

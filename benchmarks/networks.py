@@ -10,10 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tables import write
+from tables import read, write
 
 from facerelief import __version__, catalogue
 from facerelief.evaluate import EvaluationError
+from facerelief.evaluate.comparison import expanded
 
 
 def measure(
@@ -24,6 +25,7 @@ def measure(
     draw: Callable[[dict[str, Path]], None] | None = None,
     peer: bool = False,
     default: Sequence[str] = ("all",),
+    timed: bool = False,
 ) -> None:
     """The whole of a protocol's benchmark, from its arguments to ``results/NAME.json``.
 
@@ -33,25 +35,74 @@ def measure(
         draw: makes the documentation's picture of the networks, .onnx files by name.
         peer: whether `run` takes an interpreter that has MediaPipe.
         default: the systems, if none are said.
+        timed: whether it measures times, which only compare within one run.
     """
     parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
     parser.add_argument("networks", nargs="*", metavar="NAME=FILE")
     parser.add_argument("--systems", action="append", metavar="NAME")
     if peer:
         parser.add_argument("--peer-python", type=Path, metavar="PYTHON")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="measure what is new alone; other figures stay, if the floors score as they did",
+    )
     parser.add_argument("-o", "--out", type=Path)
     options = parser.parse_args()
     more = {"peer_python": options.peer_python} if peer else {}
     try:
         with exported(options.networks) as files, TemporaryDirectory() as scratch:
-            systems = [*(options.systems or default), *map(str, files.values())]
+            old = read(name) if options.keep else None
+            stay = unchanged(old, timed) if old else {}
+            chosen = [one for one in expanded(options.systems or default) if one not in stay]
+            systems = [*chosen, *map(str, files.values())]
             result = run(systems, options.out or Path(scratch), progress=True, **more)
+            result = with_unchanged(result, old, stay)
             if draw is not None:
                 draw(shipped() | files)
     except (EvaluationError, OSError, ValueError) as error:
         parser.error(str(error))
     write(name, result)
     print(markdown(result))
+
+
+def unchanged(old: dict[str, Any], timed: bool = False) -> dict[str, Any]:
+    """Systems of a last measurement that need no new one, floors apart, by name.
+
+    Networks of the catalogue whose weights are still the same, unless `timed`, and what is no
+    network: peers and classical methods.
+    """
+    weights = {entry.name: entry.sha256 for entry in catalogue.entries()}
+    return {
+        name: system
+        for name, system in old["systems"].items()
+        if name not in floors(old)
+        and ("sha256" not in system or (not timed and weights.get(name) == system["sha256"]))
+    }
+
+
+def with_unchanged(
+    result: dict[str, Any], old: dict[str, Any] | None, stay: dict[str, Any]
+) -> dict[str, Any]:
+    """`result` with the systems of `stay` before its own, which were measured with `old`.
+
+    Raises ValueError where a floor scores differently now: truth or protocol have changed.
+    """
+    if not stay or old is None:
+        return result
+    systems = result["systems"]
+    for floor in floors(result):
+        before = old["systems"].get(floor, {})
+        # Figures that were not made then cannot differ.
+        if not before or any(systems[floor].get(key) != value for key, value in before.items()):
+            raise ValueError(f"{floor} has other figures than before: measure all, without --keep")
+    first = {floor: systems[floor] for floor in floors(result)}
+    return {**result, "systems": {**first, **stay, **systems}}
+
+
+def floors(result: dict[str, Any]) -> list[str]:
+    """Labels of the systems that a protocol adds by itself."""
+    return list(result.get("floors", [result["floor"]] if "floor" in result else []))
 
 
 @contextmanager

@@ -138,12 +138,27 @@ def test_ablation_lines_are_those_of_their_networks(
     assert [line["floor"] for line in lines] == [False, False, True, True]
 
 
-def test_a_peers_old_figures_stay_while_floors_are_the_same(card: ModuleType) -> None:
-    accuracy = importlib.import_module("accuracy")
+def test_figures_of_what_has_not_changed_stay_while_floors_are_the_same(card: ModuleType) -> None:
+    networks = importlib.import_module("networks")
+    default = catalogue.find("default")
     floor, peer = {"pooled": {"mean": 15.0}}, {"pooled": {"mean": 16.0}}
-    old = {"floor": "mean-map", "systems": {"mean-map": floor, "mediapipe": peer}}
+    old = {
+        "floor": "mean-map",
+        "systems": {
+            "mean-map": floor,
+            "mediapipe": peer,
+            default.name: {"sha256": default.sha256},
+            "gone": {"sha256": "x"},
+        },
+    }
+    stay = networks.unchanged(old)
+    assert set(stay) == {"mediapipe", default.name}
+    assert set(networks.unchanged(old, timed=True)) == {"mediapipe"}
     new = {"floor": "mean-map", "systems": {"mean-map": {**floor, "lights": []}, "x": {}}}
-    assert accuracy.with_old_peer(new, old)["systems"]["mediapipe"] == peer
-    assert accuracy.with_old_peer(new, None) == new
+    merged = networks.with_unchanged(new, old, stay)
+    assert list(merged["systems"]) == ["mean-map", "mediapipe", default.name, "x"]
+    assert merged["systems"]["mean-map"] == {**floor, "lights": []}
+    assert networks.with_unchanged(new, None, {}) == new
     other = {"floors": ["mean-map"], "systems": {"mean-map": {"pooled": {"mean": 14.0}}}}
-    assert accuracy.with_old_peer(other, old) == other
+    with pytest.raises(ValueError, match="mean-map has other figures"):
+        networks.with_unchanged(other, old, stay)
