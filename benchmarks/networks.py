@@ -16,6 +16,8 @@ from facerelief import __version__, catalogue
 from facerelief.evaluate import EvaluationError
 from facerelief.evaluate.comparison import expanded
 
+_ALIKE = 0.01  # degrees, percent or shares that two processors' figures may be apart
+
 
 def measure(
     doc: str,
@@ -92,12 +94,24 @@ def with_unchanged(
         return result
     systems = result["systems"]
     for floor in floors(result):
-        before = old["systems"].get(floor, {})
-        # Figures that were not made then cannot differ.
-        if not before or any(systems[floor].get(key) != value for key, value in before.items()):
+        if not alike(old["systems"].get(floor), systems[floor]):
             raise ValueError(f"{floor} has other figures than before: measure all, without --keep")
     first = {floor: systems[floor] for floor in floors(result)}
     return {**result, "systems": {**first, **stay, **systems}}
+
+
+def alike(before: Any, now: Any) -> bool:
+    """Whether two measurements say the same, but for what another processor's arithmetic does.
+
+    Figures that were not made before cannot differ.
+    """
+    if isinstance(before, dict) and isinstance(now, dict):
+        return bool(before) and all(alike(value, now.get(key)) for key, value in before.items())
+    if isinstance(before, list) and isinstance(now, list):
+        return len(before) == len(now) and all(map(alike, before, now))
+    if isinstance(before, float) and isinstance(now, float):
+        return abs(before - now) <= _ALIKE
+    return bool(before == now)
 
 
 def floors(result: dict[str, Any]) -> list[str]:

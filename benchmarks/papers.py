@@ -181,7 +181,12 @@ def main() -> None:
         parser.error(str(error))
     measured = read("papers") or {}
     old = measured.get(options.system, {}).get("lines", [])
-    measured[options.system] = {"samples": options.samples, "lines": merged(old, new)}
+    order = {name: index for index, name in enumerate(VARIANTS[options.system])}
+    every = sorted(
+        merged(old, new),
+        key=lambda line: (line["floor"], order.get(line["what"], len(order))),
+    )
+    measured[options.system] = {"samples": options.samples, "lines": every}
     write("papers", measured)
     print(papers_markdown(measured))
 

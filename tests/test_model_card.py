@@ -159,6 +159,9 @@ def test_figures_of_what_has_not_changed_stay_while_floors_are_the_same(card: Mo
     assert list(merged["systems"]) == ["mean-map", "mediapipe", default.name, "x"]
     assert merged["systems"]["mean-map"] == {**floor, "lights": []}
     assert networks.with_unchanged(new, None, {}) == new
+    assert networks.alike({"mean": 15.0, "of": [1, "S1"]}, {"mean": 15.001, "of": [1, "S1"]})
+    for changed in ({"mean": 15.02}, {"mean": None}, {}, None, 15.0):
+        assert not networks.alike({"mean": 15.0}, changed)
     other = {"floors": ["mean-map"], "systems": {"mean-map": {"pooled": {"mean": 14.0}}}}
     with pytest.raises(ValueError, match="mean-map has other figures"):
         networks.with_unchanged(other, old, stay)

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from facerelief.systems.base import CROP, System
 
 _OPSET = 18
-_LARGE = 4096  # kernels of fewer values stay float32: they weigh little and err most
+_LARGE = 3000  # kernels of fewer values stay float32: they weigh little and err most
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,10 @@ def export(
 
 
 def _forget_source(model: onnx.ModelProto) -> None:
-    """Take out the exporter's notes: stack traces with paths of the machine that exported."""
+    """Take out the exporter's notes: shapes, stack traces with paths of the machine."""
     graph = model.graph
-    for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output,
+    del graph.value_info[:]  # sessions infer them
+    for part in (graph, *graph.node, *graph.input, *graph.output,
                  *graph.initializer, *model.functions):  # fmt: skip
         part.doc_string = ""
         del part.metadata_props[:]
@@ -103,7 +104,3 @@ def _store_int16(model: onnx.ModelProto) -> None:
         ]
     for index, node in enumerate(nodes):
         graph.node.insert(index, node)
-    # Value infos of the old names would otherwise clash with the new nodes' outputs.
-    made = {node.output[0] for node in nodes}
-    for info in [info for info in graph.value_info if info.name in made]:
-        graph.value_info.remove(info)
