@@ -48,7 +48,6 @@ class Options:
     formats: Collection[str] = ("glb",)  # of FORMATS
     head: str = "face"  # of HEADS
     texture: int = 1024  # pixels, a multiple of 256
-    max_faces: int | None = None
 
 
 def render(
@@ -67,7 +66,8 @@ def render(
     contents: dict[Path, bytes] = {}
     for face, name in zip(faces, photos.face_stems(stem, len(faces)), strict=True):
         assert face.position is not None
-        shaped = with_shape(face, face.position, options.head == "full")
+        # Estimators give the face alone.
+        shaped = with_shape(face, face.position, whole=True) if options.head == "full" else face
         files = {} if shaped.mesh is None else _files(photo, shaped, name, options)
         sidecar = describe_face(path, shaped, estimator)
         sidecar["files"] = sorted(files)

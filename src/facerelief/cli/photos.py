@@ -125,7 +125,7 @@ def mesh(
     estimator = load_system(system, threads // workers, provider)
     if not estimator.makes_shapes:
         fail(f"{estimator.name} estimates normals, not shapes", code=2)
-    options = mesh_app.Options(formats, head, texture, max_faces)
+    options = mesh_app.Options(formats, head, texture)
     render = partial(mesh_app.render, options=options)
     outcomes = photos_app.stream(paths, out, estimator, render, max_faces, workers)
     endings = {f".{name}": "the mesh" for name in formats} | dict(mesh_app.SIDECARS.values())

@@ -24,11 +24,9 @@ class PaperNetwork(nn.Module):
     def __init__(self, width: int = 16) -> None:
         super().__init__()
         d = width
-        down = ((d, 2), (2, 2), (4, 2), (8, 2), (16, 2))
         layers: list[nn.Module] = [_normed(_convolution(3, d))]
         now = d
-        for index in range(len(down)):
-            out = d * 2 ** (index + 1)
+        for out in (2 * d, 4 * d, 8 * d, 16 * d, 32 * d):
             layers += [ResidualBlock(now, out, 2), ResidualBlock(out, out, 1)]
             now = out
         self.encoder = nn.Sequential(*layers)
@@ -77,7 +75,6 @@ class Transposed(nn.Module):
         # At stride 1 one row and column too many come out, of which none is in the middle.
         self.layer = nn.ConvTranspose2d(width, out, 4, stride, 1, bias=bias)
         self.stride = stride
-        self.out = out
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.layer(x)
