@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter, uniform_filter, zoom
 
 from facerelief.geometry import position
-from facerelief.geometry.uv import skin_layout
+from facerelief.geometry.uv import filled, skin_layout
 from facerelief.types import Crop
 
 FloatArray = NDArray[np.floating[Any]]
@@ -57,7 +57,8 @@ def unwrap(photo: NDArray[np.uint8], crop: Crop, found: FloatArray, size: int = 
     inner = _written(position.skin_mesh().inner[:, None], texels)
     spread = _written(points[:, :2], texels)
     places = np.where(inner > 0, spread, np.asarray(found, np.float32)[..., :2])
-    sampled = _sampled(photo, crop.to_photo(_enlarged(_filled(places, mask), factor)))
+    places[~mask] = np.nan
+    sampled = _sampled(photo, crop.to_photo(_enlarged(filled(places), factor)))
     own = _enlarged(_soft(_seen(points, crop, photo.shape[:2], texels), texels), factor)
 
     mirrored, theirs = sampled[:, ::-1], own[:, ::-1]
@@ -99,11 +100,6 @@ def _soft(weight: NDArray[np.float32], texels: int) -> NDArray[np.float32]:
     inside = np.clip(distance_transform_edt(weight[..., 0] > 0) / width - 1, 0, 1)
     soft: NDArray[np.float32] = uniform_filter(weight[..., 0] * inside, width)
     return soft[..., None].astype(np.float32)
-
-
-def _filled(values: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    rows, columns = distance_transform_edt(~mask, return_distances=False, return_indices=True)
-    return values[rows, columns]
 
 
 def _enlarged(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:

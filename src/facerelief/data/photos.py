@@ -24,6 +24,7 @@ from facerelief.data import augment, facemesh, positions, pseudo_normals
 from facerelief.data.sample import Sample, Shapes
 from facerelief.geometry import align, alignment_solver
 from facerelief.geometry.align import Alignment, AlignmentError
+from facerelief.geometry.uv import filled
 from facerelief.images import load_photo
 from facerelief.types import Crop
 
@@ -279,7 +280,7 @@ def _position(found: Alignment, crop: Crop) -> np.ndarray:
     points = np.array(found.projected, np.float64)
     points[:, :2] = crop.to_crop(points[:, :2]) - crop.size / 2
     points[:, 2] = (points[:, 2] - found.translation[2]) * found.scale / crop.scale
-    texels = positions.filled(positions.layout(POSITION_TEXELS).write(points))
+    texels = filled(positions.layout(POSITION_TEXELS).write(points))
     steps = np.clip(np.round(texels / POSITION_STEP), -32768, 32767)
     believed = np.full((*steps.shape[:2], 1), round(100 * found.confidence))
     return np.concatenate([steps, believed], -1).astype(np.int16)

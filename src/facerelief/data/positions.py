@@ -12,13 +12,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from facerelief.data.sample import Shapes
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.position import SUBDIVISIONS, face_part
-from facerelief.geometry.uv import UVLayout, skin_layout
+from facerelief.geometry.uv import UVLayout, filled, skin_layout
 from facerelief.types import CROP_MARGIN
 
 #: Weights of PRNet's loss (section 3.2): landmarks, eyes with nose and mouth, face, the rest.
@@ -79,24 +78,6 @@ def landmarks(position: Tensor) -> Tensor:
     read = position.flatten(2)[:, :, torch.from_numpy(index).to(position.device)]
     shares = torch.from_numpy(share).to(position.device)
     return (read * shares).sum(-1).transpose(1, 2)
-
-
-def filled(texels: NDArray[np.floating]) -> NDArray[np.float32]:
-    """A map (S, S, C) whose NaN texels, off the charts, take the value of the nearest that is not.
-
-    So maps can be resampled without a thought of the charts' edges.
-    """
-    rows, columns = _nearest(np.isnan(texels[..., 0]).tobytes(), len(texels))
-    return texels[rows, columns].astype(np.float32)
-
-
-@lru_cache(maxsize=4)
-def _nearest(missing: bytes, size: int) -> NDArray[np.int64]:
-    mask = np.frombuffer(missing, np.bool_).reshape(size, size)
-    found: NDArray[np.int64] = distance_transform_edt(
-        mask, return_distances=False, return_indices=True
-    )
-    return found
 
 
 def resized(position: Tensor, size: int) -> Tensor:

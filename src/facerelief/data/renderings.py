@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 
 from facerelief.data import augment, positions
 from facerelief.data.sample import Sample, Shapes
+from facerelief.geometry.uv import filled
 from facerelief.synth.sample_files import SampleError
 from facerelief.synth.shards import ShardReader
 
@@ -89,7 +90,7 @@ class Renderings:
         return augment.spoil(sample, self.occluded, self.photometric, g)
 
     def _shapes(self, places: list[int], warp: augment.Warp, width: int, size: int) -> Shapes:
-        maps = _planes(np.stack([positions.filled(self.reader.position(i)) for i in places]))
+        maps = _planes(np.stack([filled(self.reader.position(i)) for i in places]))
         maps[:, :2] -= width / 2
         moved = positions.warped(
             positions.resized(maps, size), warp.matrix, warp.offset, warp.relief, size

@@ -86,6 +86,24 @@ class UVLayout:
         return index, share
 
 
+def filled(texels: FloatArray) -> NDArray[np.float32]:
+    """A map (S, S, C) whose NaN texels, off the charts, take the value of the nearest that is not.
+
+    So maps can be resampled without a thought of the charts' edges.
+    """
+    rows, columns = _nearest(np.isnan(texels[..., 0]).tobytes(), len(texels))
+    return texels[rows, columns].astype(np.float32)
+
+
+@lru_cache(maxsize=4)
+def _nearest(missing: bytes, size: int) -> NDArray[np.int64]:
+    mask = np.frombuffer(missing, np.bool_).reshape(size, size)
+    found: NDArray[np.int64] = distance_transform_edt(
+        mask, return_distances=False, return_indices=True
+    )
+    return found
+
+
 @lru_cache(maxsize=4)
 def skin_layout(subdivisions: int = 1, size: int = 256) -> UVLayout:
     """The skin of the built-in head: neither eyes nor teeth nor tongue. Shared: do not change it.
