@@ -105,6 +105,24 @@ def resample(
     return result.reshape(*shape, *image.shape[2:])
 
 
+def bilinear(image: NDArray[Any], places: NDArray[Any]) -> NDArray[np.float32]:
+    """Values (..., C) of `image` (H, W, C) at pixels (..., 2), x and y; the edge's beyond it.
+
+    The first pixel's centre is (0.5, 0.5).
+    """
+    height, width = image.shape[:2]
+    at = (places - 0.5).astype(np.float32)
+    x = np.clip(at[..., 0], 0, width - 1.001)
+    y = np.clip(at[..., 1], 0, height - 1.001)
+    left, top = x.astype(np.int32), y.astype(np.int32)
+    fx, fy = (x - left)[..., None], (y - top)[..., None]
+    flat = image.reshape(-1, image.shape[2])
+    index = top * width + left
+    upper = flat[index] * (1 - fx) + flat[index + 1] * fx
+    lower = flat[index + width] * (1 - fx) + flat[index + width + 1] * fx
+    return upper * (1 - fy) + lower * fy
+
+
 def _resample_layer(
     layer: Image.Image,
     bounds: tuple[int, int, int, int],

@@ -1,5 +1,7 @@
 """What moves pixels moves normals: a sphere stays the surface that its normals say."""
 
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -127,3 +129,34 @@ def test_beyond_the_edge_of_a_photo_is_no_face() -> None:
     touched = black.flatten(1).any(1)
     assert 0.25 < touched.float().mean() < 0.65
     assert torch.equal(augment.frame(full, 0.0, g).image, full.image)
+
+
+def test_limits_that_are_drawn_evenly() -> None:
+    """PRNet, section 3.3: up to 45 degrees, a tenth of the side, 0.9 to 1.2 times as large."""
+    ranges = augment.WarpRange(
+        rotation=45, shift=0.1, even=True, scales=(0.9, 1.2), stretch=0, flip=0
+    )
+    warp = augment.random_warp(4000, 1.0, 64, ranges, torch.Generator().manual_seed(0))
+    angle = torch.rad2deg(torch.atan2(warp.matrix[:, 1, 0], warp.matrix[:, 0, 0]))
+    scale = torch.linalg.det(warp.matrix).rsqrt()
+    for values, low, high in (
+        (angle, -45, 45), (scale, 0.9, 1.2), (warp.offset, -6.4, 6.4)
+    ):  # fmt: skip
+        assert low <= values.min() < low + 0.02 * (high - low)
+        assert high >= values.max() > high - 0.02 * (high - low)
+        assert abs(values.mean() - (low + high) / 2) < 0.03 * (high - low)
+
+
+def test_colours_can_be_scaled_one_by_one() -> None:
+    ranges = replace(augment.NO_PHOTOMETRIC, channels=(0.6, 1.4))
+    image = torch.full((500, 3, 8, 8), 0.5)
+    found = augment.photometric(image, ranges, torch.Generator().manual_seed(0))[..., 0, 0]
+    assert 0.3 <= found.min() < 0.31 and 0.69 < found.max() <= 0.701
+    assert (found.amax(1) - found.amin(1)).mean() > 0.1
+
+
+def test_noise_has_grains_of_every_size() -> None:
+    noise = augment.noise_textures(60, 64, torch.Generator().manual_seed(0))
+    assert noise.shape == (60, 3, 64, 64) and noise.min() >= 0 and noise.max() <= 1
+    rough = (noise[..., 1:] - noise[..., :-1]).abs().mean((1, 2, 3))
+    assert rough.max() > 0.3 and rough.min() < 0.03

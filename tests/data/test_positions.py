@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from facerelief.data import augment, positions  # noqa: E402
 from facerelief.data.renderings import Renderings  # noqa: E402
-from facerelief.data.sample import Sample, Shapes, concatenate  # noqa: E402
+from facerelief.data.sample import Sample, concatenate  # noqa: E402
 from facerelief.geometry.head import builtin_head  # noqa: E402
 from facerelief.synth.assets import Assets  # noqa: E402
 from facerelief.synth.camera import PoseRange  # noqa: E402
@@ -108,7 +108,9 @@ def test_maps_move_with_their_pictures() -> None:
     picture[:, :, int(32 + y) - 1 : int(32 + y) + 2, int(32 + x) - 1 : int(32 + x) + 2] = 1
     moved = warp.apply(picture, 64)[:, 0]
     position = torch.tensor([x, y, 5.0]).view(1, 3, 1, 1).expand(8, 3, 4, 4)
-    found = positions.warped(position, warp.matrix, warp.offset, warp.relief, 64)[:, :, 0, 0]
+    known = positions.shapes(warp, 64, position).position
+    assert known.shape == (8, 3, 64, 64)
+    found = known[:, :, 0, 0]
     axis = torch.arange(64) + 0.5
     total = moved.sum((1, 2))
     seen = torch.stack([(moved.sum(1) * axis).sum(1), (moved.sum(2) * axis).sum(1)], 1)
@@ -131,6 +133,20 @@ def test_batches_with_and_without_maps_are_not_mixed(folder: Path) -> None:
         concatenate([found, without])
 
 
-def test_unknown_maps_have_no_weight() -> None:
-    nobody = positions.unknown(2, 32)
-    assert isinstance(nobody, Shapes) and not nobody.known.any()
+def test_points_move_with_their_pictures_and_change_sides_with_them() -> None:
+    g = torch.Generator().manual_seed(2)
+    warp = augment.random_warp(20, 1.0, 64, augment.WarpRange(rotation=18, flip=0.5), g)
+    mirrored = torch.linalg.det(warp.matrix) < 0
+    assert mirrored.any() and not mirrored.all()
+    mean = positions.mean_head(64).expand(20, -1, -1, -1) * 20
+    points = positions.points(mean)
+    weights = torch.rand(points.shape[1], 2, generator=g).expand(20, -1, -1)
+    known = positions.shapes(warp, 64, mean, points=points, points_known=weights)
+    assert (positions.points(known.position) - known.points).abs().max() < 0.02
+    order = positions.mirrored_points()
+    assert order[:68].tolist() == MIRRORED and torch.equal(order[order], torch.arange(len(order)))
+    assert torch.equal(known.points_known[mirrored][0], weights[0, order])
+    assert torch.equal(known.points_known[~mirrored][0], weights[0])
+    alone = positions.shapes(warp, 64, points=points, points_known=weights)
+    assert torch.equal(alone.points, known.points) and not alone.known.any()
+    assert not positions.shapes(warp, 64, mean).points_known.any()

@@ -11,7 +11,7 @@ from facerelief.data import positions  # noqa: E402
 from facerelief.data.sample import Sample, Shapes  # noqa: E402
 from facerelief.systems import build  # noqa: E402
 from facerelief.systems.prnet import PRNet, dotted  # noqa: E402
-from facerelief.systems.prnet_networks import ResidualBlock, Transposed  # noqa: E402
+from facerelief.systems.prnet_networks import Look, ResidualBlock, Transposed  # noqa: E402
 
 
 def sample(size: int = 64) -> Sample:
@@ -19,7 +19,9 @@ def sample(size: int = 64) -> Sample:
     mean = positions.mean_head(size)
     moved = torch.cat([mean + torch.tensor([0.2, 0, 0]).view(1, 3, 1, 1), 1.2 * mean, 3 * mean])
     known = torch.tensor([1.0, 0.5, 0.0])
-    return replace(network_checks.sample(3, size), shapes=Shapes(moved, known))
+    points = positions.points(moved)
+    shapes = Shapes(moved, known, points, torch.zeros(3, points.shape[1], 2))
+    return replace(network_checks.sample(3, size), shapes=shapes)
 
 
 def compact(**options) -> PRNet:
@@ -46,7 +48,7 @@ def test_the_published_network() -> None:
 def test_the_light_network_is_small_and_begins_with_the_mean_head() -> None:
     system = compact().eval()
     assert network_checks.parameters(system) < 5e6
-    assert network_checks.multiply_accumulates(system) < 0.6
+    assert network_checks.multiply_accumulates(system) < 0.65
     with torch.no_grad():
         found = system(torch.rand(2, 3, 64, 64)).position
         large = system(torch.rand(2, 3, 64, 64), 128).position
@@ -55,13 +57,13 @@ def test_the_light_network_is_small_and_begins_with_the_mean_head() -> None:
 
 
 def test_the_loss_goes_by_the_weight_mask_and_by_what_is_known() -> None:
-    batch, system = sample(), compact(weights={"rest": 0.0})
+    batch, system = sample(), compact(weights={"rest": 0.0}, looks=0)
     found = network_checks.terms_of(system, batch)["position"]
     mask = positions.weight_mask(64)
     off = (positions.mean_head(64) - batch.shapes.position).square().sum(1, keepdim=True)
     each = (off * mask).sum((1, 2, 3)) / mask.sum()
     assert each[0] == pytest.approx(0.04, rel=1e-3)
-    assert found.item() == pytest.approx(((each[0] + 0.5 * each[1]) / 1.5).item(), rel=1e-4)
+    assert found.item() == pytest.approx(((each[0] + 0.5 * each[1]) / 3).item(), rel=1e-4)
     # What nobody knows teaches nothing, and neither does what has no weight.
     changed = batch.shapes.position.clone()
     changed[2] += 9
@@ -73,6 +75,64 @@ def test_the_loss_goes_by_the_weight_mask_and_by_what_is_known() -> None:
     assert flat.texel_weights(64).unique().tolist() == [0, 1]
     whole = compact(weights={"rest": 0.5}).texel_weights(64).unique().tolist()
     assert whole == [0, 0.5, 3, 4, 16]
+
+
+def test_every_map_is_taught_and_distances_may_count_too() -> None:
+    batch, system = sample(), compact(looks=2).eval()
+    once = network_checks.terms_of(compact(looks=0).eval(), batch)["position"].item()
+    assert len(system(batch.image).earlier) == 2
+    assert network_checks.terms_of(system, batch)["position"].item() == pytest.approx(3 * once)
+    both = network_checks.terms_of(compact(looks=0, weights={"distance": 0.3}), batch)
+    assert set(both) == {"position", "distance"}
+    alone = compact(looks=0, weights={"position": 0.0, "distance": 1.0, "rest": 0.0})
+    found = network_checks.terms_of(alone, batch)["distance"].item()
+    mask = positions.weight_mask(64)
+    off = (positions.mean_head(64) - batch.shapes.position).norm(dim=1, keepdim=True)
+    each = (off * mask).sum((1, 2, 3)) / mask.sum()
+    assert found == pytest.approx(((each[0] + 0.5 * each[1]) / 3).item(), rel=1e-3)
+
+
+def test_points_of_photographs_teach_where_there_are_no_maps() -> None:
+    batch = sample()
+    none = torch.zeros(3)
+    blank = replace(batch.shapes, position=torch.zeros_like(batch.shapes.position), known=none)
+    system = compact(looks=0)
+    untaught = network_checks.terms_of(system, replace(batch, shapes=blank))
+    assert untaught["position"].item() == 0
+    weights = torch.zeros_like(blank.points_known)
+    weights[0, :68, 0] = 1  # moved by 0.2 to the right
+    weights[1, 68:] = 1  # 1.2 times as large
+    taught = replace(batch, shapes=replace(blank, points_known=weights))
+    found = network_checks.terms_of(system, taught)["position"].item()
+    larger = 0.2 * positions.points(positions.mean_head(64))[0, 68:]
+    depth = larger[:, 2] - larger[:, 2].mean()
+    expected = (0.2**2 + (larger[:, :2].square().sum(1) + depth.square()).mean().item()) / 3
+    assert found == pytest.approx(expected, rel=1e-3)
+    # Where depth begins is nobody's to say.
+    shifted = blank.points + torch.tensor([0.0, 0.0, 5.0])
+    other = replace(batch, shapes=replace(blank, points=shifted, points_known=weights))
+    assert network_checks.terms_of(system, other)["position"].item() == pytest.approx(found)
+    losses = network_checks.train(compact(), taught, 12)
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_a_look_reads_features_where_the_map_says_that_its_texels_are() -> None:
+    look = Look((4,)).eval()
+    torch.nn.init.normal_(look.head.weight)
+    mean = positions.mean_head(64)
+    features = torch.zeros(1, 4, 16, 16)
+    with torch.no_grad():
+        plain = look([features], mean)
+        features[..., :8, :8] = 3  # one corner of the picture
+        seen = look([features], mean)
+        away = look([features], mean + torch.tensor([4.0, 0, 0]).view(1, 3, 1, 1))
+        nowhere = look(
+            [torch.zeros_like(features)], mean + torch.tensor([4.0, 0, 0]).view(1, 3, 1, 1)
+        )
+    change = (seen - plain).abs().sum(1)[0]
+    corner = (mean[0, :2] < -0.2).all(0)
+    assert change[corner].mean() > 3 * change[(mean[0, :2] > 0.5).any(0)].mean()
+    assert torch.equal(away, nowhere)
 
 
 @pytest.mark.parametrize("preset", ["paper", "compact"])

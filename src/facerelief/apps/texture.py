@@ -16,6 +16,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter, uniform_filte
 
 from facerelief.geometry import position
 from facerelief.geometry.uv import filled, skin_layout
+from facerelief.images import bilinear
 from facerelief.types import Crop
 
 FloatArray = NDArray[np.floating[Any]]
@@ -58,7 +59,7 @@ def unwrap(photo: NDArray[np.uint8], crop: Crop, found: FloatArray, size: int = 
     spread = _written(points[:, :2], texels)
     places = np.where(inner > 0, spread, np.asarray(found, np.float32)[..., :2])
     places[~mask] = np.nan
-    sampled = _sampled(photo, crop.to_photo(_enlarged(filled(places), factor)))
+    sampled = bilinear(photo, crop.to_photo(_enlarged(filled(places), factor)))
     own = _enlarged(_soft(_seen(points, crop, photo.shape[:2], texels), texels), factor)
 
     mirrored, theirs = sampled[:, ::-1], own[:, ::-1]
@@ -110,21 +111,6 @@ def _enlarged(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
         values, (factor, factor, 1), order=1, mode="nearest", grid_mode=True
     )
     return large
-
-
-def _sampled(photo: NDArray[np.uint8], places: FloatArray) -> NDArray[np.float32]:
-    """Bilinear colours (..., 3) at photo pixels (..., 2); the edge's beyond it."""
-    height, width = photo.shape[:2]
-    at = (places - 0.5).astype(np.float32)
-    x = np.clip(at[..., 0], 0, width - 1.001)
-    y = np.clip(at[..., 1], 0, height - 1.001)
-    left, top = x.astype(np.int32), y.astype(np.int32)
-    fx, fy = (x - left)[..., None], (y - top)[..., None]
-    flat = photo.reshape(-1, 3)
-    index = top * width + left
-    upper = flat[index] * (1 - fx) + flat[index + 1] * fx
-    lower = flat[index + width] * (1 - fx) + flat[index + width + 1] * fx
-    return upper * (1 - fy) + lower * fy
 
 
 def _diffused(

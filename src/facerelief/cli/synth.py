@@ -59,6 +59,9 @@ def synth(
     yaw: Annotated[float, typer.Option(help="Heads turn up to so many degrees.")] = 90,
     pitch: Annotated[float, typer.Option(help="They nod up to so many.")] = 45,
     roll: Annotated[float, typer.Option(help="They tilt up to so many.")] = 45,
+    anywhere: Annotated[
+        float, typer.Option(help="Share of poses drawn evenly; others are those of photos.")
+    ] = 0.18,
     focal: Annotated[
         tuple[float, float], typer.Option(metavar="LOW HIGH", help="Lenses, mm on 35 mm film.")
     ] = (24, 200),
@@ -110,7 +113,7 @@ def synth(
         options = SynthOptions(
             size=size,
             margin=margin,
-            pose=PoseRange(yaw, pitch, roll, focal),
+            pose=PoseRange(yaw, pitch, roll, focal, anywhere),
             neutral=neutral,
             scanned=scanned,
             identity_spread=identity_spread,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,6 +18,9 @@ from torch import Generator, Tensor
 
 from facerelief.data.sample import Sample
 from facerelief.nn.losses import normalize
+
+#: What covers faces: parts of other pictures, or noise.
+Occluders = Literal["pictures", "noise"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,9 @@ class WarpRange:
     relief: float = 0.0  # of depth against the image plane
     flip: float = 0.5
     zoom: float = 1.0  # half of the crops are enlarged, up to this factor: parts at finer scale
+    # Rotation and shift are the limits of what is drawn evenly, and no standard deviations.
+    even: bool = False
+    scales: tuple[float, float] | None = None  # least and most, drawn evenly, for log_scale
 
 
 @dataclass(frozen=True)
@@ -85,9 +92,18 @@ def random_warp(count: int, zoom: float, unit: float, ranges: WarpRange, g: Gene
         zoom: input pixels per output pixel when nothing is varied.
         unit: the crop's side in input pixels, which shifts are fractions of.
     """
-    angle = torch.deg2rad(torch.randn(count, generator=g).clamp(-2.5, 2.5) * ranges.rotation)
+
+    def drawn(shape: int | tuple[int, ...], cut: float) -> Tensor:
+        if ranges.even:
+            return _uniform(shape, -1, 1, g)
+        return torch.randn(shape, generator=g).clamp(-cut, cut)
+
+    angle = torch.deg2rad(drawn(count, 2.5) * ranges.rotation)
     angle = angle + math.pi * (torch.rand(count, generator=g) < ranges.upside_down)
-    log_scale = torch.randn(count, generator=g).clamp(-2, 2) * ranges.log_scale
+    if ranges.scales is None:
+        log_scale = torch.randn(count, generator=g).clamp(-2, 2) * ranges.log_scale
+    else:
+        log_scale = _uniform(count, *ranges.scales, g).log()
     stretch = torch.randn(count, generator=g).clamp(-2, 2) * ranges.stretch / 2
     mirror = torch.where(torch.rand(count, generator=g) < ranges.flip, -1.0, 1.0)
     cos, sin = angle.cos(), angle.sin()
@@ -96,7 +112,7 @@ def random_warp(count: int, zoom: float, unit: float, ranges: WarpRange, g: Gene
     enlarge = ranges.zoom ** torch.rand(count, generator=g)
     enlarge = torch.where(torch.rand(count, generator=g) < 0.5, enlarge, 1.0)
     matrix = axes[:, :, None] * rotation * (zoom * torch.exp(-log_scale) / enlarge)[:, None, None]
-    offset = torch.randn(count, 2, generator=g).clamp(-2, 2) * ranges.shift * unit
+    offset = drawn((count, 2), 2) * ranges.shift * unit
     # What enlarging pushes out of the picture is looked at too.
     room = 0.35 * unit * (1 - 1 / enlarge)
     offset = offset + (torch.rand(count, 2, generator=g) * 2 - 1) * room[:, None]
@@ -117,6 +133,11 @@ class PhotometricRange:
     blur: float = 0.25
     low_resolution: float = 0.15
     jpeg: float = 0.3
+    channels: tuple[float, float] | None = None  # factors of the three colours, drawn evenly
+
+
+#: Pictures as they are.
+NO_PHOTOMETRIC = PhotometricRange(0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def photometric(image: Tensor, ranges: PhotometricRange, g: Generator) -> Tensor:
@@ -127,6 +148,8 @@ def photometric(image: Tensor, ranges: PhotometricRange, g: Generator) -> Tensor
         return torch.exp(torch.randn(count, channels, 1, 1, generator=g) * scale)
 
     image = image * factor(ranges.gain) * factor(ranges.tint, 3)
+    if ranges.channels is not None:
+        image = image * _uniform((count, 3, 1, 1), *ranges.channels, g)
     image = image.clamp(0, 1).clamp_min(1e-4) ** factor(ranges.gamma)
     mean = image.mean((1, 2, 3), keepdim=True)
     image = (image - mean) * factor(ranges.contrast) + mean
@@ -175,9 +198,23 @@ def frame(sample: Sample, probability: float, g: Generator) -> Sample:
     )
 
 
-def spoil(sample: Sample, occluded: float, ranges: PhotometricRange, g: Generator) -> Sample:
-    """Cover some faces with parts of the batch's other pictures, then vary exposure and quality."""
-    sample = occlude(sample, occluded, sample.image, g)
+def spoil(
+    sample: Sample,
+    occluded: float,
+    ranges: PhotometricRange,
+    g: Generator,
+    occluders: Occluders = "pictures",
+) -> Sample:
+    """Cover some faces, then vary exposure and quality.
+
+    Args:
+        occluders: parts of the batch's other pictures, or noise.
+    """
+    if occluders == "noise":
+        textures = noise_textures(len(sample), sample.image.shape[-1], g)
+    else:
+        textures = sample.image
+    sample = occlude(sample, occluded, textures, g)
     return replace(sample, image=photometric(sample.image, ranges, g))
 
 
@@ -221,6 +258,17 @@ def occlude(sample: Sample, probability: float, textures: Tensor, g: Generator) 
         # Where the face's outline is unknown an occluder is still known not to be face.
         face_known=covered(sample.face_known, 1.0),
     )
+
+
+def noise_textures(count: int, size: int, g: Generator) -> Tensor:
+    """(count, 3, size, size) in [0, 1]: coloured noise whose grain is any from a pixel to half."""
+    octaves = int(math.log2(size))
+    chosen = torch.randint(octaves, (count,), generator=g).tolist()
+    made = []
+    for octave in chosen:
+        grains = torch.rand(1, 3, *(max(size >> octave, 2),) * 2, generator=g)
+        made.append(F.interpolate(grains, size=size, mode="bilinear"))
+    return torch.cat(made)
 
 
 def _halved(image: Tensor) -> Tensor:

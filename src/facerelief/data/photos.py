@@ -33,6 +33,8 @@ PIXELS = 320  # side of a kept picture
 SURFACE_PIXELS = 160  # of its normals: they are smooth
 POSITION_TEXELS = 128  # of its position map
 POSITION_STEP = 1 / 32  # pixels
+_OUTLINE_KNOWN = 0.1  # how far points of a picture's outline are believed to be places on the skin
+_DEPTH_KNOWN = 0.3  # how far FaceMesh's depth is, beside x and y
 _VERSION = "1"
 
 #: What the weak normals are of: FaceMesh's mesh, or a head fitted to its points.
@@ -48,7 +50,8 @@ class Photos:
         held_out: give the photos that training never sees instead of those that it does.
         truth: what the normals are of. ``aligned`` is for the open photos only, and its
             ``normals_mask`` is a confidence; ``face_known`` leaves out where skin may be or not.
-        positions: give UV position maps of the fitted heads too (``aligned`` only).
+        positions: give what is known of positions too: UV position maps of the fitted heads
+            (``aligned``), or points, FaceMesh's and the 68 that were annotated (``facemesh``).
         warp, photometric, occluded: what is varied.
     """
 
@@ -74,11 +77,11 @@ class Photos:
             raise ValueError(
                 f"heads are fitted to the sources {', '.join(facemesh.OPEN_SOURCES)} only"
             )
-        if positions and truth != "aligned":
-            raise ValueError("position maps are of fitted heads: truth must be aligned")
         self.positions: np.ndarray | None = None
+        self.points: np.ndarray | None = None
         if truth == "facemesh":
             paths, self.pictures, self.surfaces = _prepared(Path(root), Path(cache))
+            self.points = _points(Path(root)) if positions else None
         else:
             paths, self.pictures, self.surfaces, maps = _prepared_aligned(Path(root), Path(cache))
             self.positions = maps if positions else None
@@ -123,17 +126,20 @@ class Photos:
             face_known=known,
             weak=torch.ones(count, dtype=torch.bool),
             pictured=torch.ones(count, dtype=torch.bool),
-            shapes=None if self.positions is None else _shapes(self.positions[index], warp, size),
+            shapes=self._shapes(index, warp, size),
         )
         return augment.spoil(sample, self.occluded, self.photometric, g)
 
-
-def _shapes(stored: np.ndarray, warp: augment.Warp, size: int) -> Shapes:
-    """Of stored maps (B, S, S, 4): x, y and z in steps, and how far the head is believed."""
-    known = torch.from_numpy(stored[:, 0, 0, 3].astype(np.float32)) / 100
-    maps = torch.from_numpy(stored[..., :3] * np.float32(POSITION_STEP)).permute(0, 3, 1, 2)
-    maps = positions.resized(maps, size)
-    return Shapes(positions.warped(maps, warp.matrix, warp.offset, warp.relief, size), known)
+    def _shapes(self, index: np.ndarray, warp: augment.Warp, size: int) -> Shapes | None:
+        if self.positions is not None:  # x, y and z in steps, and how far the head is believed
+            stored = self.positions[index]
+            known = torch.from_numpy(stored[:, 0, 0, 3].astype(np.float32)) / 100
+            maps = torch.from_numpy(stored[..., :3] * np.float32(POSITION_STEP))
+            return positions.shapes(warp, size, maps.permute(0, 3, 1, 2), known)
+        if self.points is not None:
+            points, known = torch.from_numpy(self.points[index]).split((3, 2), -1)
+            return positions.shapes(warp, size, points=points, points_known=known)
+        return None
 
 
 def held_out_paths(root: Path) -> set[str]:
@@ -233,6 +239,28 @@ def _write_once(
 
 def _read(folder: Path, name: str) -> np.ndarray:
     return np.load(folder / f"{name}.npy", mmap_mode="r")
+
+
+def _points(root: Path) -> np.ndarray:
+    """(N, P, 5) of all photos: `positions.POINTS` in pixels from the kept picture's middle, and how
+    far x with y, and z, are believed. Jaws and outlines are those of the picture, hence less."""
+    paths, meshes = facemesh.stored_points(root)
+    mesh_known = np.tile((1, _DEPTH_KNOWN), (facemesh.SKIN_POINTS, 1))
+    mesh_known[list(facemesh.OUTLINE), 0] = _OUTLINE_KNOWN
+    marks_known = np.where(np.arange(68) < 17, _OUTLINE_KNOWN, 1)
+    found = np.zeros((len(paths), 68 + facemesh.SKIN_POINTS, 5), np.float32)
+    with np.load(root / "photos" / "landmarks.npz") as marked:
+        names = set(marked.files)
+        for row, path, mesh in zip(found, paths, meshes, strict=True):
+            crop = _kept_crop(mesh)
+            skin = mesh[: facemesh.SKIN_POINTS]
+            row[68:, :2] = crop.to_crop(skin[:, :2]) - crop.size / 2
+            row[68:, 2] = -skin[:, 2] / crop.scale  # theirs is smaller where it is nearer
+            row[68:, 3:] = mesh_known
+            if path in names and len(marked[path]) == 68:
+                row[:68, :2] = crop.to_crop(marked[path]) - crop.size / 2
+                row[:68, 3] = marks_known
+    return found
 
 
 def _kept_crop(points: np.ndarray) -> Crop:

@@ -1,4 +1,4 @@
-"""UV position maps of the built-in head for training: weights, the mean head, landmarks, mirroring.
+"""UV position maps of the built-in head for training: weights, the mean head, points, mirroring.
 
 Values are in half sides of the picture from its middle: x right, y down, and z nearer, from the
 origin of the head. The layout is symmetric: its middle column is the face's.
@@ -12,9 +12,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from facerelief.data.augment import Warp
 from facerelief.data.sample import Shapes
+from facerelief.geometry import landmark_schemes
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.position import SUBDIVISIONS, face_part
 from facerelief.geometry.uv import UVLayout, filled, skin_layout
@@ -22,6 +25,8 @@ from facerelief.types import CROP_MARGIN
 
 #: Weights of PRNet's loss (section 3.2): landmarks, eyes with nose and mouth, face, the rest.
 LANDMARKS, FEATURES, FACE, REST = 16.0, 4.0, 3.0, 0.0
+#: Schemes of the points in `Shapes.points`, one after the other.
+POINTS = ("ibug68", "facemesh468")
 _FEATURE_REGIONS = ("eyelids", "nose", "nostrils", "lips_upper", "lips_lower", "philtrum")
 
 
@@ -64,20 +69,40 @@ def mean_head(size: int) -> Tensor:
     return _planes(filled(layout(size).write(flat)))
 
 
-@lru_cache(maxsize=4)
-def landmark_texels(size: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Where the 68 landmarks are read: (68, k) indices into the flat map, and their shares."""
-    landmarks = builtin_head(SUBDIVISIONS).landmarks
-    assert landmarks is not None
-    return layout(size).texels(landmarks)
+@lru_cache(maxsize=8)
+def landmark_texels(
+    size: int, scheme: str = "ibug68"
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Where the landmarks of a scheme are read: (n, k) indices into the flat map, and shares."""
+    anchors = landmark_schemes.scheme(scheme)
+    index, share = layout(size).texels(anchors.vertices.ravel())
+    share = share * anchors.weights.reshape(-1, 1).astype(np.float32)
+    return index.reshape(len(anchors), -1), share.reshape(len(anchors), -1)
 
 
-def landmarks(position: Tensor) -> Tensor:
-    """(B, C, S, S) maps at the 68 landmarks: (B, 68, C)."""
-    index, share = landmark_texels(position.shape[-1])
+def landmarks(position: Tensor, scheme: str = "ibug68") -> Tensor:
+    """(B, C, S, S) maps at the landmarks of a scheme: (B, n, C)."""
+    index, share = landmark_texels(position.shape[-1], scheme)
     read = position.flatten(2)[:, :, torch.from_numpy(index).to(position.device)]
     shares = torch.from_numpy(share).to(position.device)
     return (read * shares).sum(-1).transpose(1, 2)
+
+
+def points(position: Tensor) -> Tensor:
+    """(B, C, S, S) maps at the points of `Shapes.points`, those of all `POINTS`: (B, N, C)."""
+    return torch.cat([landmarks(position, scheme) for scheme in POINTS], 1)
+
+
+@lru_cache(maxsize=1)
+def mirrored_points() -> Tensor:
+    """(N,) which of `POINTS` each one is in a mirrored face."""
+    found, start = [], 0
+    for scheme in POINTS:
+        places = landmark_schemes.scheme(scheme).of(builtin_head(SUBDIVISIONS).mean)
+        away = np.linalg.norm(places[:, None] - places * (-1, 1, 1), axis=-1)
+        found.append(linear_sum_assignment(away)[1] + start)
+        start += len(places)
+    return torch.from_numpy(np.concatenate(found))
 
 
 def resized(position: Tensor, size: int) -> Tensor:
@@ -89,27 +114,48 @@ def resized(position: Tensor, size: int) -> Tensor:
     return F.interpolate(position, size=size, mode="bilinear")
 
 
-def warped(position: Tensor, matrix: Tensor, offset: Tensor, relief: Tensor, size: int) -> Tensor:
-    """Maps of pictures that `augment.Warp` has moved: pixels of the old to half sides of the new.
+def shapes(
+    warp: Warp,
+    size: int,
+    maps: Tensor | None = None,
+    known: Tensor | None = None,
+    points: Tensor | None = None,
+    points_known: Tensor | None = None,
+) -> Shapes:
+    """What is known of pictures that a warp has moved, from what is known of the old ones.
 
     Args:
-        position: (B, 3, S, S), filled: pixel x and y from the old picture's middle, y down, and z.
-        matrix, offset, relief: the warp's. size: of the new picture, pixels.
+        warp: what moved them. size: of the new pictures, pixels.
+        maps: (B, 3, S, S), filled: pixel x and y from the old picture's middle, y down, and z.
+        known: (B,), as `Shapes.known`; points: (B, N, 3), in the same axes, and points_known.
 
-    A picture that is mirrored shows the left half of the face where the right one was: the map is
-    mirrored too.
+    What is not given is not known. A picture that is mirrored shows the left half of the face where
+    the right one was: what belongs to which place of the face changes sides.
     """
-    moved = torch.linalg.solve(matrix, (position[:, :2] - offset[..., None, None]).flatten(2))
-    determinant = torch.linalg.det(matrix)
-    depth = position[:, 2:] * (determinant.abs().rsqrt() * relief)[:, None, None, None]
-    found = torch.cat([moved.view_as(position[:, :2]), depth], 1) / (size / 2)
-    mirrored = (determinant < 0).view(-1, 1, 1, 1)
-    return torch.where(mirrored, found.flip(-1), found)
+    count = len(warp.matrix)
+    mirrored = torch.linalg.det(warp.matrix) < 0
+    if maps is None:
+        position, known = torch.zeros(count, 3, size, size), torch.zeros(count)
+    else:
+        moved = _moved(resized(maps, size).flatten(2).mT, warp, size).mT
+        position = moved.reshape(count, 3, size, size)
+        position = torch.where(mirrored.view(-1, 1, 1, 1), position.flip(-1), position)
+        known = torch.ones(count) if known is None else known
+    order = mirrored_points()
+    if points is None or points_known is None:
+        places, believed = torch.zeros(count, len(order), 3), torch.zeros(count, len(order), 2)
+    else:
+        places, believed = _moved(points, warp, size), points_known
+        places = torch.where(mirrored.view(-1, 1, 1), places[:, order], places)
+        believed = torch.where(mirrored.view(-1, 1, 1), believed[:, order], believed)
+    return Shapes(position, known, places, believed)
 
 
-def unknown(count: int, size: int) -> Shapes:
-    """Of samples whose maps nobody knows."""
-    return Shapes(torch.zeros(count, 3, size, size), torch.zeros(count))
+def _moved(points: Tensor, warp: Warp, size: int) -> Tensor:
+    """Points (B, N, 3) of the old pictures, pixels from the middle, in half sides of the new."""
+    flat = torch.linalg.solve(warp.matrix, (points[..., :2] - warp.offset[:, None]).mT).mT
+    grown = torch.linalg.det(warp.matrix).abs().rsqrt() * warp.relief
+    return torch.cat([flat, points[..., 2:] * grown[:, None, None]], -1) / (size / 2)
 
 
 def _planes(texels: NDArray[np.float32]) -> Tensor:

@@ -23,7 +23,7 @@ class Renderings:
         folder: of shards, relative to the working directory; margin: the `--margin` that they
             were drawn with.
         framed: share of samples that an edge of a photo cuts: black beyond.
-        warp, photometric, occluded: what is varied.
+        warp, photometric, occluded, occluders: what is varied.
         pictured: give the pictures too, not the normals alone.
         limit: of the heads only so many, the first ones.
         positions: give UV position maps too, which the folder must hold.
@@ -39,6 +39,7 @@ class Renderings:
         warp: augment.WarpRange | None = None,
         photometric: augment.PhotometricRange | None = None,
         occluded: float = 0.15,
+        occluders: augment.Occluders = "pictures",
         framed: float = 0.25,
         pictured: bool = True,
         limit: int | None = None,
@@ -47,7 +48,8 @@ class Renderings:
         # Poses, light and cameras vary in the pictures already.
         self.warp = warp or augment.WarpRange(rotation=8, log_scale=0.12, stretch=0.06)
         self.photometric = photometric or augment.PhotometricRange(gain=0.2, gamma=0.2, tint=0.06)
-        self.occluded, self.framed, self.margin = occluded, framed, margin
+        self.occluded, self.occluders = occluded, occluders
+        self.framed, self.margin = framed, margin
         self.pictured, self.positions = pictured, positions
         try:
             self.reader = ShardReader(Path(folder))
@@ -87,15 +89,12 @@ class Renderings:
         if not self.pictured:  # nothing is in front of them, nor cut off
             return replace(sample, image=torch.zeros_like(image))
         sample = augment.frame(sample, self.framed, g)
-        return augment.spoil(sample, self.occluded, self.photometric, g)
+        return augment.spoil(sample, self.occluded, self.photometric, g, self.occluders)
 
     def _shapes(self, places: list[int], warp: augment.Warp, width: int, size: int) -> Shapes:
         maps = _planes(np.stack([filled(self.reader.position(i)) for i in places]))
         maps[:, :2] -= width / 2
-        moved = positions.warped(
-            positions.resized(maps, size), warp.matrix, warp.offset, warp.relief, size
-        )
-        return Shapes(moved, torch.ones(len(places)))
+        return positions.shapes(warp, size, maps)
 
 
 def _planes(pictures: np.ndarray) -> Tensor:

@@ -12,17 +12,21 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Shapes:
-    """Where every texel of the skin is in the pictures of a batch: UV position maps (PRNet).
+    """Where the skin is in the pictures of a batch: UV position maps (PRNet), or some points of it.
 
-    Maps are in the built-in head's layout, which `facerelief.data.positions` knows.
+    Maps are in the built-in head's layout, which `facerelief.data.positions` knows, as it knows
+    which points these are. Positions are x right, y down, z nearer, in half picture sides from the
+    middle.
     """
 
-    position: Tensor  # (B, 3, S, S): x right, y down, z nearer; half picture sides from the middle
+    position: Tensor  # (B, 3, S, S)
     known: Tensor  # (B,) float in [0, 1]: how far a map is believed, 0 for none
+    points: Tensor  # (B, N, 3); z is right but for a shift
+    points_known: Tensor  # (B, N, 2) float in [0, 1]: how far x with y, and z, are believed
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Shapes:
         """Every tensor changed."""
-        return Shapes(change(self.position), change(self.known))
+        return Shapes(**{f.name: change(getattr(self, f.name)) for f in fields(self)})
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,5 @@ def concatenate(batches: list[Sample]) -> Sample:
         return Sample(**tensors)
     if len(shapes) < len(batches):
         raise ValueError("some sources give position maps and others do not: option positions")
-    return Sample(**tensors, shapes=Shapes(
-        torch.cat([one.position for one in shapes]), torch.cat([one.known for one in shapes])
-    ))  # fmt: skip
+    joined = {f.name: torch.cat([getattr(one, f.name) for one in shapes]) for f in fields(Shapes)}
+    return Sample(**tensors, shapes=Shapes(**joined))

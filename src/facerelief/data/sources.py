@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 from typing import Any, Protocol
 
 import torch
@@ -79,7 +78,7 @@ def _renderings(size: int, batch: int, options: dict[str, Any]) -> list[Sample]:
     count = options.pop("count", 256)
     source = Renderings(
         options.pop("folder"),
-        photometric=augment.PhotometricRange(*(0.0 for _ in fields(augment.PhotometricRange))),
+        photometric=augment.NO_PHOTOMETRIC,
         occluded=0.0,
         **options,
     )

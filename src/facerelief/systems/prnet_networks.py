@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facerelief.data import positions
 from facerelief.nn.efficientnet_lite import EfficientNetLite0
-from facerelief.nn.light_decoder import LightDecoder, pointwise
+from facerelief.nn.light_decoder import LightDecoder, convolution, pointwise
 
 #: Maps of the published network reach that far beyond the picture: a tenth of its side.
 _REACH = 1.1
@@ -41,11 +44,11 @@ class PaperNetwork(nn.Module):
             now = out
         self.decoder = nn.Sequential(*steps, Transposed(now, 3, 1))
 
-    def forward(self, image: Tensor, size: int) -> Tensor:
-        """(B, 3, H, H) in [0, 1] to the map (B, 3, size, size), half sides from the middle."""
+    def forward(self, image: Tensor, size: int) -> list[Tensor]:
+        """(B, 3, H, H) in [0, 1] to one map (B, 3, size, size), half sides from the middle."""
         raw = self.decoder(self.encoder(image))
         # Depth has its origin in the head, and a face is nearer than that or not much behind.
-        return positions.resized(_REACH * (2 * torch.sigmoid(raw.float()) - 1), size)
+        return [positions.resized(_REACH * (2 * torch.sigmoid(raw.float()) - 1), size)]
 
 
 class ResidualBlock(nn.Module):
@@ -88,19 +91,22 @@ class LightNetwork(nn.Module):
     same in every pose; the motion is twelve numbers. So these are estimated apart: an affine map
     from what the picture is like as a whole, and an offset from the mean head, in the head's own
     axes, which a decoder makes from the encoder's features after every place has seen every other.
-    The decoder has no skips: texels are not where their pixels are.
+    The decoder has no skips: texels are not where their pixels are. They are once there is a map:
+    each `look` reads the encoder's features where the map says that its texels are, and moves them.
+
+    Args:
+        looks: how often; they share their weights, as the steps of Cas-FNE do.
     """
 
     grid = 4  # places a side of the features that are mixed
     mixed = 64  # channels of each
 
-    def __init__(self, pretrained: bool = True, frozen_norms: bool = False) -> None:
+    def __init__(self, pretrained: bool = True, frozen_norms: bool = False, looks: int = 1) -> None:
         super().__init__()
+        self.looks = looks
         self.encoder = EfficientNetLite0(pretrained, frozen_norms)
         deepest = self.encoder.channels[-1]
-        self.motion = nn.Linear(deepest, 12)
-        nn.init.zeros_(self.motion.weight)
-        nn.init.zeros_(self.motion.bias)
+        self.motion = Motion(deepest)
         self.squeeze = pointwise(deepest, self.mixed)
         places = self.mixed * self.grid**2
         self.mix = nn.Sequential(nn.Linear(places, places), nn.ReLU(inplace=True))
@@ -109,20 +115,92 @@ class LightNetwork(nn.Module):
         nn.init.zeros_(self.decoder.head.weight)
         if self.decoder.head.bias is not None:
             nn.init.zeros_(self.decoder.head.bias)
+        self.look = Look(self.encoder.channels[1:3]) if looks else None
 
-    def forward(self, image: Tensor, size: int) -> Tensor:
-        """(B, 3, H, H) in [0, 1] to the map (B, 3, size, size), half sides from the middle.
+    def forward(self, image: Tensor, size: int) -> list[Tensor]:
+        """(B, 3, H, H) in [0, 1] to maps (B, 3, size, size), half sides from the middle.
 
-        An untrained network answers with the mean head.
+        The first one, and that after every look. An untrained network answers with the mean head.
         """
-        deepest = self.encoder(image)[-1]
+        features = self.encoder(image)
+        maps = [self.first(features[-1], size)]
+        for _ in range(self.looks):
+            assert self.look is not None
+            maps.append(self.look(features[1:3], maps[-1]))
+        return maps
+
+    def first(self, deepest: Tensor, size: int) -> Tensor:
+        """The map (B, 3, size, size) that the encoder's deepest features make."""
         code = F.adaptive_avg_pool2d(self.squeeze(deepest), self.grid).flatten(1)
         mixed = self.mix(code).view(-1, self.mixed, self.grid, self.grid)
         offset = positions.resized(F.pixel_shuffle(self.decoder(mixed), 2).float(), size)
         shape = positions.mean_head(size).to(offset) + offset
-        linear, moved = self.motion(deepest.mean((2, 3))).float().split((9, 3), 1)
-        turned = torch.einsum("bij,bjhw->bihw", linear.view(-1, 3, 3), shape)
-        return shape + turned + moved[..., None, None]
+        return self.motion(deepest, shape)
+
+
+class Motion(nn.Module):
+    """An affine motion of points, from what features are like as a whole; at first none."""
+
+    #: Adam moves weights by its rate whatever they do, and these move the whole face: of hundreds
+    #: of features at once, by half a picture a step. A tenth of the answer is a tenth of the step.
+    strength = 0.1
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(channels, 12)
+        nn.init.zeros_(self.layer.weight)
+        nn.init.zeros_(self.layer.bias)
+
+    def forward(self, features: Tensor, points: Tensor) -> Tensor:
+        """Points (B, 3, S, S) turned, stretched and moved, about their mean."""
+        numbers = self.strength * self.layer(features.mean((2, 3))).float()
+        linear, moved = numbers.split((9, 3), 1)
+        about = points - points.mean((2, 3), keepdim=True)
+        turned = torch.einsum("bij,bjhw->bihw", linear.view(-1, 3, 3), about)
+        return points + turned + moved[..., None, None]
+
+
+class Look(nn.Module):
+    """Where a map's texels should move, from what the picture shows at the places it gives them.
+
+    Features of a face's point differ from those of points beside it: from its own and its
+    neighbours' on the skin a small U in the layout tells how far it is off. Hidden texels read what
+    hides them; the map is given too, from which its folds can be told.
+
+    Args:
+        channels: of the features that are read.
+        size: texels a side that are looked at. width: channels of a texel.
+    """
+
+    def __init__(self, channels: Sequence[int], size: int = 32, width: int = 48) -> None:
+        super().__init__()
+        self.size = size
+        self.joined = pointwise(sum(channels) + 6, width)
+        self.fine = convolution(width, width)
+        self.middle = convolution(width, 64)
+        self.coarse = nn.Sequential(convolution(64, 96), convolution(96, 64))
+        self.up_middle = convolution(64, width)
+        self.up_fine = convolution(width, width)
+        self.head = nn.Conv2d(width, 3, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(cast(Tensor, self.head.bias))
+        self.motion = Motion(64)
+
+    def forward(self, features: Sequence[Tensor], found: Tensor) -> Tensor:
+        """The map (B, 3, S, S) `found`, moved. An untrained one moves nothing."""
+        # What a look corrects is no reason to change where it looked from.
+        found = found.detach()
+        small = positions.resized(found, self.size)
+        places = small[:, :2].permute(0, 2, 3, 1)
+        read = [F.grid_sample(f.float(), places, align_corners=False) for f in features]
+        mean = positions.mean_head(self.size).to(small).expand_as(small)
+        fine = self.fine(self.joined(torch.cat([*read, small, mean], 1)))
+        middle = self.middle(F.avg_pool2d(fine, 2))
+        coarse = self.coarse(F.avg_pool2d(middle, 2))
+        middle = self.up_middle(middle + F.interpolate(coarse, scale_factor=2.0, mode="nearest"))
+        fine = self.up_fine(fine + F.interpolate(middle, scale_factor=2.0, mode="nearest"))
+        offset = positions.resized(self.head(fine).float(), found.shape[-1])
+        return self.motion(coarse, found) + offset
 
 
 def _convolution(width: int, out: int, kernel: int = 4, stride: int = 1) -> nn.Module:

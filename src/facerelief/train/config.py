@@ -49,14 +49,15 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW, one-cycle cosine with warm-up."""
+    """AdamW, one-cycle cosine with warm-up, or a rate that is halved again and again."""
 
     learning_rate: float = 1e-3
     encoder_rate: float = 1.0  # factor on the rate of pretrained encoder weights
     weight_decay: float = 1e-2
     betas: tuple[float, float] = (0.9, 0.999)
     warmup: float = 0.02  # share of the budget
-    final: float = 0.01  # last learning rate, relative
+    final: float = 0.01  # last learning rate of the cosine, relative
+    halve_every: int = 0  # samples; 0 for the cosine
     clip: float = 1.0  # largest gradient norm; 0 turns it off
 
 

@@ -57,10 +57,12 @@ class Training(lightning.LightningModule):
         return min(share, 1.0)
 
     def rate(self) -> float:
-        """Factor on the learning rate: linear warm-up, then half a cosine."""
+        """Factor on the learning rate: linear warm-up, then half a cosine or halves."""
         warmup, final = self.settings.warmup, self.settings.final
         if self.progress < warmup:
             return max(self.progress / warmup, 1e-3)
+        if self.settings.halve_every:
+            return float(0.5 ** (self.samples_seen // self.settings.halve_every))
         after = (self.progress - warmup) / (1 - warmup)
         return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * after))
 

@@ -1,0 +1,87 @@
+"""Another skin on a photographed face: what the position maps of two photos make easy.
+
+The texture of one face, hidden parts filled, is drawn with the shape and pose of another one in its
+photo (Feng et al. 2018, whose demonstration this is), in the other's light and skin colour as far
+as they change slowly over the face.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, gaussian_filter
+
+from facerelief.apps.texture import unwrap
+from facerelief.geometry import position
+from facerelief.geometry.raster import rasterise
+from facerelief.images import bilinear
+from facerelief.types import Crop, Face, FloatArray
+
+_LARGEST = 1536  # pixels along the side of what is drawn; more is enlarged
+_SOFT = 0.06  # of the crop's side: over which the new skin gives way to the old one
+_SLOW = 0.05  # of the crop's side: light and skin colour change over more than that
+
+
+def swap(
+    photo_a: NDArray[np.uint8], face_a: Face, photo_b: NDArray[np.uint8], face_b: Face
+) -> NDArray[np.uint8]:
+    """Photo A (H, W, 3) with the skin of face B on face A: shape, pose and light stay A's.
+
+    Raises:
+        ValueError: a face that has no position map, or one that is no face.
+    """
+    if face_b.mesh is None or face_b.position is None:
+        raise ValueError("the second face has no shape")
+    return with_texture(photo_a, face_a, unwrap(photo_b, face_b.crop, face_b.position).colours)
+
+
+def with_texture(
+    photo: NDArray[np.uint8], face: Face, texture: NDArray[np.uint8], relight: bool = True
+) -> NDArray[np.uint8]:
+    """`photo` (H, W, 3) with another texture (S, S, 3), in the built-in head's layout, on a face.
+
+    Args:
+        relight: give the texture the light and colour of the skin that it replaces.
+
+    Raises:
+        ValueError: a face that has no position map, or one that is no face.
+    """
+    if face.mesh is None or face.position is None:
+        raise ValueError("the face has no shape")
+    size = min(ceil(face.crop.side), _LARGEST)
+    crop = Crop(face.crop.centre, face.crop.side, face.crop.angle, size)
+    points = position.read(face.position) * (size / len(face.position))
+    drawn, mask = _drawn(points, texture, size)
+    old = crop.extract(photo).astype(np.float32)
+    if relight:
+        drawn = drawn * _ratio(old, drawn, mask, _SLOW * size)
+    # Softly inwards, so that the outline and what lies round it stay the photo's.
+    depth = distance_transform_edt(mask) / (_SOFT * size)
+    share = np.clip(depth, 0, 1)[..., None].astype(np.float32)
+    change = np.where(mask[..., None], (drawn - old) * share, 0)
+    pasted, inside = crop.paste(change.astype(np.float32), mask, face.photo_size)
+    result = photo + np.where(inside[..., None], pasted, 0)
+    return np.clip(np.round(result), 0, 255).astype(np.uint8)
+
+
+def _drawn(
+    points: FloatArray, texture: NDArray[np.uint8], size: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The face with the texture (size, size, 3), and where it is."""
+    skin = position.skin_mesh()
+    raster = rasterise(points, skin.triangles, (size, size), cull_back_faces=True)
+    mask = raster.mask & skin.face_triangles[raster.triangle]
+    places = raster.interpolate(skin.uv) * (1, -1) + (0, 1)
+    return bilinear(texture, places * len(texture)), mask
+
+
+def _ratio(
+    old: FloatArray, new: FloatArray, mask: NDArray[np.bool_], sigma: float
+) -> NDArray[np.float32]:
+    """(S, S, 3) what slow changes of `new` lack to those of `old`, as a factor."""
+    inside = mask.astype(np.float32)[..., None]
+    blurred = [gaussian_filter((one + 4) * inside, (sigma, sigma, 0)) for one in (old, new)]
+    ratio: NDArray[np.float32] = blurred[0] / np.maximum(blurred[1], 1e-3)
+    return np.clip(ratio, 0.2, 5)

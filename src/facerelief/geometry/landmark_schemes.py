@@ -1,0 +1,87 @@
+"""A Rosetta stone of landmarks: where the points of other schemes lie on the skin of the head.
+
+Every scheme is a list of places on the built-in head's skin: given one mesh with correspondence,
+its points in all of them follow. `tools/build_landmark_schemes.py` makes the file;
+docs/landmarks.md says how well each map was measured to hold.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facerelief.geometry.anchors import Anchors
+from facerelief.geometry.head import builtin_head
+from facerelief.geometry.position import SUBDIVISIONS, skin_mesh
+
+if TYPE_CHECKING:
+    from facerelief.types import Face
+
+FloatArray = NDArray[np.floating[Any]]
+
+#: iBUG's 68; the 106 of JD-landmark and LaPa; MediaPipe's FaceMesh without and with irises.
+SCHEMES = ("ibug68", "jd106", "facemesh468", "facemesh478")
+
+#: Of the 106 points those that are iBUG's 68, in their order.
+JD106_OF_68 = (
+    *range(0, 33, 2), *range(33, 38), *range(42, 47), *range(51, 55), *range(58, 63),
+    *(66, 67, 69, 70, 71, 73), *(75, 76, 78, 79, 80, 82), *range(84, 104),
+)  # fmt: skip
+
+
+def scheme(name: str) -> Anchors:
+    """The points of a scheme as places on the built-in head (one subdivision).
+
+    Raises ValueError for an unknown name; the message lists the valid ones.
+    """
+    if name not in SCHEMES:
+        raise ValueError(f"unknown landmark scheme {name!r}; one of {', '.join(SCHEMES)}")
+    return _schemes()[name]
+
+
+@lru_cache(maxsize=1)
+def _schemes() -> dict[str, Anchors]:
+    with np.load(str(files("facerelief") / "weights" / "landmark_schemes.npz")) as stored:
+        facemesh, jd106 = (
+            Anchors(stored[f"{n}_vertices"].astype(np.int32), stored[f"{n}_weights"].astype(float))
+            for n in ("facemesh", "jd106")
+        )
+    landmarks = builtin_head(SUBDIVISIONS).landmarks
+    assert landmarks is not None
+    return {
+        "ibug68": Anchors.at_vertices(landmarks),
+        "jd106": jd106,
+        "facemesh468": facemesh[:468],
+        "facemesh478": facemesh,
+    }
+
+
+@lru_cache(maxsize=len(SCHEMES))
+def on_skin(name: str) -> Anchors:
+    """The points of a scheme as places on `position.skin_mesh`. Raises as `scheme`."""
+    anchors = scheme(name)
+    places = np.searchsorted(skin_mesh().source, anchors.vertices).astype(np.int32)
+    return Anchors(places, anchors.weights)
+
+
+def landmarks(face: Face, name: str = "ibug68") -> NDArray[np.float32]:
+    """The points (N, 3) of a scheme on a face: photo pixels x, y (down) and z (nearer is larger).
+
+    Hidden points are where the shape says that they are. Irises lie in the middle between the lids,
+    wherever the eyes look.
+
+    Raises:
+        ValueError: an unknown scheme, or a face of a system that makes no position map.
+    """
+    anchors = on_skin(name)
+    if face.position is None:
+        raise ValueError("landmarks need a system that makes position maps, such as prnet")
+    from facerelief.geometry.position import read
+
+    points = anchors.of(read(face.position))
+    in_photo = np.column_stack([face.crop.to_photo(points[:, :2]), points[:, 2] * face.crop.scale])
+    return in_photo.astype(np.float32)
