@@ -7,8 +7,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from scipy.spatial.transform import Rotation
 
+from facerelief.geometry import position
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.uv import skin_layout
+from facerelief.reconstruction import with_shape
+from facerelief.types import Crop, Face
 
 
 def points(
@@ -28,9 +31,26 @@ def points(
     return (camera * (1, -1, 1) + (128, 110, 0)).astype(np.float32)
 
 
-def position(*args, size: int = 256, **named) -> np.ndarray:
+def uv_map(*args, size: int = 256, **named) -> np.ndarray:
     """The map (size, size, 3) of `points`; zero off the charts, as networks may leave it."""
     return np.nan_to_num(skin_layout(1, size).write(points(*args, **named)))
+
+
+def face(found: np.ndarray, crop: Crop, photo_size: tuple[int, int]) -> Face:
+    """A face of a photo, in whose crop a system has found a map."""
+    skin = position.skin(found)
+    plain = Face(
+        crop=crop,
+        box=(0.0, 0.0, 1.0, 1.0),
+        score=1.0,
+        points=np.zeros((5, 2)),
+        normals=skin.normals,
+        mask=skin.mask,
+        expected_error=None,
+        photo_size=photo_size,
+        model="posed",
+    )
+    return with_shape(plain, found, skin)
 
 
 def network(path: Path, maps: np.ndarray) -> Path:

@@ -18,8 +18,8 @@ CROP = Crop((300.0, 200.0), 180.0, angle=25.0)
 
 @pytest.mark.parametrize("whole", [False, True])
 def test_the_pose_takes_the_mesh_to_the_photo(whole: bool) -> None:
-    points = position.read(posed_heads.position(yaw=30))
-    made = reconstruct(points, CROP, position.view(points, 256).visible, whole)
+    skin = position.skin(posed_heads.uv_map(yaw=30))
+    points, made = skin.points, reconstruct(skin, CROP, whole)
     check_mesh(made.mesh.vertices, made.mesh.triangles)
     camera = made.mesh.vertices @ made.pose[:, :3].T + made.pose[:, 3]
     mesh = position.skin_mesh()
@@ -41,20 +41,22 @@ def test_the_pose_takes_the_mesh_to_the_photo(whole: bool) -> None:
 
 
 def test_a_face_of_which_little_is_seen_comes_with_a_warning() -> None:
-    points = position.read(posed_heads.position()) + np.array([150, 0, 0], np.float32)
-    made = reconstruct(points, CROP, position.view(points, 256).visible, False)
+    points = position.read(posed_heads.uv_map()) + np.array([150, 0, 0], np.float32)
+    made = reconstruct(position.view(points, 256), CROP, False)
     assert "little of the face" in made.warnings[0]
 
 
 def test_maps_that_are_no_face_have_an_empty_mask() -> None:
-    maps = np.stack([posed_heads.position(), np.zeros((256, 256, 3))]).astype(np.float32)
+    maps = np.stack([posed_heads.uv_map(), np.zeros((256, 256, 3))]).astype(np.float32)
     found = from_positions(maps)
     assert found.mask[0].any() and not found.mask[1].any() and not found.normals[1].any()
     assert found.position is maps
+    assert [skin.problem is None for skin in found.skins] == [True, False]
+    assert not found.skins[1].visible.any() and np.isnan(found.skins[1].depth).all()
 
 
 def test_a_system_of_position_maps_gives_meshes(tmp_path: Path, astronaut: Path) -> None:
-    estimator = load(posed_heads.network(tmp_path / "posed.onnx", posed_heads.position(yaw=-20)))
+    estimator = load(posed_heads.network(tmp_path / "posed.onnx", posed_heads.uv_map(yaw=-20)))
     assert estimator.makes_shapes
     (face,) = estimator(astronaut)
     assert face.mask.any() and face.normals.shape == (256, 256, 3)
@@ -64,6 +66,9 @@ def test_a_system_of_position_maps_gives_meshes(tmp_path: Path, astronaut: Path)
     inside = face.crop.to_crop(face.landmarks[:, :2])
     assert ((inside > 0) & (inside < 256)).all()
     assert face.pose.shape == (3, 4) and face.warnings == ()
+    assert np.array_equal(~np.isnan(face.depth), face.skin.mask)
+    nose = face.skin.points[position.skin_mesh().landmarks[30]]
+    assert face.depth[int(nose[1]), int(nose[0])] == pytest.approx(nose[2], abs=1)
     empty = estimator.estimate_crops(np.zeros((0, 256, 256, 3), np.uint8))
     assert empty.position.shape == (0, 256, 256, 3) and empty.mask.shape == (0, 256, 256)
     assert len(load_photo(astronaut)) == face.photo_size[0]

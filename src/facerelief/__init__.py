@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from facerelief.catalogue import UnknownSystemError as UnknownSystemError
     from facerelief.catalogue import WeightsError as WeightsError
     from facerelief.catalogue import systems as systems
+    from facerelief.correspondence import Correspondence as Correspondence
+    from facerelief.correspondence import correspond as correspond
+    from facerelief.geometry.landmark_schemes import landmarks as landmarks
     from facerelief.images import PhotoError as PhotoError
     from facerelief.images import load_photo as load_photo
     from facerelief.runtime import Estimator as Estimator
@@ -33,6 +36,9 @@ _HOMES = {
     "systems": "catalogue",
     "UnknownSystemError": "catalogue",
     "WeightsError": "catalogue",
+    "correspond": "correspondence",
+    "Correspondence": "correspondence",
+    "landmarks": "geometry.landmark_schemes",
     "load_photo": "images",
     "PhotoError": "images",
     "Crop": "types",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from facerelief.geometry import position
 from facerelief.geometry.raster import rasterise
 from facerelief.images import bilinear
-from facerelief.types import BoolArray, Face, FloatArray
+from facerelief.types import BoolArray, Face
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,35 +50,32 @@ def correspond(face_a: Face, face_b: Face) -> Correspondence:
         ValueError: a face without a position map that is a face: its system makes none, or
             `warnings` say what is wrong with it.
     """
-    skin = position.skin_mesh()
-    kept = skin.face_mesh.kept
+    mesh = position.skin_mesh()
+    kept = mesh.face_mesh.kept
     assert kept is not None
-    (points_a, seen_a), (points_b, seen_b) = (_points(face) for face in (face_a, face_b))
+    skin_a, skin_b = _skin(face_a), _skin(face_b)
     in_a, in_b = (
-        face.crop.to_photo(points[:, :2]).astype(np.float32)
-        for face, points in ((face_a, points_a), (face_b, points_b))
+        face.crop.to_photo(skin.points[:, :2]).astype(np.float32)
+        for face, skin in ((face_a, skin_a), (face_b, skin_b))
     )
     size = face_a.crop.size
-    raster = rasterise(points_a, skin.triangles, (size, size), cull_back_faces=True)
-    shows_face = raster.mask & skin.face_triangles[raster.triangle]
-    drawn = raster.interpolate(np.column_stack([in_b, seen_b.astype(np.float32)]))
+    raster = rasterise(skin_a.points, mesh.triangles, (size, size), cull_back_faces=True)
+    shows_face = raster.mask & mesh.face_triangles[raster.triangle]
+    drawn = raster.interpolate(np.column_stack([in_b, skin_b.visible.astype(np.float32)]))
     return Correspondence(
         points_a=in_a[kept],
         points_b=in_b[kept],
-        visible_a=seen_a[kept],
-        visible_b=seen_b[kept],
-        uv=skin.uv[kept],
+        visible_a=skin_a.visible[kept],
+        visible_b=skin_b.visible[kept],
+        uv=mesh.uv[kept],
         flow=np.where(shows_face[..., None], drawn[..., :2], np.nan).astype(np.float32),
         mask=shows_face & (drawn[..., 2] > 0.5),
     )
 
 
-def _points(face: Face) -> tuple[FloatArray, BoolArray]:
-    """Points (M, 3) of `position.skin_mesh` in the crop, and which of them are seen."""
-    if face.position is None:
+def _skin(face: Face) -> position.Skin:
+    if face.skin is None:
         raise ValueError("correspondence needs a system that makes position maps, such as prnet")
-    points = position.read(face.position)
-    reason = position.problem(points, len(face.position))
-    if reason is not None:
-        raise ValueError(reason)
-    return points, position.view(points, len(face.position)).visible
+    if face.skin.problem is not None:
+        raise ValueError(face.skin.problem)
+    return face.skin

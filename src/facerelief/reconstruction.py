@@ -32,20 +32,19 @@ class Reconstruction:
     warnings: tuple[str, ...]  # what is not to be relied on
 
 
-def reconstruct(points: FloatArray, crop: Crop, visible: BoolArray, whole: bool) -> Reconstruction:
-    """The face of points (M, 3) of a crop, as `geometry.position.read` gives them.
+def reconstruct(skin: position.Skin, crop: Crop, whole: bool) -> Reconstruction:
+    """The face of a crop's skin.
 
     Args:
-        visible: (M,) as `geometry.position.view` has it.
         whole: the head with neck and scalp and not the face alone.
     """
-    skin = position.skin_mesh()
-    in_photo = np.column_stack([crop.to_photo(points[:, :2]), points[:, 2] * crop.scale])
+    mesh = position.skin_mesh()
+    in_photo = to_photo(skin.points, crop)
     found = position.pose(in_photo)
     head = (position.camera_space(in_photo) - found.translation) @ found.rotation / found.scale
-    part = skin if whole else skin.face_mesh
+    part = mesh if whole else mesh.face_mesh
     kept = slice(None) if part.kept is None else part.kept
-    seen = visible[kept]
+    seen = skin.visible[kept]
     outer = part.face & ~part.inner
     warnings = []
     if seen[outer].mean() < _FEW:
@@ -53,36 +52,41 @@ def reconstruct(points: FloatArray, crop: Crop, visible: BoolArray, whole: bool)
     return Reconstruction(
         mesh=Mesh(head[kept].astype(np.float32), part.triangles, uv=part.uv, scale="assumed"),
         visible=seen,
-        landmarks=in_photo[skin.landmarks].astype(np.float32),
-        landmarks_visible=visible[skin.landmarks],
+        landmarks=in_photo[mesh.landmarks].astype(np.float32),
+        landmarks_visible=skin.visible[mesh.landmarks],
         pose=found.matrix,
         angles=found.angles,
         warnings=tuple(warnings),
     )
 
 
+def to_photo(points: FloatArray, crop: Crop) -> NDArray[np.float64]:
+    """Crop pixel x, y and z (..., 3) to those of the photo."""
+    return np.concatenate([crop.to_photo(points[..., :2]), points[..., 2:] * crop.scale], -1)
+
+
 def from_positions(maps: NDArray[np.float32]) -> Estimate:
-    """Normals and masks of the faces that maps (N, S, S, 3) of crops of S pixels describe.
+    """What maps (N, S, S, 3) of crops of S pixels say. A map that is no face has an empty mask."""
+    skins = [position.skin(found) for found in maps]
+    return Estimate(
+        normals=np.stack([skin.normals for skin in skins]),
+        mask=np.stack([skin.mask for skin in skins]),
+        position=maps,
+        skins=tuple(skins),
+    )
 
-    A map that describes none has an empty mask.
+
+def with_shape(
+    face: Face, found: NDArray[np.float32], skin: position.Skin, whole: bool = False
+) -> Face:
+    """`face` with what the map (S, S, 3) of its crop says; a warning alone if that is no face.
+
+    Args:
+        skin: `position.skin` of the map. whole: as of `reconstruct`.
     """
-    size = maps.shape[1]
-    normals, masks = np.zeros_like(maps), np.zeros(maps.shape[:3], np.bool_)
-    for index, found in enumerate(maps):
-        points = position.read(found)
-        if position.problem(points, size) is None:
-            seen = position.view(points, size)
-            normals[index], masks[index] = seen.normals, seen.mask
-    return Estimate(normals, masks, position=maps)
-
-
-def with_shape(face: Face, found: NDArray[np.float32], whole: bool = False) -> Face:
-    """`face` with what the map (S, S, 3) of its crop says; a warning alone if that is no face."""
-    points = position.read(found)
-    reason = position.problem(points, len(found))
-    if reason is not None:
-        return replace(face, position=found, warnings=(reason,))
-    made = reconstruct(points, face.crop, position.view(points, len(found)).visible, whole)
+    if skin.problem is not None:
+        return replace(face, position=found, skin=skin, warnings=(skin.problem,))
+    made = reconstruct(skin, face.crop, whole)
     return replace(
         face,
         mesh=made.mesh,
@@ -91,6 +95,8 @@ def with_shape(face: Face, found: NDArray[np.float32], whole: bool = False) -> F
         landmarks_visible=made.landmarks_visible,
         pose=made.pose,
         angles=made.angles,
+        depth=skin.depth,
         position=found,
+        skin=skin,
         warnings=made.warnings,
     )

@@ -109,11 +109,12 @@ class Estimator:
             )
             for index, (detection, crop) in enumerate(zip(detections, crops, strict=True))
         ]
-        if estimate.position is None:
+        if estimate.position is None or estimate.skins is None:
             return faces
         from facerelief.reconstruction import with_shape
 
-        return [with_shape(*pair) for pair in zip(faces, estimate.position, strict=True)]
+        shapes = zip(faces, estimate.position, estimate.skins, strict=True)
+        return [with_shape(*each) for each in shapes]
 
     def estimate_crops(self, crops: NDArray[np.uint8]) -> Estimate:
         """The normals of `crops` (N, 256, 256, 3), RGB uint8, each in its crop's frame.
@@ -130,6 +131,7 @@ class Estimator:
                 flat > 0,
                 flat if "expected_error" in self._outputs else None,
                 empty if self.makes_shapes else None,
+                () if self.makes_shapes else None,
             )
         batches = [
             self._session.run(self._outputs, {"crops": crops[start : start + BATCH]})

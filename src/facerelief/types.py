@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil, floor, isfinite
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facerelief.geometry.normals import cos_sin, rotate_in_plane
 from facerelief.images import resample
+
+if TYPE_CHECKING:
+    from facerelief.geometry.position import Skin
 
 FloatArray = NDArray[np.floating[Any]]
 BoolArray = NDArray[np.bool_]
@@ -163,6 +166,7 @@ class Estimate:
     # (N, 256, 256, 3) UV maps of crop pixel x, y (down) and z (nearer is larger), where a system
     # makes them; its normals are then those of the face that they describe.
     position: NDArray[np.float32] | None = None
+    skins: tuple[Skin, ...] | None = None  # of the maps, one each
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,6 +226,8 @@ class Face:
     pose: FloatArray | None = None  # (3, 4) camera from model: pixel = (x, -y) of pose @ (v, 1)
     angles: tuple[float, float, float] | None = None  # yaw, pitch, roll, degrees
     position: NDArray[np.float32] | None = None  # (256, 256, 3) UV map, crop pixels
+    depth: NDArray[np.float32] | None = None  # (256, 256) crop pixels, nearer is larger, else NaN
+    skin: Skin | None = None  # of `position`: its vertices in the crop, and which are seen
     warnings: tuple[str, ...] = ()  # what is not to be relied on
     coefficients: dict[str, FloatArray] | None = None
 

@@ -22,7 +22,7 @@ from facerelief.geometry import position
 def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A system that sees a head that is turned to the picture's right."""
     path = tmp_path_factory.mktemp("posed") / "posed.onnx"
-    return posed_heads.network(path, posed_heads.position(yaw=25))
+    return posed_heads.network(path, posed_heads.uv_map(yaw=25))
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def folder(network: Path, astronaut: Path, tmp_path_factory: pytest.TempPathFact
 
 def test_all_files_are_there(folder: Path) -> None:
     endings = (".glb", ".obj", ".mtl", ".ply", "_texture.jpg", "_texture_source.png",
-               "_landmarks.json", "_pose.json")  # fmt: skip
+               "_depth.png", "_landmarks.json", "_pose.json")  # fmt: skip
     assert sorted(p.name for p in folder.iterdir()) == sorted(f"astronaut{e}" for e in endings)
 
 
@@ -88,6 +88,30 @@ def test_sidecars_say_where_it_is(folder: Path) -> None:
     assert set(pose["files"]) < {p.name for p in folder.iterdir()}
 
 
+def test_depth_is_that_of_the_landmarks(folder: Path) -> None:
+    pose = json.loads((folder / "astronaut_pose.json").read_text())
+    marks = json.loads((folder / "astronaut_landmarks.json").read_text())
+    depth = np.asarray(Image.open(folder / "astronaut_depth.png")).astype(float)
+    assert depth.shape == (256, 256) and 0.2 < (depth > 0).mean() < 0.8
+    crop = pose["crop"]
+    to_photo = np.array(crop["crop_to_photo"])
+    to_crop = np.linalg.inv(np.vstack([to_photo, [0, 0, 1]]))[:2]
+    scale = crop["side"] / crop["size"]
+    for index in (27, 30, 33, 57):  # bridge, tip and base of the nose, lower lip
+        x, y, z = marks["points"][index]
+        column, row = (to_crop @ (x, y, 1)).astype(int)
+        found = (depth[row, column] - 32768) * pose["depth_step"] * scale
+        assert found == pytest.approx(z, abs=2 * scale)
+
+
+def test_landmarks_of_another_scheme(network: Path, astronaut: Path, tmp_path: Path) -> None:
+    arguments = ["mesh", str(astronaut), "-o", str(tmp_path), "--system", str(network)]
+    done = CliRunner().invoke(app, [*arguments, "--texture", "256", "--landmarks", "jd106"])
+    assert done.exit_code == 0, done.output
+    said = json.loads((tmp_path / "astronaut_landmarks.json").read_text())
+    assert said["scheme"] == "jd106" and len(said["points"]) == len(said["visible"]) == 106
+
+
 def test_the_whole_head_has_neck_and_scalp(network: Path, astronaut: Path, tmp_path: Path) -> None:
     options = mesh.Options(("ply",), "full", 256)
 
@@ -117,6 +141,7 @@ def test_a_map_that_is_no_face_gives_a_warning_and_no_mesh(astronaut: Path, tmp_
         (["--format", "stl"], "glb, obj, ply; not stl"),
         (["--head", "body"], "face or full"),
         (["--texture", "1000"], "256, 512, 1024"),
+        (["--landmarks", "300w"], "ibug68, jd106"),
     ],
 )
 def test_wrong_options_are_one_line(

@@ -6,9 +6,13 @@ import pytest
 import posed_heads
 from facerelief.apps.texture import FILLED, MIRRORED, SEEN, unwrap
 from facerelief.geometry import position
-from facerelief.types import Crop
+from facerelief.types import Crop, Face
 
 CROP = Crop((150.0, 140.0), 256.0)
+
+
+def face(found: np.ndarray, crop: Crop = CROP) -> Face:
+    return posed_heads.face(found, crop, gradient().shape[:2])
 
 
 def gradient() -> np.ndarray:
@@ -26,8 +30,8 @@ def at(texels: np.ndarray, vertices: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("size", [256, 1024])
 def test_what_is_seen_has_the_photos_colours(size: int) -> None:
-    found = posed_heads.position(yaw=10, roll=5)
-    made = unwrap(gradient(), CROP, found, size)
+    found = posed_heads.uv_map(yaw=10, roll=5)
+    made = unwrap(gradient(), face(found), size)
     assert made.colours.shape == (size, size, 3) and made.source.shape == (size, size)
     mesh = position.skin_mesh()
     points = CROP.to_photo(position.read(found)[:, :2])
@@ -37,7 +41,7 @@ def test_what_is_seen_has_the_photos_colours(size: int) -> None:
 
 
 def test_the_farther_side_is_the_mirror_image_of_the_nearer() -> None:
-    made = unwrap(gradient(), CROP, posed_heads.position(yaw=60), 256)
+    made = unwrap(gradient(), face(posed_heads.uv_map(yaw=60)), 256)
     mesh = position.skin_mesh()
     near, far = mesh.landmarks[[2, 14]]  # of the jaw: the subject's right is seen
     near, far = np.array([near]), np.array([far])
@@ -55,7 +59,7 @@ def test_the_farther_side_is_the_mirror_image_of_the_nearer() -> None:
 
 
 def test_what_no_side_shows_is_filled_from_around_it() -> None:
-    made = unwrap(gradient(), CROP, posed_heads.position(), 256)
+    made = unwrap(gradient(), face(posed_heads.uv_map()), 256)
     rest = made.source == FILLED
     assert 0.1 < rest.mean() < 0.8
     assert abs(made.colours[rest][:, 2].mean() - 90) < 3  # neither black nor anything else
@@ -64,11 +68,16 @@ def test_what_no_side_shows_is_filled_from_around_it() -> None:
 
 def test_what_lies_outside_of_the_photo_is_not_seen() -> None:
     beside = Crop((10.0, 140.0), 256.0)
-    made = unwrap(gradient(), beside, posed_heads.position(), 256)
+    made = unwrap(gradient(), face(posed_heads.uv_map(), beside), 256)
     left = position.skin_mesh().landmarks[[1, 2]]  # picture's left, beyond the photo's edge
     assert (at(made.source, left) < 240).all()
 
 
 def test_sizes_that_do_not_fit() -> None:
     with pytest.raises(ValueError, match="multiple of 256"):
-        unwrap(gradient(), CROP, posed_heads.position(), 300)
+        unwrap(gradient(), face(posed_heads.uv_map()), 300)
+
+
+def test_faces_without_a_shape() -> None:
+    with pytest.raises(ValueError, match="no shape"):
+        unwrap(gradient(), face(np.zeros((256, 256, 3), np.float32)), 256)

@@ -62,7 +62,7 @@ def test_a_few_faces(data_root: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     # A head in the middle of its crop, as large as its neighbours'.
     mesh = position.skin_mesh()
     half = np.ptp(mesh.mean[mesh.landmarks, :2], axis=0).max() * 1.2 / 256
-    network = posed_heads.network(tmp_path / "posed.onnx", posed_heads.position(scale=1 / half))
+    network = posed_heads.network(tmp_path / "posed.onnx", posed_heads.uv_map(scale=1 / half))
     found = run_landmarks([str(network)], tmp_path / "out", limit=3)
     assert found["faces"] == {"renderings": 3, "photographs": 3, "300w_lp": 3}
     floor, mesh_row, posed = (found["systems"][n] for n in ("mean-head", "facemesh", "posed"))

@@ -11,7 +11,7 @@ from facerelief.geometry.normals import angular_error
 
 
 def read(*args, **named) -> np.ndarray:
-    return position.read(posed_heads.position(*args, **named))
+    return position.read(posed_heads.uv_map(*args, **named))
 
 
 def test_the_skin_is_a_mesh_with_every_landmark_on_the_face() -> None:

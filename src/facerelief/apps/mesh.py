@@ -21,6 +21,7 @@ from PIL import Image
 from facerelief.apps import photos
 from facerelief.apps.encode import to_jpeg, to_png
 from facerelief.apps.texture import Texture, unwrap
+from facerelief.geometry import landmark_schemes
 from facerelief.geometry.mesh import vertex_normals
 from facerelief.reconstruction import with_shape
 from facerelief.runtime import Estimator
@@ -30,13 +31,15 @@ if TYPE_CHECKING:
     from trimesh import Trimesh
 
 FORMATS = ("glb", "obj", "ply")
+DEPTH_STEP = 1 / 128  # crop pixels, of `_depth.png`
 HEADS = ("face", "full")
 
 #: What can be written beside the meshes: the file's ending, and what it is.
 SIDECARS = {
     "texture": ("_texture.jpg", "the skin, in the layout of the built-in head"),
     "source": ("_texture_source.png", "255 seen in the photo, 128 its mirror image, 0 made up"),
-    "landmarks": ("_landmarks.json", "68 points in the photo, and whether they are seen"),
+    "landmarks": ("_landmarks.json", "points in the photo, and whether they are seen"),
+    "depth": ("_depth.png", "16 bits, in the crop's frame; _pose.json has its scale"),
     "pose": ("_pose.json", "angles, the 3 x 4 camera, crop, model, warnings"),
 }
 
@@ -48,6 +51,7 @@ class Options:
     formats: Collection[str] = ("glb",)  # of FORMATS
     head: str = "face"  # of HEADS
     texture: int = 1024  # pixels, a multiple of 256
+    landmarks: str = "ibug68"  # of geometry.landmark_schemes.SCHEMES
 
 
 def render(
@@ -65,9 +69,10 @@ def render(
     sidecars: list[dict[str, Any]] = []
     contents: dict[Path, bytes] = {}
     for face, name in zip(faces, photos.face_stems(stem, len(faces)), strict=True):
-        assert face.position is not None
-        # Estimators give the face alone.
-        shaped = with_shape(face, face.position, whole=True) if options.head == "full" else face
+        shaped = face
+        if options.head == "full":  # estimators give the face alone
+            assert face.position is not None and face.skin is not None
+            shaped = with_shape(face, face.position, face.skin, whole=True)
         files = {} if shaped.mesh is None else _files(photo, shaped, name, options)
         sidecar = describe_face(path, shaped, estimator)
         sidecar["files"] = sorted(files)
@@ -89,36 +94,47 @@ def describe_face(path: Path, face: Face, estimator: Estimator) -> dict[str, Any
             "right, down, and leaning to the picture's left",
             "camera_from_model": "3 x 4, takes mesh vertices (mm, 1) to (x, y, z): photo pixel x, "
             "minus photo pixel y, and depth in pixels, nearer is larger",
+            "depth": "_depth.png is 0 where there is no face, else 32768 + depth / "
+            "(step * crop side / crop size), in the frame of the crop; depth in photo pixels, "
+            "nearer is larger, zero at the head's origin",
             "mesh": "x to the subject's left, y up, z out of the face; mm, by the mean head's size",
         },
+        "depth_step": DEPTH_STEP,
         "visible": None if face.visible is None else round(float(face.visible.mean()), 4),
         "warnings": list(face.warnings),
         **photos.describe_model(estimator),
     }
 
 
-def describe_landmarks(face: Face) -> dict[str, Any]:
-    """`_landmarks.json`. Raises ValueError for a face without."""
-    if face.landmarks is None or face.landmarks_visible is None:
-        raise ValueError("this face has no landmarks")
+def describe_landmarks(face: Face, scheme: str = "ibug68") -> dict[str, Any]:
+    """`_landmarks.json`. Raises ValueError for a face without, or an unknown scheme."""
+    points, visible = landmark_schemes.landmarks(face, scheme)
     return {
-        "scheme": "iBUG 68",
+        "scheme": scheme,
         "axes": "photo pixels x right, y down, the first pixel's centre is (0.5, 0.5); z in "
         "pixels, nearer is larger",
-        "points": photos.rounded(face.landmarks),
-        "visible": face.landmarks_visible.tolist(),
+        "points": photos.rounded(points),
+        "visible": visible.tolist(),
     }
+
+
+def encode_depth(depth: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Crop pixels (S, S) in steps of `DEPTH_STEP`, the origin of the head at 32768; 0 for NaN."""
+    steps = np.round(depth / DEPTH_STEP) + 32768
+    return np.where(np.isnan(depth), 0, np.clip(steps, 1, 65535)).astype(np.uint16)
 
 
 def _files(photo: NDArray[np.uint8], face: Face, name: str, options: Options) -> dict[str, bytes]:
     """Meshes, texture and landmarks of a face that has a shape, by file name."""
-    assert face.mesh is not None and face.position is not None
-    texture = unwrap(photo, face.crop, face.position, options.texture)
+    assert face.mesh is not None
+    texture = unwrap(photo, face, options.texture)
     picture = name + SIDECARS["texture"][0]
+    assert face.depth is not None
     files = {
         picture: to_jpeg(texture.colours),
+        name + SIDECARS["depth"][0]: to_png(encode_depth(face.depth)),
         name + SIDECARS["source"][0]: to_png(texture.source),
-        name + SIDECARS["landmarks"][0]: _json(describe_landmarks(face)),
+        name + SIDECARS["landmarks"][0]: _json(describe_landmarks(face, options.landmarks)),
     }
     if "glb" in options.formats:
         files[f"{name}.glb"] = to_glb(face.mesh, files[picture])

@@ -30,11 +30,9 @@ def swap(
     """Photo A (H, W, 3) with the skin of face B on face A: shape, pose and light stay A's.
 
     Raises:
-        ValueError: a face that has no position map, or one that is no face.
+        ValueError: a face without a shape.
     """
-    if face_b.mesh is None or face_b.position is None:
-        raise ValueError("the second face has no shape")
-    return with_texture(photo_a, face_a, unwrap(photo_b, face_b.crop, face_b.position).colours)
+    return with_texture(photo_a, face_a, unwrap(photo_b, face_b).colours)
 
 
 def with_texture(
@@ -46,13 +44,13 @@ def with_texture(
         relight: give the texture the light and colour of the skin that it replaces.
 
     Raises:
-        ValueError: a face that has no position map, or one that is no face.
+        ValueError: a face without a shape.
     """
-    if face.mesh is None or face.position is None:
-        raise ValueError("the face has no shape")
+    if face.skin is None or face.skin.problem is not None:
+        raise ValueError("the face has no shape to put a texture on")
     size = min(ceil(face.crop.side), _LARGEST)
     crop = Crop(face.crop.centre, face.crop.side, face.crop.angle, size)
-    points = position.read(face.position) * (size / len(face.position))
+    points = face.skin.points * (size / face.crop.size)
     drawn, mask = _drawn(points, texture, size)
     old = crop.extract(photo).astype(np.float32)
     if relight:

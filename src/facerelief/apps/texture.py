@@ -17,7 +17,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter, uniform_filte
 from facerelief.geometry import position
 from facerelief.geometry.uv import filled, skin_layout
 from facerelief.images import bilinear
-from facerelief.types import Crop
+from facerelief.types import Crop, Face
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -37,22 +37,23 @@ class Texture:
     source: NDArray[np.uint8]  # (size, size): SEEN, MIRRORED or FILLED, mixtures in between
 
 
-def unwrap(photo: NDArray[np.uint8], crop: Crop, found: FloatArray, size: int = 1024) -> Texture:
-    """The texture of the face that a position map describes.
+def unwrap(photo: NDArray[np.uint8], face: Face, size: int = 1024) -> Texture:
+    """The texture of a face that has a position map.
 
     Args:
-        photo: (H, W, 3) RGB. crop: of it.
-        found: (S, S, 3) the crop's position map, crop pixels.
-        size: of the texture, pixels; a multiple of S.
+        photo: (H, W, 3) RGB, that the face is in.
+        size: of the texture, pixels; a multiple of the map's.
 
     Raises:
-        ValueError: another size.
+        ValueError: another size, or a face without a shape.
     """
+    if face.position is None or face.skin is None or face.skin.problem is not None:
+        raise ValueError("the face has no shape to give it a texture")
+    found, crop, points = face.position, face.crop, face.skin.points
     texels = len(found)
     if size % texels:
         raise ValueError(f"a texture of this face has a multiple of {texels} pixels, not {size}")
     factor = size // texels
-    points = position.read(found)
     mask = skin_layout(position.SUBDIVISIONS, texels).mask
     # Eyes and mouth are where `read` spreads the skin, not where the map has sockets and a bag.
     inner = _written(position.skin_mesh().inner[:, None], texels)
@@ -60,7 +61,7 @@ def unwrap(photo: NDArray[np.uint8], crop: Crop, found: FloatArray, size: int = 
     places = np.where(inner > 0, spread, np.asarray(found, np.float32)[..., :2])
     places[~mask] = np.nan
     sampled = bilinear(photo, crop.to_photo(_enlarged(filled(places), factor)))
-    own = _enlarged(_soft(_seen(points, crop, photo.shape[:2], texels), texels), factor)
+    own = _enlarged(_soft(_seen(face.skin, crop, photo.shape[:2], texels), texels), factor)
 
     mirrored, theirs = sampled[:, ::-1], own[:, ::-1]
     # Light comes from one side: the mirror image gets the mean colour of what it stands in for.
@@ -76,13 +77,13 @@ def unwrap(photo: NDArray[np.uint8], crop: Crop, found: FloatArray, size: int = 
 
 
 def _seen(
-    points: FloatArray, crop: Crop, photo_size: tuple[int, int], texels: int
+    skin: position.Skin, crop: Crop, photo_size: tuple[int, int], texels: int
 ) -> NDArray[np.float32]:
     """(S, S, 1) 1 where the photo shows the texel, steeply or not, 0 where it does not."""
-    seen = position.view(points, texels).visible.astype(np.float32)
-    facing = position.normals(points)[:, 2]
+    seen = skin.visible.astype(np.float32)
+    facing = position.normals(skin.points)[:, 2]
     seen *= np.clip((facing - _STEEPEST) / _STEEPEST, 0, 1)
-    x, y = crop.to_photo(points[:, :2]).T
+    x, y = crop.to_photo(skin.points[:, :2]).T
     seen *= (x > 0) & (x < photo_size[1]) & (y > 0) & (y < photo_size[0])
     return _written(seen[:, None], texels)
 

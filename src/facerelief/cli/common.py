@@ -68,6 +68,14 @@ def load_system(system: str, threads: int | None, provider: str | None) -> Estim
     return estimator
 
 
+def load_shapes(system: str, threads: int | None, provider: str | None) -> Estimator:
+    """The system, if it makes meshes; fails for one that does not."""
+    estimator = load_system(system, threads, provider)
+    if not estimator.makes_shapes:
+        fail(f"{estimator.name} estimates normals, not shapes", code=2)
+    return estimator
+
+
 def cores() -> int:
     """The processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):

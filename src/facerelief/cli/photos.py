@@ -21,6 +21,7 @@ from facerelief.cli.common import (
     cores,
     count,
     fail,
+    load_shapes,
     load_system,
 )
 
@@ -92,6 +93,9 @@ def mesh(
         str, typer.Option(help="face, or full: neck and scalp too, which no photo shows.")
     ] = "face",
     texture: Annotated[int, typer.Option(help="Side of the texture: 256 to 4096 pixels.")] = 1024,
+    landmarks: Annotated[
+        str, typer.Option(help="Scheme: ibug68, jd106, facemesh468 or facemesh478.")
+    ] = "ibug68",
     max_faces: Annotated[
         int | None,
         typer.Option(min=1, help="Largest faces of a photo to keep.", show_default="all"),
@@ -105,10 +109,11 @@ def mesh(
     Example: facerelief mesh portrait.jpg -o out --format glb,obj
 
     For each face of portrait.jpg: portrait.glb, portrait_texture.jpg, portrait_texture_source.png
-    (what of it was seen), portrait_landmarks.json and portrait_pose.json.
+    (what of it was seen), portrait_depth.png, portrait_landmarks.json and portrait_pose.json.
     """
     from facerelief.apps import mesh as mesh_app
     from facerelief.apps import photos as photos_app
+    from facerelief.geometry import landmark_schemes
     from facerelief.images import expand_inputs
 
     formats = tuple(format.split(","))
@@ -118,18 +123,58 @@ def mesh(
         fail(f"--head is face or full, not {head}", code=2)
     if texture not in (256, 512, 1024, 2048, 4096):
         fail(f"--texture is 256, 512, 1024, 2048 or 4096, not {texture}", code=2)
+    if landmarks not in landmark_schemes.SCHEMES:
+        known = ", ".join(landmark_schemes.SCHEMES)
+        fail(f"--landmarks is one of {known}, not {landmarks}", code=2)
     _make_folder(out)
     paths = expand_inputs(inputs)
     threads = threads or cores()
     workers = min(threads, len(paths))
-    estimator = load_system(system, threads // workers, provider)
-    if not estimator.makes_shapes:
-        fail(f"{estimator.name} estimates normals, not shapes", code=2)
-    options = mesh_app.Options(formats, head, texture)
+    estimator = load_shapes(system, threads // workers, provider)
+    options = mesh_app.Options(formats, head, texture, landmarks)
     render = partial(mesh_app.render, options=options)
     outcomes = photos_app.stream(paths, out, estimator, render, max_faces, workers)
     endings = {f".{name}": "the mesh" for name in formats} | dict(mesh_app.SIDECARS.values())
     _report(outcomes, paths, out, endings, json)
+
+
+@app.command()
+def swap(
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="Whose largest face changes.")],
+    other: Annotated[
+        Path, typer.Argument(metavar="OTHER", help="Whose largest face's skin it gets.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="PNG or JPEG to write.")],
+    system: System = "prnet",
+    threads: Threads = None,
+    provider: Provider = None,
+) -> None:
+    """Put the skin of one face on another: shape, pose and light stay those of PHOTO.
+
+    Example: facerelief swap me.jpg you.jpg -o us.png
+    """
+    from PIL import Image
+
+    from facerelief.apps import swap as swap_app
+    from facerelief.images import PhotoError, load_photo
+
+    estimator = load_shapes(system, threads or cores(), provider)
+    try:
+        pictures = [load_photo(path) for path in (photo, other)]
+        faces = [estimator(picture, max_faces=1) for picture in pictures]
+        for path, found in zip((photo, other), faces, strict=True):
+            if not found:
+                fail(f"{path}: no face found", code=1)
+            if found[0].mesh is None:
+                fail(f"{path}: {found[0].warnings[0]}", code=1)
+        made = swap_app.swap(pictures[0], faces[0][0], pictures[1], faces[1][0])
+        Image.fromarray(made).save(out, quality=95)
+    except PhotoError as error:
+        fail(str(error), code=1)
+    except ValueError as error:  # Pillow's, for an ending that it does not know
+        fail(f"{out}: {error}", code=2)
+    except OSError as error:
+        fail(f"{out}: cannot write: {error.strerror or error}", code=1)
 
 
 @app.command()

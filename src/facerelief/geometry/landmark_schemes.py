@@ -68,20 +68,22 @@ def on_skin(name: str) -> Anchors:
     return Anchors(places, anchors.weights)
 
 
-def landmarks(face: Face, name: str = "ibug68") -> NDArray[np.float32]:
-    """The points (N, 3) of a scheme on a face: photo pixels x, y (down) and z (nearer is larger).
+def landmarks(face: Face, scheme: str = "ibug68") -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The points (N, 3) of a scheme on a face, and which (N,) are seen.
 
-    Hidden points are where the shape says that they are. Irises lie in the middle between the lids,
-    wherever the eyes look.
+    Photo pixels x, y (down) and z (nearer is larger). Hidden points are where the shape says that
+    they are. Irises lie in the middle between the lids, wherever the eyes look.
 
     Raises:
-        ValueError: an unknown scheme, or a face of a system that makes no position map.
+        ValueError: an unknown scheme; a face of a system that makes no position map, or whose map
+            is no face.
     """
-    anchors = on_skin(name)
-    if face.position is None:
-        raise ValueError("landmarks need a system that makes position maps, such as prnet")
-    from facerelief.geometry.position import read
+    from facerelief.reconstruction import to_photo
 
-    points = anchors.of(read(face.position))
-    in_photo = np.column_stack([face.crop.to_photo(points[:, :2]), points[:, 2] * face.crop.scale])
-    return in_photo.astype(np.float32)
+    anchors = on_skin(scheme)
+    if face.skin is None or face.skin.problem is not None:
+        raise ValueError("landmarks need a face with a position map, such as prnet makes")
+    points = to_photo(anchors.of(face.skin.points), face.crop).astype(np.float32)
+    corners = face.skin.visible[anchors.vertices] | (anchors.weights < 0.05)
+    visible: NDArray[np.bool_] = np.all(corners, axis=1)
+    return points, visible

@@ -243,27 +243,47 @@ def camera_space(points: FloatArray) -> FloatArray:
 
 
 @dataclass(frozen=True, eq=False)
-class View:
-    """What a picture of (size, size) pixels shows of a mesh."""
+class Skin:
+    """What a position map says of a picture of (size, size) pixels. Camera space."""
 
-    normals: NDArray[np.float32]  # (size, size, 3) camera space, zero where there is no face
+    points: NDArray[np.float32]  # (M, 3) vertices of `skin_mesh`: pixel x, pixel y (down), z
+    visible: BoolArray  # (M,) in the picture, turned to it and hidden by none
+    normals: NDArray[np.float32]  # (size, size, 3) zero where there is no face
     depth: NDArray[np.float32]  # (size, size) z in pixels, NaN where there is no face
     mask: BoolArray  # (size, size) the face; not what may lie before it
-    visible: BoolArray  # (M,) vertices in the picture, turned to it and hidden by none
+    problem: str | None = None  # why it is no face: then nothing of it is seen
 
 
-def view(points: FloatArray, size: int) -> View:
+def skin(position: ArrayLike) -> Skin:
+    """The skin of a map (S, S, 3). Raises ValueError for another shape."""
+    points = read(position)
+    size = len(np.asarray(position))
+    reason = problem(points, size)
+    if reason is None:
+        return view(points, size)
+    return Skin(
+        points=points,
+        visible=np.zeros(len(points), bool),
+        normals=np.zeros((size, size, 3), np.float32),
+        depth=np.full((size, size), np.nan, np.float32),
+        mask=np.zeros((size, size), bool),
+        problem=reason,
+    )
+
+
+def view(points: FloatArray, size: int) -> Skin:
     """Draw points (M, 3) of `skin_mesh` into a picture: z-buffer over the whole skin."""
     mesh = skin_mesh()
     raster = rasterise(points, mesh.triangles, (size, size), cull_back_faces=True)
     of_vertices = normals(points)
     shows_face: BoolArray = mesh.outer_triangles[raster.triangle] & raster.mask
     drawn = normalise(raster.interpolate(of_vertices)).astype(np.float32)
-    return View(
+    return Skin(
+        points=np.asarray(points, np.float32),
+        visible=_visible(points, raster, size),
         normals=np.where(shows_face[..., None], drawn, 0),
         depth=np.where(shows_face, raster.depth, np.nan).astype(np.float32),
         mask=shows_face,
-        visible=_visible(points, raster, size),
     )
 
 
