@@ -22,6 +22,7 @@ from facerelief.evaluate.report import (
     comparison_markdown,
     groups_markdown,
     landmarks_markdown,
+    reconstruction_markdown,
     robustness_markdown,
     table,
     wild_markdown,
@@ -393,6 +394,55 @@ def target(figure: dict[str, Any]) -> str:
     return ""
 
 
+def schemes_markdown(result: dict[str, Any]) -> str:
+    """The first table of landmark_schemes.py."""
+    annotated, meshes = result["annotated"], result["meshes"]
+
+    def percent(value: dict[str, float]) -> str:
+        return f"{value['mean']:.2f} ± {value['error']:.2f}"
+
+    parts = ("all", "jaw", "brows", "nose", "eyes", "mouth")
+    by_part = [
+        [name, *(percent(annotated[f"{key} {part}"]) for part in parts)]
+        for name, key in (("`ibug68`", "ibug68"), ("FaceMesh's own 68", "facemesh"))
+    ]
+    others = [
+        ["`facemesh468` without its outline", percent(meshes["facemesh468 inner"])],
+        ["the same by the map in the head's file", percent(meshes["first map inner"])],
+        ["`facemesh468`, its outline", percent(meshes["facemesh468 outline"])],
+        ["`jd106`, lower brows, lids and sides of the nose", percent(meshes["jd106 own"])],
+        ["`jd106`, jaw between the 17, from the annotated line", percent(annotated["jd106 jaw"])],
+        ["`ibug68`, jaw, from the annotated line", percent(annotated["ibug68 jaw line"])],
+    ]
+    return f"""\
+Distance of a fitted head's points from the {annotated["ibug68 all"]["count"]} annotated \
+photographs' in percent of the root of the landmarks' box, ± standard errors:
+
+{table(["Scheme", *(part.capitalize() for part in parts)], by_part)}
+
+and from FaceMesh's in {meshes["jd106 own"]["count"]} open photographs that nothing was trained on:
+
+{table(["Points", "Distance"], others)}
+"""
+
+
+def expressions_markdown(result: dict[str, Any]) -> str:
+    """The second table of landmark_schemes.py."""
+    rows = (
+        [f"`{name}`", f"{one['likeness']:.2f}", f"{one['apart']:.1f}", f"{one['ours']:.1f}",
+         f"{one['theirs']:.1f}"]
+        for name, one in result.items()
+    )  # fmt: skip
+    mean = np.mean([one["likeness"] for one in result.values()])
+    return f"""\
+The built-in head's expressions beside ICT-FaceKit's of the same names at weight 1: likeness of \
+the movements (cosine over the face's skin, mean {mean:.2f}), mean distance in mm of what the two \
+move by more than a millimetre in sum, and the farthest that a vertex goes.
+
+{table(["Name", "Likeness", "Apart", "Ours", "ICT-FaceKit"], rows)}
+"""
+
+
 def verdict(figure: dict[str, Any]) -> str:
     """Whether a figure meets its target; empty where it has none."""
     value, at_most, at_least = figure["value"], figure["at_most"], figure["at_least"]
@@ -409,6 +459,9 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "robustness": robustness_markdown,
     "wild": wild_markdown,
     "landmarks": landmarks_markdown,
+    "reconstruction": reconstruction_markdown,
+    "landmark_schemes": schemes_markdown,
+    "expressions": expressions_markdown,
     "groups": groups_markdown,
     "learning_curve": learning_curve_markdown,
     "ablation": ablation_markdown,

@@ -25,8 +25,9 @@ def test_the_pose_takes_the_mesh_to_the_photo(whole: bool) -> None:
     mesh = position.skin_mesh()
     part = mesh if whole else mesh.face_mesh
     kept = np.arange(len(points)) if whole else part.kept
-    assert np.allclose(camera[:, :2] * (1, -1), CROP.to_photo(points[kept, :2]), atol=1e-2)
-    assert np.allclose(camera[:, 2], points[kept, 2] * CROP.scale, atol=1e-2)
+    expected = np.column_stack([CROP.to_photo(points[kept, :2]), points[kept, 2] * CROP.scale])
+    off = np.abs(camera * (1, -1, 1) - expected)
+    assert off[part.face].max() < 1e-2 and off.mean() < 0.3  # scalp and neck are the model's
     assert len(made.visible) == len(made.mesh.vertices) == len(made.mesh.uv)
     assert made.mesh.scale == "assumed"
     # In the head's own space it looks along z, as large as the mean head.

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facerelief.geometry import position
+from facerelief.geometry.completion import completed
 from facerelief.types import BoolArray, Crop, Estimate, Face, FloatArray, Mesh
 
 #: Share of the face's vertices that must be seen: less, and most of the shape is a guess.
@@ -36,12 +37,13 @@ def reconstruct(skin: position.Skin, crop: Crop, whole: bool) -> Reconstruction:
     """The face of a crop's skin.
 
     Args:
-        whole: the head with neck and scalp and not the face alone.
+        whole: the head with a neck and a scalp that fit the face, and not the face alone.
     """
     mesh = position.skin_mesh()
     in_photo = to_photo(skin.points, crop)
     found = position.pose(in_photo)
-    head = (position.camera_space(in_photo) - found.translation) @ found.rotation / found.scale
+    straight = (position.camera_space(in_photo) - found.translation) @ found.rotation / found.scale
+    head = completed(straight) if whole else straight
     part = mesh if whole else mesh.face_mesh
     kept = slice(None) if part.kept is None else part.kept
     seen = skin.visible[kept]

@@ -290,6 +290,27 @@ def landmarks(
 
 
 @evaluate.command()
+def reconstruction(
+    system: Annotated[list[str], typer.Option(help="A name or an .onnx file; repeat.")],
+    out: Out,
+    threads: Threads = None,
+    data: Data = None,
+    json: Json = False,
+) -> None:
+    """Score meshes found in renderings of real scans against the scans, by yaw.
+
+    Example: facerelief evaluate reconstruction --system prnet -o out
+
+    Of systems that make position maps: results.json, results.md and pictures.csv.
+    """
+    if data is not None:
+        os.environ["FACERELIEF_DATA"] = str(data)
+    from facerelief.evaluate import run_reconstruction
+
+    _report(lambda: run_reconstruction(system, out, threads=threads, progress=not json), out, json)
+
+
+@evaluate.command()
 def groups(
     system: Annotated[list[str], typer.Option(help="A name or an .onnx file; repeat.")],
     out: Out,

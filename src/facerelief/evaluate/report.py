@@ -236,6 +236,27 @@ photographs annotated in 2D, and {counts["300w_lp"]} samples of 300W-LP.
 """
 
 
+def reconstruction_markdown(results: dict[str, Any]) -> str:
+    """The results of `run_reconstruction`."""
+
+    def percent(value: dict[str, float] | None) -> str:
+        return "–" if value is None else f"{value['mean']:.2f} ± {value['error']:.2f}"
+
+    systems = _labelled(results["systems"], results["floors"])
+    yaws = list(next(iter(systems.values()))["yaws"])
+    rows = (
+        [label, *(percent(system["yaws"][yaw]) for yaw in yaws), percent(system["all"])]
+        for label, system in systems.items()
+    )
+    return f"""\
+Distance of the faces of {len(results["scans"])} scans from the meshes found in \
+{results["pictures"]} renderings of them, in percent of the distance of the eyes' outer corners, \
+± standard errors, by yaw.
+
+{table(["System", *(f"{yaw}°" for yaw in yaws), "All"], rows)}
+"""
+
+
 def groups_markdown(results: dict[str, Any]) -> str:
     """The results of `run_groups`: a table a system, its groups below one another."""
 

@@ -1,0 +1,77 @@
+"""The error of shapes: none for the same face in another place, what it should be for others."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+import posed_heads
+from facerelief.data import basel
+from facerelief.data.basel import Scan
+from facerelief.evaluate import EvaluationError, reconstruction, run_reconstruction
+from facerelief.evaluate.reconstruction import error, mean_head, summary, turned
+from facerelief.geometry import position
+
+
+@pytest.fixture
+def scan(monkeypatch: pytest.MonkeyPatch) -> Scan:
+    """The mean head as a scan of itself."""
+    mesh = position.skin_mesh()
+    monkeypatch.setattr(basel, "LANDMARKS", tuple(mesh.landmarks.tolist()))
+    monkeypatch.setattr(basel, "NOSE_TIP", int(mesh.landmarks[30]))
+    colours = np.full(mesh.mean.shape, 180, np.uint8)
+    return Scan("head", mean_head().astype(float), mesh.triangles, colours)
+
+
+def test_place_size_and_turn_do_not_count(scan: Scan) -> None:
+    assert error(mean_head(), scan) < 0.01
+    turn = Rotation.from_euler("xyz", (20, -50, 10), degrees=True)
+    assert error(0.7 * turn.apply(mean_head()) + (40, -20, 300), scan) < 0.05
+
+
+def test_distances_are_in_percent_of_the_eyes(scan: Scan) -> None:
+    """A face that is inflated about its axis: known distances, less what laying it on takes off."""
+    eyes = np.linalg.norm(np.subtract(*scan.landmarks[[36, 45]]))
+    wide = mean_head() * (1.08, 1, 1)
+    assert 0.5 < error(wide, scan) < 100 * 0.08 * 60 / eyes
+    rough = mean_head() + np.random.default_rng(0).normal(0, 1, mean_head().shape)
+    # Points find a nearer place on a rough surface than that of their own vertex: under 1 mm.
+    assert 0.2 < error(rough, scan) < 100 * 1 / eyes
+    assert error(wide * 3, scan) == pytest.approx(error(wide, scan), rel=0.02)
+
+
+def test_scans_are_shown_turned(scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconstruction, "YAWS", (0, 60))
+    monkeypatch.setattr(reconstruction, "PITCHES", (0,))
+    shown = list(turned(scan))
+    assert [one.yaw for one in shown] == [0, 60, -60]
+    front, right, left = (one.crop.astype(int) for one in shown)
+    assert front.shape == (256, 256, 3)
+    assert np.abs(front - front[:, ::-1]).mean() < 8  # a symmetric head under a middle lamp
+    assert np.abs(right - left[:, ::-1]).mean() < 8 < np.abs(right - left).mean()
+
+
+def test_summaries() -> None:
+    rows = [{"yaw": yaw, "error": abs(yaw) / 10} for yaw in (0, 20, -20, 60, -60)]
+    found = summary(rows)
+    assert found["frontal"]["mean"] == pytest.approx(4 / 3, abs=1e-3)
+    assert found["yaws"]["60"]["mean"] == 6 and found["yaws"]["40"] is None
+
+
+def test_a_run_from_photos_to_tables(
+    scan: Scan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FACERELIEF_DATA", str(tmp_path))
+    monkeypatch.setattr(basel, "scan_names", lambda root: ["head"])
+    monkeypatch.setattr(basel, "load_scan", lambda root, name: scan)
+    good = posed_heads.network(tmp_path / "good.onnx", posed_heads.uv_map(yaw=30))
+    out = tmp_path / "out"
+    results = run_reconstruction([str(good)], out, limit=1)
+    assert results["pictures"] == 1 and results["systems"]["good"]["all"]["mean"] < 0.2
+    assert json.loads((out / "results.json").read_text()) == results
+    assert "| good |" in (out / "results.md").read_text()
+    assert (out / "pictures.csv").read_text().count("\n") == 3
+    with pytest.raises(EvaluationError, match="makes no position maps"):
+        run_reconstruction(["casfne_compact"], out, limit=1)
