@@ -110,17 +110,19 @@ def bilinear(image: NDArray[Any], places: NDArray[Any]) -> NDArray[np.float32]:
 
     The first pixel's centre is (0.5, 0.5).
     """
-    height, width = image.shape[:2]
-    at = (places - 0.5).astype(np.float32)
-    x = np.clip(at[..., 0], 0, width - 1.001)
-    y = np.clip(at[..., 1], 0, height - 1.001)
+    height, width, channels = image.shape
+    x, y = np.moveaxis(places.astype(np.float32) - np.float32(0.5), -1, 0)
+    x, y = np.clip(x, 0, width - 1.001), np.clip(y, 0, height - 1.001)
     left, top = x.astype(np.int32), y.astype(np.int32)
-    fx, fy = (x - left)[..., None], (y - top)[..., None]
-    flat = image.reshape(-1, image.shape[2])
+    fx, fy = x - left, y - top
     index = top * width + left
-    upper = flat[index] * (1 - fx) + flat[index + 1] * fx
-    lower = flat[index + width] * (1 - fx) + flat[index + width + 1] * fx
-    return upper * (1 - fy) + lower * fy
+    result = np.empty((*index.shape, channels), np.float32)
+    for channel in range(channels):
+        flat = np.ascontiguousarray(image[..., channel]).ravel()
+        upper = flat[index] * (1 - fx) + flat[index + 1] * fx
+        lower = flat[index + width] * (1 - fx) + flat[index + width + 1] * fx
+        result[..., channel] = upper * (1 - fy) + lower * fy
+    return result
 
 
 def _resample_layer(

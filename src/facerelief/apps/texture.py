@@ -8,11 +8,13 @@ it; a mask says which is which.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, gaussian_filter, uniform_filter, zoom
+from scipy import sparse
+from scipy.ndimage import distance_transform_edt, gaussian_filter, uniform_filter
 
 from facerelief.geometry import position
 from facerelief.geometry.uv import filled, skin_layout
@@ -60,8 +62,11 @@ def unwrap(photo: NDArray[np.uint8], face: Face, size: int = 1024) -> Texture:
     spread = _written(points[:, :2], texels)
     places = np.where(inner > 0, spread, np.asarray(found, np.float32)[..., :2])
     places[~mask] = np.nan
-    sampled = bilinear(photo, crop.to_photo(_enlarged(filled(places), factor)))
     own = _enlarged(_soft(_seen(face.skin, crop, photo.shape[:2], texels), texels), factor)
+    used = own[..., 0] > 0
+    sampled = np.zeros((size, size, 3), np.float32)
+    in_photo = crop.to_photo(filled(places)).astype(np.float32)
+    sampled[used] = bilinear(photo, _enlarged(in_photo, factor)[used])
 
     mirrored, theirs = sampled[:, ::-1], own[:, ::-1]
     # Light comes from one side: the mirror image gets the mean colour of what it stands in for.
@@ -106,12 +111,24 @@ def _soft(weight: NDArray[np.float32], texels: int) -> NDArray[np.float32]:
 
 def _enlarged(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
     """(S, S, C) to (S factor, S factor, C), bilinear; texel centres stay where they are."""
-    if factor == 1:
-        return values
-    large: NDArray[np.float32] = zoom(
-        values, (factor, factor, 1), order=1, mode="nearest", grid_mode=True
-    )
+    size, _, channels = values.shape
+    rows = _between(size, factor)
+    tall = (rows @ values.reshape(size, -1)).reshape(-1, size, channels)
+    wide = rows @ np.ascontiguousarray(tall.transpose(1, 0, 2)).reshape(size, -1)
+    large: NDArray[np.float32] = wide.reshape(size * factor, -1, channels).transpose(1, 0, 2)
     return large
+
+
+@lru_cache(maxsize=8)
+def _between(size: int, factor: int) -> sparse.csr_array:
+    """(size factor, size): each new row as a mixture of the two old ones that it lies between."""
+    at = ((np.arange(size * factor) + 0.5) / factor - 0.5).clip(0, size - 1)
+    low = np.minimum(at.astype(int), max(size - 2, 0))
+    share = (at - low).astype(np.float32)
+    places = np.stack([low, np.minimum(low + 1, size - 1)], 1)
+    shares = np.stack([1 - share, share], 1)
+    rows = np.repeat(np.arange(len(at)), 2)
+    return sparse.csr_array((shares.ravel(), (rows, places.ravel())), (len(at), size))
 
 
 def _diffused(

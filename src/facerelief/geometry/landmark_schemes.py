@@ -50,7 +50,7 @@ def _schemes() -> dict[str, Anchors]:
             Anchors(stored[f"{n}_vertices"].astype(np.int32), stored[f"{n}_weights"].astype(float))
             for n in ("facemesh", "jd106")
         )
-    landmarks = builtin_head(SUBDIVISIONS).landmarks
+    landmarks = builtin_head(SUBDIVISIONS, bases=False).landmarks
     assert landmarks is not None
     return {
         "ibug68": Anchors.at_vertices(landmarks),

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from scipy.sparse.linalg import splu
+from scipy.sparse.linalg import SuperLU, splu
 from scipy.spatial import Delaunay
 from scipy.spatial.transform import Rotation
 
@@ -87,7 +87,7 @@ class SkinMesh:
 @lru_cache(maxsize=1)
 def skin_mesh() -> SkinMesh:
     """Shared: do not write into it."""
-    head = builtin_head(SUBDIVISIONS)
+    head = builtin_head(SUBDIVISIONS, bases=False)
     assert head.uv is not None and head.uv_triangles is not None and head.landmarks is not None
     skin = head.regions["skin"][head.triangles].all(axis=1)
     corners, places = head.triangles[skin].ravel(), head.uv_triangles[skin].ravel()
@@ -95,9 +95,7 @@ def skin_mesh() -> SkinMesh:
     source = pairs[:, 0].astype(np.int64)
     uv, landmarks = head.uv[pairs[:, 1]], np.searchsorted(source, head.landmarks)
     # In the layout, sockets and the bag of the mouth lie within the openings that lead to them.
-    inner = np.any(
-        [Delaunay(uv[landmarks[list(marks)]]).find_simplex(uv) >= 0 for marks in _OPENINGS], axis=0
-    )
+    inner = np.any([_within(uv, uv[landmarks[list(marks)]]) for marks in _OPENINGS], axis=0)
     inner[landmarks] = False
     return SkinMesh(
         source=source,
@@ -108,6 +106,13 @@ def skin_mesh() -> SkinMesh:
         inner=inner,
         mean=head.mean[source],
     )
+
+
+def _within(points: FloatArray, corners: FloatArray) -> BoolArray:
+    """(N,) which of the points (N, 2) lie in the convex hull of the corners."""
+    found = np.all((points >= corners.min(0)) & (points <= corners.max(0)), axis=1)
+    found[found] = Delaunay(corners).find_simplex(points[found]) >= 0
+    return found
 
 
 def face_part(mean: FloatArray) -> BoolArray:
@@ -160,14 +165,15 @@ def read(position: ArrayLike) -> NDArray[np.float32]:
     if texels.ndim != 3 or texels.shape[0] != texels.shape[1] or texels.shape[2] != 3:
         raise ValueError(f"a position map is (S, S, 3), not {texels.shape}")
     vertices = skin_layout(SUBDIVISIONS, len(texels)).read(texels)
-    inner, rim, shares = _membranes()
-    vertices[inner] = shares @ vertices[rim]
+    inner, rim, from_rim, solved = _membranes()
+    vertices[inner] = solved.solve((from_rim @ vertices[rim]).astype(np.float64))
     return vertices[skin_mesh().source]
 
 
 @lru_cache(maxsize=1)
-def _membranes() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Vertices (n,) of the head that are `inner`, those (m,) around them, and shares (n, m).
+def _membranes() -> tuple[NDArray[np.int64], NDArray[np.int64], sparse.csr_array, SuperLU]:
+    """Vertices (n,) of the head that are `inner`, those (m,) around them, how they pull at the
+    inner ones (n, m), and the system whose solution is where the inner ones come to rest.
 
     Every inner vertex is the mean of its neighbours (Tutte, "How to draw a graph", 1963).
     """
@@ -185,8 +191,7 @@ def _membranes() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float
     rim = np.setdiff1d(around.indices, inner)
     degrees = sparse.diags_array(around.sum(axis=1))
     system = sparse.csc_array(degrees - around[:, inner])
-    shares = splu(system).solve(around[:, rim].toarray())
-    return inner, rim, shares.astype(np.float32)
+    return inner, rim, around[:, rim], splu(system)
 
 
 def problem(points: FloatArray, size: int) -> str | None:
