@@ -106,6 +106,30 @@ def whole_process(folder: Path) -> Section:
     )
 
 
+def meshes(folder: Path) -> Section:
+    """The network that makes position maps, and the command that makes GLBs of them."""
+    estimator = load("prnet", threads=THREADS)
+    crops = np.random.default_rng(0).integers(0, 256, (1, CROP_SIZE, CROP_SIZE, 3), np.uint8)
+    network = [lambda: estimator._session.run(None, {"crops": crops})]
+    (times,) = in_turns(network, 60)
+    arguments = ("mesh", str(photo_640(folder)), "-o", str(folder / "out"), "--threads", "2")
+    runs = [launch(*CLI, *arguments) for _ in range(8)][1:]
+    seconds, work, memory = (median(run[i] for run in runs) for i in range(3))
+    return Section(
+        {
+            "network": Figure(
+                "The network of `prnet`, one 256 x 256 crop", 1000 * median(times), "ms", at_most=30
+            ),
+            "seconds": Figure(
+                "`facerelief mesh`, one 640 x 480 photo to a GLB, whole process",
+                seconds, "s", at_most=1.5,
+            ),
+            "cpu": Figure("Processor time of all its threads", work, "s"),
+            "memory": Figure("Its peak memory", memory, "MB"),
+        }
+    )  # fmt: skip
+
+
 def second_photo(folder: Path) -> Section:
     """One more photo, files and all, in a process that has done one."""
     photo, estimator = photo_640(folder), load("default", threads=THREADS)
@@ -238,6 +262,7 @@ def training(folder: Path) -> Section:
 SECTIONS: dict[str, Callable[[Path], Section]] = {
     "crop": crop,
     "process": whole_process,
+    "mesh": meshes,
     "second": second_photo,
     "folder": folder_of_photos,
     "import": importing,

@@ -56,6 +56,8 @@ HEADLINES = (
     ("crop", "ratio", "The same, over a bare ResNet-18 in the same run"),
     ("process", "seconds", "`facerelief normals`, one 640 x 480 photo, whole process"),
     ("process", "memory", "Its peak memory"),
+    ("mesh", "network", "The network of `prnet`, one 256 x 256 crop"),
+    ("mesh", "seconds", "`facerelief mesh`, one 640 x 480 photo to a GLB, whole process"),
     ("second", "milliseconds", "A second photo in the same process, files written"),
     ("import", "seconds", "`import facerelief`"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -111,10 +112,15 @@ class Estimator:
         ]
         if estimate.position is None or estimate.skins is None:
             return faces
-        from facerelief.reconstruction import with_shape
+        from facerelief.reconstruction import doubts_of_picture, with_shape
 
-        shapes = zip(faces, estimate.position, estimate.skins, strict=True)
-        return [with_shape(*each) for each in shapes]
+        shapes = zip(faces, pictures, estimate.position, estimate.skins, strict=True)
+        return [
+            with_shape(
+                replace(face, warnings=tuple(doubts_of_picture(picture, face.crop))), found, skin
+            )
+            for face, picture, found, skin in shapes
+        ]
 
     def estimate_crops(self, crops: NDArray[np.uint8]) -> Estimate:
         """The normals of `crops` (N, 256, 256, 3), RGB uint8, each in its crop's frame.
@@ -144,7 +150,7 @@ class Estimator:
         if "position" in joined:
             from facerelief.reconstruction import from_positions
 
-            return from_positions(joined["position"])
+            return from_positions(joined["position"], joined.get("seen"))
         return Estimate(joined["normals"], joined["mask"] > 0.5, joined.get("expected_error"))
 
     @property

@@ -122,11 +122,11 @@ def test_a_look_reads_features_where_the_map_says_that_its_texels_are() -> None:
     mean = positions.mean_head(64)
     features = torch.zeros(1, 4, 16, 16)
     with torch.no_grad():
-        plain = look([features], mean)
+        plain, _ = look([features], mean)
         features[..., :8, :8] = 3  # one corner of the picture
-        seen = look([features], mean)
-        away = look([features], mean + torch.tensor([4.0, 0, 0]).view(1, 3, 1, 1))
-        nowhere = look(
+        seen, _ = look([features], mean)
+        away, _ = look([features], mean + torch.tensor([4.0, 0, 0]).view(1, 3, 1, 1))
+        nowhere, _ = look(
             [torch.zeros_like(features)], mean + torch.tensor([4.0, 0, 0]).view(1, 3, 1, 1)
         )
     change = (seen - plain).abs().sum(1)[0]
@@ -162,15 +162,36 @@ def test_what_is_deployed_speaks_of_crop_pixels() -> None:
     crops = torch.randint(0, 256, (2, 256, 256, 3), dtype=torch.uint8)
     for size in (128, 256):
         deployed = system.deployed(size)
-        assert deployed.outputs == ("position",)
+        assert deployed.outputs == ("position", "seen")
         with torch.no_grad():
-            (found,) = deployed(crops)
+            found, seen = deployed(crops)
+        assert seen.shape == (2, 256, 256) and 0 <= seen.min() <= seen.max() <= 1
         expected = (positions.mean_head(256)[0] * 128).permute(1, 2, 0)
         expected = expected + torch.tensor([128.0, 128.0, 0.0])
         assert found.shape == (2, 256, 256, 3)
         assert torch.allclose(found[0], expected, atol=1e-3)
+    assert compact(looks=0).deployed(256).outputs == ("position",)
     with pytest.raises(ValueError, match="no multiple"):
         system.deployed(100)
+
+
+def test_learns_what_hides_the_face() -> None:
+    """Of rendered heads; a face whose left half is covered is not seen there."""
+    batch = sample()
+    covered = batch.face_mask * 0 + 1
+    covered[..., :32] = 0
+    batch = replace(batch, face_mask=covered, weak=torch.zeros(3, dtype=torch.bool))
+    system = compact(weights={"seen": 1.0})
+    losses = network_checks.train(system, batch, 30)
+    with torch.no_grad():
+        found = system(batch.image)
+        figures = system.metrics(batch, found)
+    assert found.seen.shape == (3, 1, 64, 64) and losses[-1] < 0.5 * losses[0]
+    assert figures["seen"][0] > 85 and figures["seen"][2].isnan()
+    assert system.metrics(replace(batch, weak=~batch.weak), found)["seen"].isnan().all()
+    before = network_checks.terms_of(system, batch)["seen"].item()
+    photos = network_checks.terms_of(system, replace(batch, weak=~batch.weak))["seen"].item()
+    assert photos == 0 < before
 
 
 def test_the_sheet_shows_landmarks() -> None:

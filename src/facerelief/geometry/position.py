@@ -7,7 +7,7 @@ depth has no perspective.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -252,20 +252,33 @@ class Skin:
     """What a position map says of a picture of (size, size) pixels. Camera space."""
 
     points: NDArray[np.float32]  # (M, 3) vertices of `skin_mesh`: pixel x, pixel y (down), z
-    visible: BoolArray  # (M,) in the picture, turned to it and hidden by none
+    visible: BoolArray  # (M,) in the picture, turned to it, hidden by no other and not covered
     normals: NDArray[np.float32]  # (size, size, 3) zero where there is no face
     depth: NDArray[np.float32]  # (size, size) z in pixels, NaN where there is no face
     mask: BoolArray  # (size, size) the face; not what may lie before it
+    covered: BoolArray | None = None  # (M,) something else is before it, where a system can tell
     problem: str | None = None  # why it is no face: then nothing of it is seen
 
 
-def skin(position: ArrayLike) -> Skin:
-    """The skin of a map (S, S, 3). Raises ValueError for another shape."""
+def skin(position: ArrayLike, seen: ArrayLike | None = None) -> Skin:
+    """The skin of a map (S, S, 3).
+
+    Args:
+        seen: (S, S) how likely it is that the picture shows a texel's skin, and not what covers it.
+
+    Raises ValueError for another shape.
+    """
     points = read(position)
     size = len(np.asarray(position))
     reason = problem(points, size)
     if reason is None:
-        return view(points, size)
+        found = view(points, size)
+        if seen is None:
+            return found
+        layout = skin_layout(SUBDIVISIONS, size)
+        likely = layout.read(np.asarray(seen)[..., None])[skin_mesh().source, 0]
+        covered: BoolArray = likely < 0.5
+        return replace(found, visible=found.visible & ~covered, covered=covered)
     return Skin(
         points=points,
         visible=np.zeros(len(points), bool),

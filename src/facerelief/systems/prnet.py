@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facerelief.data import positions
@@ -31,6 +32,7 @@ class PositionPrediction:
 
     position: Tensor  # (B, 3, S, S): as `data.sample.Shapes.position`
     earlier: tuple[Tensor, ...] = ()  # the maps that it was made from, the first one first
+    seen: Tensor | None = None  # (B, 1, S, S) logits that the picture shows the texel's skin
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class PositionWeights:
     position: float = 1.0  # weighted squared distance of the maps (section 3.2)
     distance: float = 0.0  # weighted distance itself, which the far off do not rule
     points: float = 1.0  # distance of the points that are known of photographs, to the same powers
+    seen: float = 0.01  # cross-entropy of whether a texel's skin is seen, of rendered heads
     rest: float = positions.REST  # of neck and scalp, beside 16 : 4 : 3 for the face
     focus: bool = True  # the weight mask; without it every texel of the skin counts alike
 
@@ -79,10 +82,16 @@ class PRNet(System):
             PaperNetwork() if networks == "paper" else LightNetwork(pretrained, frozen_norms, looks)
         )
 
+    @property
+    def sees(self) -> bool:
+        """Whether it says which texels the picture shows."""
+        return isinstance(self.network, LightNetwork) and self.network.looks > 0
+
     def forward(self, image: Tensor, size: int | None = None) -> PositionPrediction:
         """(B, 3, H, H) RGB in [0, 1] to maps of ``size`` texels a side, of H unless said."""
-        *earlier, position = self.network(image, size or image.shape[-1])
-        return PositionPrediction(position, tuple(earlier))
+        answer = self.network(image, size or image.shape[-1])
+        *earlier, position = answer.maps
+        return PositionPrediction(position, tuple(earlier), answer.seen)
 
     def turns(self, sample: Sample) -> Iterator[Turn]:
         """Raises ValueError for samples without position maps."""
@@ -101,6 +110,8 @@ class PRNet(System):
                     for one in (*found.earlier, found.position)
                 ]
                 terms[name] = weight * torch.stack(losses).sum()
+        if found.seen is not None and self.weights.seen:
+            terms["seen"] = self.weights.seen * seen_loss(found.seen, sample)
         yield Turn("estimator", terms)
 
     def texel_weights(self, size: int) -> Tensor:
@@ -114,7 +125,8 @@ class PRNet(System):
         """In percent of the root of the area of the 68 landmarks' box.
 
         ``error`` is theirs in the picture, ``error_depth`` with z too, ``dense`` that of the face's
-        texels in the picture.
+        texels in the picture. ``seen`` is the share of the face's texels, in percent, of which is
+        rightly said whether the picture shows their skin.
         """
         assert sample.shapes is not None
         true = positions.landmarks(sample.shapes.position)
@@ -126,11 +138,16 @@ class PRNet(System):
         apart = (prediction.position - sample.shapes.position)[:, :2].norm(dim=1, keepdim=True)
         scale = 100 / box
         known = torch.where(sample.shapes.known > 0, 1, torch.nan)
-        return {
+        figures = {
             "error": off[..., :2].norm(dim=-1).mean(1) * scale * known,
             "error_depth": off.norm(dim=-1).mean(1) * scale * known,
             "dense": (apart * mask).sum((1, 2, 3)) / mask.sum() * scale * known,
         }
+        if prediction.seen is not None:
+            right = ((prediction.seen > 0) == (seen_texels(sample) > 0.5)) * mask
+            share = 100 * right.sum((1, 2, 3)) / mask.sum()
+            figures["seen"] = torch.where(sample.weak, torch.nan, share) * known
+        return figures
 
     def sheet(self, sample: Sample) -> list[Tensor]:
         """Photo with the landmarks found (red) and true (green), estimated and true map."""
@@ -147,14 +164,21 @@ class PRNet(System):
 
 
 class DeployedPositions(Deployed):
-    """``position`` (N, 256, 256, 3): crop pixel x, y and z in the same scale, larger nearer."""
+    """``position`` (N, 256, 256, 3): crop pixel x, y and z in the same scale, larger nearer.
 
-    outputs = ("position",)
+    Of systems that look at what their maps say, ``seen`` too: (N, 256, 256) how likely it is that
+    the picture shows the texel's skin.
+    """
+
+    def __init__(self, system: PRNet, size: int = CROP) -> None:
+        super().__init__(system, size)
+        self.outputs = ("position", "seen") if system.sees else ("position",)
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
-        found = self.system(self.pictures(crops), CROP).position
-        middle = torch.tensor([1.0, 1.0, 0.0], device=found.device).view(1, 3, 1, 1)
-        return (((found + middle) * (CROP / 2)).permute(0, 2, 3, 1),)
+        found = self.system(self.pictures(crops), CROP)
+        middle = torch.tensor([1.0, 1.0, 0.0], device=found.position.device).view(1, 3, 1, 1)
+        position = ((found.position + middle) * (CROP / 2)).permute(0, 2, 3, 1)
+        return (position,) if found.seen is None else (position, torch.sigmoid(found.seen[:, 0]))
 
 
 def weighted_distance(found: Tensor, sample: Sample, weights: Tensor, power: int = 2) -> Tensor:
@@ -169,6 +193,27 @@ def weighted_distance(found: Tensor, sample: Sample, weights: Tensor, power: int
     apart = (off * weights).sum((1, 2, 3)) / weights.sum()
     # By the batch's size, not by what is known of it: a batch of guesses teaches less.
     return (apart * sample.shapes.known).sum() / len(sample)
+
+
+def seen_loss(found: Tensor, sample: Sample) -> Tensor:
+    """Cross-entropy of logits (B, 1, S, S) that the face's texels are seen.
+
+    The truth is whether the visible face is where the texel is. Of rendered heads only: nobody has
+    marked what hides the faces of photographs.
+    """
+    assert sample.shapes is not None
+    true = seen_texels(sample)
+    face = (positions.weight_mask(found.shape[-1]) > 0).to(found)
+    counts = face * (sample.shapes.known * ~sample.weak).view(-1, 1, 1, 1)
+    each = F.binary_cross_entropy_with_logits(found, true, reduction="none")
+    return (each * counts).sum() / (face.sum() * len(sample))
+
+
+def seen_texels(sample: Sample) -> Tensor:
+    """(B, 1, S, S) in [0, 1]: the share of visible face where the true maps say that texels are."""
+    assert sample.shapes is not None
+    places = sample.shapes.position[:, :2].permute(0, 2, 3, 1)
+    return F.grid_sample(sample.face_mask, places, align_corners=False)
 
 
 def points_distance(found: Tensor, sample: Sample, power: int = 2) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -15,6 +16,14 @@ from facerelief.nn.light_decoder import LightDecoder, convolution, pointwise
 
 #: Maps of the published network reach that far beyond the picture: a tenth of its side.
 _REACH = 1.1
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a network makes of a batch of pictures."""
+
+    maps: list[Tensor]  # (B, 3, S, S), half sides from the middle: the first guess to the last
+    seen: Tensor | None = None  # (B, 1, S, S) logits: the picture shows the texel's skin
 
 
 class PaperNetwork(nn.Module):
@@ -44,11 +53,11 @@ class PaperNetwork(nn.Module):
             now = out
         self.decoder = nn.Sequential(*steps, Transposed(now, 3, 1))
 
-    def forward(self, image: Tensor, size: int) -> list[Tensor]:
-        """(B, 3, H, H) in [0, 1] to one map (B, 3, size, size), half sides from the middle."""
+    def forward(self, image: Tensor, size: int) -> Answer:
+        """(B, 3, H, H) in [0, 1] to one map of ``size`` texels a side; nothing of what is seen."""
         raw = self.decoder(self.encoder(image))
         # Depth has its origin in the head, and a face is nearer than that or not much behind.
-        return [positions.resized(_REACH * (2 * torch.sigmoid(raw.float()) - 1), size)]
+        return Answer([positions.resized(_REACH * (2 * torch.sigmoid(raw.float()) - 1), size)])
 
 
 class ResidualBlock(nn.Module):
@@ -117,17 +126,18 @@ class LightNetwork(nn.Module):
             nn.init.zeros_(self.decoder.head.bias)
         self.look = Look(self.encoder.channels[1:3]) if looks else None
 
-    def forward(self, image: Tensor, size: int) -> list[Tensor]:
-        """(B, 3, H, H) in [0, 1] to maps (B, 3, size, size), half sides from the middle.
+    def forward(self, image: Tensor, size: int) -> Answer:
+        """(B, 3, H, H) in [0, 1] to maps of ``size`` texels a side, and what the last look saw.
 
-        The first one, and that after every look. An untrained network answers with the mean head.
+        An untrained network answers with the mean head.
         """
         features = self.encoder(image)
-        maps = [self.first(features[-1], size)]
+        maps, seen = [self.first(features[-1], size)], None
         for _ in range(self.looks):
             assert self.look is not None
-            maps.append(self.look(features[1:3], maps[-1]))
-        return maps
+            moved, seen = self.look(features[1:3], maps[-1])
+            maps.append(moved)
+        return Answer(maps, None if seen is None else positions.resized(seen, size))
 
     def first(self, deepest: Tensor, size: int) -> Tensor:
         """The map (B, 3, size, size) that the encoder's deepest features make."""
@@ -165,7 +175,7 @@ class Look(nn.Module):
 
     Features of a face's point differ from those of points beside it: from its own and its
     neighbours' on the skin a small U in the layout tells how far it is off. Hidden texels read what
-    hides them; the map is given too, from which its folds can be told.
+    hides them, and so it tells too whether skin or a hand, hair or glasses are there.
 
     Args:
         channels: of the features that are read.
@@ -185,9 +195,13 @@ class Look(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(cast(Tensor, self.head.bias))
         self.motion = Motion(64)
+        self.seen = nn.Conv2d(width, 1, 1)
 
-    def forward(self, features: Sequence[Tensor], found: Tensor) -> Tensor:
-        """The map (B, 3, S, S) `found`, moved. An untrained one moves nothing."""
+    def forward(self, features: Sequence[Tensor], found: Tensor) -> tuple[Tensor, Tensor]:
+        """The map (B, 3, S, S) `found`, moved, and (B, 1, size, size) logits that skin is seen.
+
+        An untrained one moves nothing.
+        """
         # What a look corrects is no reason to change where it looked from.
         found = found.detach()
         small = positions.resized(found, self.size)
@@ -200,7 +214,7 @@ class Look(nn.Module):
         middle = self.up_middle(middle + F.interpolate(coarse, scale_factor=2.0, mode="nearest"))
         fine = self.up_fine(fine + F.interpolate(middle, scale_factor=2.0, mode="nearest"))
         offset = positions.resized(self.head(fine).float(), found.shape[-1])
-        return self.motion(coarse, found) + offset
+        return self.motion(coarse, found) + offset, self.seen(fine).float()
 
 
 def _convolution(width: int, out: int, kernel: int = 4, stride: int = 1) -> nn.Module:

@@ -125,9 +125,9 @@ def _system(experiment: TrainConfig, pretrained: bool = True) -> System:
 
 def _start(system: System, weights: dict[str, torch.Tensor]) -> None:
     """Begin with weights of a system that may have had an adversary, or have neither one nor
-    detail yet."""
+    detail nor looks yet."""
     missing, unexpected = system.load_state_dict(weights, strict=False)
-    wrong = [key for key in missing if not re.match(r"discriminator\.|(.*\.)?detail\.", key)]
+    wrong = [key for key in missing if not re.match(r"discriminator\.|(.*\.)?(detail|look)\.", key)]
     wrong += [key for key in unexpected if not key.startswith("discriminator.")]
     if wrong:
         raise ConfigError(f"start_from: weights of another network; {wrong[0]} is in one of them")
