@@ -37,7 +37,8 @@ lint: $(VENV_TEST)/.installed
 
 # Fitting heads to all photographs takes minutes; the tests fit some.
 QUICK = options.truth=facemesh
-HEADS_ALONE = data.sources.1={"name":"renderings","options":{"folder":"runs/renderings/train","positions":true}}
+HEADS = {"name":"renderings","options":{"folder":"runs/renderings/train","positions":true}}
+PHOTOS = {"name":"photos","options":{"positions":true}}
 
 smoke: $(VENV_TEST)/.installed
 ifdef FACERELIEF_DATA
@@ -47,7 +48,9 @@ ifdef FACERELIEF_DATA
 			--margin 1.2 --no-lifted -o runs/renderings/$$part || exit 1; done
 	for config in configs/*.yaml; do \
 		$(VENV_TEST)/bin/facerelief train $$config -o $(RUNS)/$$(basename $$config .yaml) \
-			--max-time 10s --json $$(case $$config in *prnet*) echo '$(HEADS_ALONE)';; \
+			--max-time 10s --json $$(case $$config in \
+			*prnet_research*) echo 'data.sources=[$(PHOTOS),$(HEADS)] start_from=null';; \
+			*prnet*) echo 'data.sources=[$(HEADS)]';; \
 			*_open*) echo data.sources.1.$(QUICK);; \
 			*_mixed*|*_research*) echo data.sources.0.$(QUICK);; esac) || exit 1; done
 else

@@ -396,6 +396,37 @@ def target(figure: dict[str, Any]) -> str:
     return ""
 
 
+def prnet_ablation_markdown(result: dict[str, Any]) -> str:
+    """The table of prnet_ablation.py."""
+    lines = result["lines"]
+    first = next(iter(lines.values()))
+
+    def cell(line: dict[str, Any], *keys: str) -> str:
+        value, own = line, first
+        for key in keys:
+            value, own = value[key], own[key]
+        if isinstance(value, dict):
+            value, own = value["mean"], own["mean"]
+        return f"{value:.2f}" if line is first else f"{value:.2f} ({value - own:+.2f})"
+
+    ranges = list(first["yaws"])
+    rows = (
+        [
+            name,
+            *(cell(line, "yaws", one) for one in ranges),
+            cell(line, "balanced"),
+            cell(line, "photographs"),
+        ]
+        for name, line in lines.items()
+    )
+    headings = ["Trained with", *(f"Yaw {one}°" for one in ranges), "Balanced", "Photographs"]
+    return f"""\
+Error of 68 landmarks in percent of their box, as above; {result["samples"]:,} samples each:
+
+{table(headings, rows)}
+"""
+
+
 def schemes_markdown(result: dict[str, Any]) -> str:
     """The first table of landmark_schemes.py."""
     annotated, meshes = result["annotated"], result["meshes"]
@@ -462,6 +493,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "wild": wild_markdown,
     "landmarks": landmarks_markdown,
     "reconstruction": reconstruction_markdown,
+    "prnet_ablation": prnet_ablation_markdown,
     "landmark_schemes": schemes_markdown,
     "expressions": expressions_markdown,
     "groups": groups_markdown,

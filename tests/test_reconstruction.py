@@ -47,6 +47,14 @@ def test_a_face_of_which_little_is_seen_comes_with_a_warning() -> None:
     assert "little of the face" in made.warnings[0]
 
 
+def test_what_lies_beyond_the_photo_is_not_visible() -> None:
+    half = Crop((10.0, 128.0), 256.0)  # the photo's left edge cuts the face in two
+    face = posed_heads.face(posed_heads.uv_map(), half, (256, 256))
+    beyond = face.landmarks[:, 0] < 0
+    assert 20 < beyond.sum() < 48 and not face.landmarks_visible[beyond].any()
+    assert face.landmarks_visible[~beyond].mean() > 0.7
+
+
 def test_maps_that_are_no_face_have_an_empty_mask() -> None:
     maps = np.stack([posed_heads.uv_map(), np.zeros((256, 256, 3))]).astype(np.float32)
     found = from_positions(maps)

@@ -124,7 +124,12 @@ def with_shape(
 
     Args:
         skin: `position.skin` of the map. whole: as of `reconstruct`.
+
+    What lies beyond the photo's edge is not visible.
     """
+    place, (height, width) = face.crop.to_photo(skin.points[:, :2]), face.photo_size
+    inside = ((place > 0) & (place < (width, height))).all(axis=1)
+    skin = replace(skin, visible=skin.visible & inside)
     if skin.problem is not None:
         return replace(face, position=found, skin=skin, warnings=(*face.warnings, skin.problem))
     made = reconstruct(skin, face.crop, whole)

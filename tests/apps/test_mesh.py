@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ from typer.testing import CliRunner
 import posed_heads
 from facerelief import load
 from facerelief.apps import mesh
+from facerelief.apps.overlay import overlay
 from facerelief.apps.photos import process
 from facerelief.cli import app
 from facerelief.geometry import position
+from facerelief.images import load_photo
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +113,22 @@ def test_landmarks_of_another_scheme(network: Path, astronaut: Path, tmp_path: P
     assert done.exit_code == 0, done.output
     said = json.loads((tmp_path / "astronaut_landmarks.json").read_text())
     assert said["scheme"] == "jd106" and len(said["points"]) == len(said["visible"]) == 106
+
+
+def test_an_overlay_shows_lines_and_landmarks(
+    network: Path, astronaut: Path, tmp_path: Path
+) -> None:
+    arguments = ["mesh", str(astronaut), "-o", str(tmp_path), "--system", str(network)]
+    done = CliRunner().invoke(app, [*arguments, "--texture", "256", "--overlay"])
+    assert done.exit_code == 0 and "astronaut_overlay.jpg" in done.output
+    shown = np.asarray(Image.open(tmp_path / "astronaut_overlay.jpg")).astype(int)
+    red, green, blue = np.moveaxis(shown, -1, 0)
+    assert shown.shape == (512, 512, 3)
+    assert ((green > 200) & (red < 120) & (blue < 120)).sum() > 300  # seen landmarks
+    assert ((red > 200) & (green < 120) & (blue < 120)).sum() > 50  # those of the far side
+    plain = overlay(load_photo(astronaut), replace(load(network)(astronaut)[0], mesh=None))
+    lined = (np.abs(shown - plain).max(-1) > 15).mean()
+    assert 0.05 < lined < 0.4
 
 
 def test_the_whole_head_has_neck_and_scalp(network: Path, astronaut: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from PIL import Image
 
 from facerelief.apps import photos
 from facerelief.apps.encode import to_jpeg, to_png
+from facerelief.apps.overlay import overlay
 from facerelief.apps.texture import Texture, unwrap
 from facerelief.geometry import landmark_schemes
 from facerelief.geometry.mesh import vertex_normals
@@ -40,6 +41,7 @@ SIDECARS = {
     "source": ("_texture_source.png", "255 seen in the photo, 128 its mirror image, 0 made up"),
     "landmarks": ("_landmarks.json", "points in the photo, and whether they are seen"),
     "depth": ("_depth.png", "16 bits, in the crop's frame; _pose.json has its scale"),
+    "overlay": ("_overlay.jpg", "the face with its landmarks and the layout's lines"),
     "pose": ("_pose.json", "angles, the 3 x 4 camera, crop, model, warnings"),
 }
 
@@ -52,6 +54,7 @@ class Options:
     head: str = "face"  # of HEADS
     texture: int = 1024  # pixels, a multiple of 256
     landmarks: str = "ibug68"  # of geometry.landmark_schemes.SCHEMES
+    overlay: bool = False
 
 
 def render(
@@ -136,6 +139,8 @@ def _files(photo: NDArray[np.uint8], face: Face, name: str, options: Options) ->
         name + SIDECARS["source"][0]: to_png(texture.source),
         name + SIDECARS["landmarks"][0]: _json(describe_landmarks(face, options.landmarks)),
     }
+    if options.overlay:
+        files[name + SIDECARS["overlay"][0]] = to_jpeg(overlay(photo, face))
     if "glb" in options.formats:
         files[f"{name}.glb"] = to_glb(face.mesh, files[picture])
     if "obj" in options.formats:

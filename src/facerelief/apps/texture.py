@@ -19,7 +19,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter, uniform_filte
 from facerelief.geometry import position
 from facerelief.geometry.uv import filled, skin_layout
 from facerelief.images import bilinear
-from facerelief.types import Crop, Face
+from facerelief.types import Face
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -62,7 +62,7 @@ def unwrap(photo: NDArray[np.uint8], face: Face, size: int = 1024) -> Texture:
     spread = _written(points[:, :2], texels)
     places = np.where(inner > 0, spread, np.asarray(found, np.float32)[..., :2])
     places[~mask] = np.nan
-    own = _enlarged(_soft(_seen(face.skin, crop, photo.shape[:2], texels), texels), factor)
+    own = _enlarged(_soft(_seen(face.skin, texels), texels), factor)
     used = own[..., 0] > 0
     sampled = np.zeros((size, size, 3), np.float32)
     in_photo = crop.to_photo(filled(places)).astype(np.float32)
@@ -81,15 +81,11 @@ def unwrap(photo: NDArray[np.uint8], face: Face, size: int = 1024) -> Texture:
     return Texture(_bytes(colours), _bytes(source[..., 0]))
 
 
-def _seen(
-    skin: position.Skin, crop: Crop, photo_size: tuple[int, int], texels: int
-) -> NDArray[np.float32]:
+def _seen(skin: position.Skin, texels: int) -> NDArray[np.float32]:
     """(S, S, 1) 1 where the photo shows the texel, steeply or not, 0 where it does not."""
     seen = skin.visible.astype(np.float32)
     facing = position.normals(skin.points)[:, 2]
     seen *= np.clip((facing - _STEEPEST) / _STEEPEST, 0, 1)
-    x, y = crop.to_photo(skin.points[:, :2]).T
-    seen *= (x > 0) & (x < photo_size[1]) & (y > 0) & (y < photo_size[0])
     return _written(seen[:, None], texels)
 
 

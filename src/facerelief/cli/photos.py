@@ -96,6 +96,9 @@ def mesh(
     landmarks: Annotated[
         str, typer.Option(help="Scheme: ibug68, jd106, facemesh468 or facemesh478.")
     ] = "ibug68",
+    overlay: Annotated[
+        bool, typer.Option("--overlay", help="Write the photo with mesh and landmarks, too.")
+    ] = False,
     max_faces: Annotated[
         int | None,
         typer.Option(min=1, help="Largest faces of a photo to keep.", show_default="all"),
@@ -131,10 +134,12 @@ def mesh(
     threads = threads or cores()
     workers = min(threads, len(paths))
     estimator = load_shapes(system, threads // workers, provider)
-    options = mesh_app.Options(formats, head, texture, landmarks)
+    options = mesh_app.Options(formats, head, texture, landmarks, overlay)
     render = partial(mesh_app.render, options=options)
     outcomes = photos_app.stream(paths, out, estimator, render, max_faces, workers)
     endings = {f".{name}": "the mesh" for name in formats} | dict(mesh_app.SIDECARS.values())
+    if not overlay:
+        del endings[mesh_app.SIDECARS["overlay"][0]]
     _report(outcomes, paths, out, endings, json)
 
 

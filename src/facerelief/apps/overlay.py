@@ -1,0 +1,49 @@
+"""A face as a position map sees it, drawn into its photo: landmarks and the lines of the layout."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from facerelief.geometry import position
+from facerelief.geometry.raster import rasterise
+from facerelief.types import Crop, Face
+
+_LINES = 24  # of the layout, a side
+_LINE, _SEEN, _HIDDEN = (90, 200, 255), (60, 255, 60), (255, 60, 60)
+_MARGIN = 1.3  # of the picture, over the face's crop
+
+
+def overlay(photo: NDArray[np.uint8], face: Face, size: int = 512) -> NDArray[np.uint8]:
+    """(size, size, 3) the face with margin; seen landmarks are green, hidden ones red.
+
+    A face without a shape is shown as it is.
+    """
+    wide = Crop(face.crop.centre, _MARGIN * face.crop.side, face.crop.angle, size)
+    picture = wide.extract(photo)
+    if face.mesh is None or face.skin is None:
+        return picture
+    assert face.landmarks is not None and face.landmarks_visible is not None
+    points = wide.to_crop(face.crop.to_photo(face.skin.points[:, :2]))
+    lines = _lines(np.column_stack([points, face.skin.points[:, 2]]), size)
+    picture[lines] = (picture[lines] // 2 + np.array(_LINE) // 2).astype(np.uint8)
+    image = Image.fromarray(picture)
+    draw, radius = ImageDraw.Draw(image), max(size / 180, 1.5)
+    marks = wide.to_crop(face.landmarks[:, :2])
+    for (x, y), seen in zip(marks, face.landmarks_visible, strict=True):
+        box = (x - radius, y - radius, x + radius, y + radius)
+        draw.ellipse(box, fill=_SEEN if seen else _HIDDEN)
+    return np.asarray(image)
+
+
+def _lines(points: NDArray[np.floating], size: int) -> NDArray[np.bool_]:
+    """(size, size) where a cell of the layout ends, on the face of points (M, 3)."""
+    mesh = position.skin_mesh()
+    raster = rasterise(points, mesh.triangles, (size, size), cull_back_faces=True)
+    cells = np.floor(raster.interpolate(mesh.uv) * _LINES)
+    found = np.zeros((size, size), bool)
+    found[:-1] |= (np.diff(cells, axis=0) != 0).any(axis=-1)
+    found[:, :-1] |= (np.diff(cells, axis=1) != 0).any(axis=-1)
+    shown: NDArray[np.bool_] = found & raster.mask & mesh.face_triangles[raster.triangle]
+    return shown
