@@ -21,10 +21,8 @@ MARGIN = 1.6  # of the pictures, over the faces' crops
 SIZE = 384  # pixels
 
 
-def cut_out(path: str, estimator: fr.Estimator) -> tuple[np.ndarray, np.ndarray]:
-    """The largest face of a photo (SIZE, SIZE, 3), and its points (N, 2) in it."""
-    photo = fr.load_photo(path)
-    face = estimator(photo, max_faces=1)[0]
+def cut_out(photo: np.ndarray, face: fr.Face) -> tuple[np.ndarray, np.ndarray]:
+    """A face of a photo with what is round it (SIZE, SIZE, 3), and its points (N, 2) in it."""
     crop = fr.Crop(face.crop.centre, MARGIN * face.crop.side, face.crop.angle, SIZE)
     points, _ = fr.landmarks(face, "facemesh468")
     # The picture's edge stays where it is.
@@ -55,7 +53,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5)
     options = parser.parse_args()
     estimator = fr.load("prnet")
-    a, b = (cut_out(path, estimator) for path in options.photos)
+    photos = [fr.load_photo(path) for path in options.photos]
+    a, b = (cut_out(photo, estimator(photo, max_faces=1)[0]) for photo in photos)
     steps = [morph(a, b, share) for share in np.linspace(0, 1, options.steps)]
     Image.fromarray(np.concatenate(steps, axis=1)).save(options.out)
 

@@ -82,4 +82,4 @@ def _ratio(
     inside = mask.astype(np.float32)[..., None]
     blurred = [gaussian_filter((one + 4) * inside, (sigma, sigma, 0)) for one in (old, new)]
     ratio: NDArray[np.float32] = blurred[0] / np.maximum(blurred[1], 1e-3)
-    return np.clip(ratio, 0.2, 5)
+    return np.clip(ratio, 1 / 3, 3)
