@@ -45,7 +45,22 @@ def test_limits_hold_and_are_reached() -> None:
     assert np.median(np.abs(drawn[:, 0])) < 15
 
 
-@pytest.mark.parametrize("bad", [{"yaw": 400}, {"pitch": -1}, {"focal": (50, 20)}])
+def test_poses_can_be_drawn_evenly() -> None:
+    limits = PoseRange(yaw=80, pitch=20, roll=10, anywhere=1)
+    drawn = np.array(
+        [draw_pose(np.random.default_rng(s), face(), 64, limits, 1.0).angles for s in range(300)]
+    )
+    assert np.median(np.abs(drawn), axis=0) == pytest.approx((40, 10, 5), rel=0.15)
+    frontal = PoseRange(yaw=80, anywhere=0)
+    yaws = [
+        draw_pose(np.random.default_rng(s), face(), 64, frontal, 1.0).angles[0] for s in range(300)
+    ]
+    assert np.median(np.abs(yaws)) < 15
+
+
+@pytest.mark.parametrize(
+    "bad", [{"yaw": 400}, {"pitch": -1}, {"focal": (50, 20)}, {"anywhere": 1.5}]
+)
 def test_absurd_ranges_are_refused(bad: dict) -> None:
     with pytest.raises(ValueError, match=next(iter(bad))):
         PoseRange(**bad)
