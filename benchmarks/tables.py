@@ -45,6 +45,7 @@ ACCURACY_TARGETS = {
 # Percent of the landmarks' box, by yaw of rendered heads and on photographs.
 LANDMARK_TARGETS = {"0 to 30": 2.5, "30 to 60": 3.0, "60 to 90": 4.0}
 PHOTOGRAPH_LANDMARK_TARGET = 4.0
+SHAPE_TARGETS = (3.0, 4.0)  # percent of the outer corners of the eyes, near the front and at 60°
 REGISTRATION_TARGET = 0.5  # mm, mean over the face
 CROP_TARGETS = {"centre": 5, "scale": 8}  # medians, % of the crop's side
 
@@ -99,7 +100,7 @@ def with_figures(readme: str) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"the README has no {BEGIN} ... {END}")
-    names = ("accuracy_yaleb", "accuracy_basel", "landmarks", "speed")
+    names = ("accuracy_yaleb", "accuracy_basel", "landmarks", "reconstruction", "speed")
     made = headlines(*(read(name) for name in names))
     return f"{before}{BEGIN}\n{made}\n{END}{after}"
 
@@ -114,6 +115,7 @@ def headlines(
     photographs: dict[str, Any] | None,
     scans: dict[str, Any] | None,
     marks: dict[str, Any] | None,
+    shapes: dict[str, Any] | None,
     speed: dict[str, Any] | None,
 ) -> str:
     """The README's table."""
@@ -139,6 +141,14 @@ def headlines(
         }  # fmt: skip
         for where, (figure, limit) in found.items():
             what = f"68 landmarks, {where}, in % of their box: `prnet`"
+            rows.append([what, f"{figure['mean']:.2f} %", f"at most {limit:g} %"])
+    if shapes is not None and "prnet" in shapes["systems"]:
+        system = shapes["systems"]["prnet"]
+        for where, figure, limit in (
+            ("yaw up to 20°", system["frontal"], SHAPE_TARGETS[0]),
+            ("yaw 60°", system["yaws"]["60"], SHAPE_TARGETS[1]),
+        ):
+            what = f"Mesh to real scan, {where}, in % of the eyes' distance: `prnet`"
             rows.append([what, f"{figure['mean']:.2f} %", f"at most {limit:g} %"])
     if speed is not None:
         for section, name, what in HEADLINES:
