@@ -463,8 +463,8 @@ photographs' in percent of the root of the landmarks' box, ± standard errors:
 
 {table(["Scheme", *(part.capitalize() for part in parts)], by_part)}
 
-and from FaceMesh's in {meshes["jd106 own"]["count"]} photographs of other sources than the map was \
-found on:
+and from FaceMesh's in {meshes["jd106 own"]["count"]} photographs of other sources than the map \
+was found on:
 
 {table(["Points", "Distance"], others)}
 """

@@ -1,6 +1,10 @@
 """PRNet: the published network, the light one, and what they learn."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
+from onnxruntime import InferenceSession
 
 torch = pytest.importorskip("torch")
 
@@ -9,6 +13,7 @@ from dataclasses import replace  # noqa: E402
 import network_checks  # noqa: E402
 from facerelief.data import positions  # noqa: E402
 from facerelief.data.sample import Sample, Shapes  # noqa: E402
+from facerelief.export import Provenance, export  # noqa: E402
 from facerelief.systems import build  # noqa: E402
 from facerelief.systems.prnet import PRNet, dotted  # noqa: E402
 from facerelief.systems.prnet_networks import Look, ResidualBlock, Transposed  # noqa: E402
@@ -211,3 +216,18 @@ def test_options_that_are_wrong() -> None:
         PRNet("dense")
     with pytest.raises(ValueError, match="option positions"):
         list(compact().turns(network_checks.sample()))
+
+
+def test_one_process_exports_several(tmp_path: Path) -> None:
+    """What the first trace makes must not be what the second one finds."""
+    crops = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3), np.uint8)
+    facts = Provenance("prnet", "compact", "open", "nothing", "0")
+    for looks in (1, 2):
+        system = compact(looks=looks).eval()
+        file = tmp_path / f"{looks}.onnx"
+        export(system, file, facts, size=128)
+        found = InferenceSession(file).run(None, {"crops": crops})
+        with torch.no_grad():
+            position, seen = system.deployed(128)(torch.from_numpy(crops))
+        assert np.abs(found[0] - position.numpy()).max() < 0.2  # crop pixels, of float16 weights
+        assert np.abs(found[1] - seen.numpy()).max() < 0.02

@@ -54,19 +54,24 @@ def weight_mask(size: int, rest: float = REST) -> Tensor:
     return torch.from_numpy(mask)[None, None]
 
 
-@lru_cache(maxsize=4)
 def mean_head(size: int) -> Tensor:
     """(1, 3, size, size): the mean head's map, looking into the camera and cropped as faces are.
 
     Texels off the charts have the value of the nearest that is on one.
     """
+    # A tensor that is first made while a network is traced belongs to the trace: none is kept.
+    return torch.from_numpy(_mean_head(size))[None]
+
+
+@lru_cache(maxsize=4)
+def _mean_head(size: int) -> NDArray[np.float32]:
     head = builtin_head(SUBDIVISIONS)
     points = head.mean[head.landmarks]
     low, high = points.min(0), points.max(0)
     half_side = CROP_MARGIN * (high - low)[:2].max() / 2
     centre = np.array([*(low + high)[:2] / 2, 0], np.float32)
     flat = (head.mean - centre) / half_side * (1, -1, 1)
-    return _planes(filled(layout(size).write(flat)))
+    return np.ascontiguousarray(filled(layout(size).write(flat)).transpose(2, 0, 1))
 
 
 @lru_cache(maxsize=8)
@@ -156,7 +161,3 @@ def _moved(points: Tensor, warp: Warp, size: int) -> Tensor:
     flat = torch.linalg.solve(warp.matrix, (points[..., :2] - warp.offset[:, None]).mT).mT
     grown = torch.linalg.det(warp.matrix).abs().rsqrt() * warp.relief
     return torch.cat([flat, points[..., 2:] * grown[:, None, None]], -1) / (size / 2)
-
-
-def _planes(texels: NDArray[np.float32]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(texels.transpose(2, 0, 1)))[None]
