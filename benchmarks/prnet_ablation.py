@@ -3,8 +3,8 @@
     FACERELIEF_DATA=... python benchmarks/prnet_ablation.py [--samples N] [--runs FOLDER]
         [--only NAME ...]
 
-Every variant is trained by configs/prnet_open_128.yaml with N samples (6,000), and kept in
-FOLDER/VARIANT, so that a call that was stopped goes on.
+Every variant is trained by configs/prnet_open_128.yaml, without its last phase, with N samples
+(6,000), and kept in FOLDER/VARIANT, so that a call that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def train(name: str, samples: int, runs: Path) -> Path:
     folder = runs / re.sub(r"\W+", "_", name).strip("_").lower()
     if not (folder / "summary.json").exists():
         # Of so few steps the mean of the weights must not reach back far.
-        overrides = [f"samples={samples}", "ema=0.98", "validate_every=1000000", *VARIANTS[name]]
+        budget = ["phases=[{}]", f"samples={samples}", "ema=0.98", "validate_every=1000000"]
+        overrides = [*budget, *VARIANTS[name]]
         run(ROOT / "configs" / "prnet_open_128.yaml", folder, overrides, resume=True)
     return folder / "last.ckpt"
 
