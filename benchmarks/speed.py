@@ -217,8 +217,8 @@ def sampler(folder: Path) -> Section:
     import torch
 
     from facerelief.data.sources import Mixture, build_source
+    from facerelief.memory import keep_freed_memory
     from facerelief.train.config import load_config
-    from facerelief.train.memory import keep_freed_memory
 
     keep_freed_memory()  # as a training does
     data = load_config(CONFIG).data
