@@ -63,6 +63,29 @@ def test_a_prepared_photo_shows_the_face_and_its_normals(
         assert surface[mask][:, 2].mean() / 127 > 0.5
 
 
+def test_points_are_those_of_facemesh_and_of_annotators(data_root: Path) -> None:
+    paths, _ = facemesh.stored_points(data_root)
+    points = photos._points(data_root)
+    assert points.shape == (len(paths), 68 + facemesh.SKIN_POINTS, 5)
+    marked = points[:, 0, 3] > 0
+    assert {path.split("/")[0] for path, one in zip(paths, marked, strict=True) if one} == {
+        "youtube"
+    }
+    mesh, known = points[:, 68:, :3], points[..., 3:]
+    # In the kept picture's pixels from its middle: brows above, chin below, the nose nearest.
+    assert np.abs(mesh[..., :2]).max() < photos.PIXELS
+    assert (mesh[:, 152, 1] > mesh[:, 10, 1]).mean() > 0.99
+    assert (mesh[:, 4, 2] > mesh[:, [234, 454], 2].max(1)).mean() > 0.99
+    # Both name the same places; outlines are believed less, depth of annotated points not at all.
+    inner = list(range(17, 68))
+    theirs = mesh[marked][:, np.array(facemesh.TO_68)[inner], :2]
+    off = np.linalg.norm(points[marked][:, inner, :2] - theirs, axis=-1)
+    assert np.median(off) < 0.03 * photos.PIXELS
+    assert known[marked][:, :17, 0].max() < known[marked][:, 17:68, 0].min()
+    assert not known[:, :68, 1].any() and known[:, 68:, 1].all()
+    assert (known[:, 68 + facemesh.OUTLINE[0], 0] < known[:, 68 + 4, 0]).all()
+
+
 def test_normals_of_a_mesh_are_camera_space(triangles: np.ndarray, teacher) -> None:
     """Left of the picture looks left, top looks up."""
     mean = facemesh.mean_face(teacher[1])
