@@ -23,8 +23,11 @@ VIEWERS = Path(__file__).parents[1] / "viewers"
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 SIZE = 512
 
+# An installation that was stopped leaves a folder behind.
+PARTS = ("three/build/three.module.js", "gltf-validator/package.json")
 installed = pytest.mark.skipif(
-    not (VIEWERS / "node_modules").is_dir() or shutil.which("node") is None,
+    not all((VIEWERS / "node_modules" / part).is_file() for part in PARTS)
+    or shutil.which("node") is None,
     reason="needs node and: npm install --prefix tests/viewers",
 )
 
