@@ -16,7 +16,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from networks import exported
-from tables import ROOT, prnet_ablation_markdown, write
+from shape_tables import prnet_ablation_markdown
+from tables import ROOT, write
 
 from facerelief.evaluate import run_landmarks
 from facerelief.train import run
