@@ -51,9 +51,8 @@ OWN_106 = sorted(set(range(106)) - set(JD106_OF_68) - set(JAW_106) - {74, 83, 10
 
 def fitted(
     root: Path, paths: list[str], chosen: list[str]
-) -> Iterator[tuple[str, np.ndarray, np.ndarray, float]]:
-    """Of photos: path, FaceMesh's points (478, 3), the fitted head's (V, 3) and the side of the
-    landmarks' box, photo pixels."""
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Of photos: path, FaceMesh's points (478, 3) and the fitted head's (V, 3), photo pixels."""
     fitter = pseudo_normals.head_fitter(root, cache_folder())
     points = dict(zip(paths, facemesh.stored_points(root)[1], strict=True))
     for path in track(chosen, "fitting"):
@@ -61,8 +60,7 @@ def fitted(
             found = fitter.fit(points[path])
         except AlignmentError:
             continue
-        box = np.ptp(points[path][list(facemesh.TO_68), :2], axis=0)
-        yield path, points[path], found.projected, float(np.sqrt(box.prod()))
+        yield path, points[path], found.projected
 
 
 def off_line(points: np.ndarray, line: np.ndarray) -> np.ndarray:
@@ -81,7 +79,7 @@ def annotated(root: Path, paths: list[str]) -> dict[str, Any]:
         true = {p: stored[p] for p in tests if p in stored.files and len(stored[p]) == 68}
     schemes = {name: landmark_schemes.scheme(name) for name in ("ibug68", "jd106")}
     errors: dict[str, list[float]] = {}
-    for path, mesh, head, _ in fitted(root, paths, [p for p in true if p in set(paths)]):
+    for path, mesh, head in fitted(root, paths, [p for p in true if p in set(paths)]):
         box = np.sqrt(np.ptp(true[path], axis=0).prod())
         ours, jd = (schemes[name].of(head)[:, :2] for name in ("ibug68", "jd106"))
         theirs = mesh[list(facemesh.TO_68), :2]
@@ -113,7 +111,8 @@ def meshes(root: Path, paths: list[str]) -> dict[str, Any]:
     places = schemes["facemesh468"].of(head.mean)
     taken = [int(np.linalg.norm(places - one, axis=1).argmin()) for one in jd.of(head.mean)]
     errors: dict[str, list[float]] = {}
-    for _, mesh, vertices, box in fitted(root, paths, chosen):
+    for _, mesh, vertices in fitted(root, paths, chosen):
+        box = np.sqrt(np.ptp(mesh[list(facemesh.TO_68), :2], axis=0).prod())
         for name, anchors in schemes.items():
             off = 100 * np.linalg.norm(anchors.of(vertices)[:, :2] - mesh[:468, :2], axis=1) / box
             errors.setdefault(f"{name} inner", []).append(off[inner].mean())

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facerelief.geometry import position
-from facerelief.geometry.raster import rasterise
 from facerelief.images import bilinear
 from facerelief.types import BoolArray, Face
 
@@ -58,9 +57,7 @@ def correspond(face_a: Face, face_b: Face) -> Correspondence:
         face.crop.to_photo(skin.points[:, :2]).astype(np.float32)
         for face, skin in ((face_a, skin_a), (face_b, skin_b))
     )
-    size = face_a.crop.size
-    raster = rasterise(skin_a.points, mesh.triangles, (size, size), cull_back_faces=True)
-    shows_face = raster.mask & mesh.face_triangles[raster.triangle]
+    raster, shows_face = position.drawn(skin_a.points, face_a.crop.size)
     drawn = raster.interpolate(np.column_stack([in_b, skin_b.visible.astype(np.float32)]))
     return Correspondence(
         points_a=in_a[kept],

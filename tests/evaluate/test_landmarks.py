@@ -8,7 +8,7 @@ import pytest
 import posed_heads
 import tiny_system
 from facerelief.evaluate import EvaluationError, landmarks, report, run_landmarks
-from facerelief.geometry import position
+from facerelief.geometry import landmark_schemes, position
 
 
 def test_the_error_is_in_percent_of_the_box() -> None:
@@ -27,7 +27,7 @@ def test_the_mean_head_is_cropped_like_everybody() -> None:
 
 
 def test_a_mirrored_face_has_its_landmarks_in_another_order() -> None:
-    order = landmarks.mirrored_order()
+    order = landmark_schemes.mirrored("ibug68")
     assert np.array_equal(order[order], np.arange(68))
     assert [order[i] for i in (0, 8, 27, 36, 39, 48, 60)] == [16, 8, 27, 45, 42, 54, 64]
 

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from facerelief.geometry import position
-from facerelief.geometry.raster import rasterise
 from facerelief.types import Crop, Face
 
 _LINES = 24  # of the layout, a side
@@ -39,11 +38,9 @@ def overlay(photo: NDArray[np.uint8], face: Face, size: int = 512) -> NDArray[np
 
 def _lines(points: NDArray[np.floating], size: int) -> NDArray[np.bool_]:
     """(size, size) where a cell of the layout ends, on the face of points (M, 3)."""
-    mesh = position.skin_mesh()
-    raster = rasterise(points, mesh.triangles, (size, size), cull_back_faces=True)
-    cells = np.floor(raster.interpolate(mesh.uv) * _LINES)
+    raster, shows_face = position.drawn(points, size)
+    cells = np.floor(raster.interpolate(position.skin_mesh().uv) * _LINES)
     found = np.zeros((size, size), bool)
     found[:-1] |= (np.diff(cells, axis=0) != 0).any(axis=-1)
     found[:, :-1] |= (np.diff(cells, axis=1) != 0).any(axis=-1)
-    shown: NDArray[np.bool_] = found & raster.mask & mesh.face_triangles[raster.triangle]
-    return shown
+    return found & shows_face

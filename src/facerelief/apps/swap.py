@@ -15,7 +15,6 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from facerelief.apps.texture import unwrap
 from facerelief.geometry import position
-from facerelief.geometry.raster import rasterise
 from facerelief.images import bilinear
 from facerelief.types import Crop, Face, FloatArray
 
@@ -68,10 +67,8 @@ def _drawn(
     points: FloatArray, texture: NDArray[np.uint8], size: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """The face with the texture (size, size, 3), and where it is."""
-    skin = position.skin_mesh()
-    raster = rasterise(points, skin.triangles, (size, size), cull_back_faces=True)
-    mask = raster.mask & skin.face_triangles[raster.triangle]
-    places = raster.interpolate(skin.uv) * (1, -1) + (0, 1)
+    raster, mask = position.drawn(points, size)
+    places = raster.interpolate(position.skin_mesh().uv) * (1, -1) + (0, 1)
     return bilinear(texture, places * len(texture)), mask
 
 

@@ -303,8 +303,7 @@ def reconstruction(
 
     Of systems that make position maps: results.json, results.md and pictures.csv.
     """
-    if data is not None:
-        os.environ["FACERELIEF_DATA"] = str(data)
+    _point_to(data)
     from facerelief.evaluate import run_reconstruction
 
     _report(lambda: run_reconstruction(system, out, threads=threads, progress=not json), out, json)
@@ -355,5 +354,10 @@ def _need_training(data: Path | None) -> None:
     """Point the data sets to `data`; fail with one line where PyTorch is missing."""
     if find_spec("torch") is None or find_spec("lightning") is None:
         fail("this needs PyTorch and Lightning: pip install 'facerelief[train]'", code=1)
+    _point_to(data)
+
+
+def _point_to(data: Path | None) -> None:
+    """The data sets are in `data`, if it is said."""
     if data is not None:
         os.environ["FACERELIEF_DATA"] = str(data)

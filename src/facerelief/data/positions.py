@@ -12,7 +12,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from facerelief.data.augment import Warp
@@ -101,13 +100,9 @@ def points(position: Tensor) -> Tensor:
 @lru_cache(maxsize=1)
 def mirrored_points() -> Tensor:
     """(N,) which of `POINTS` each one is in a mirrored face."""
-    found, start = [], 0
-    for scheme in POINTS:
-        places = landmark_schemes.scheme(scheme).of(builtin_head(SUBDIVISIONS).mean)
-        away = np.linalg.norm(places[:, None] - places * (-1, 1, 1), axis=-1)
-        found.append(linear_sum_assignment(away)[1] + start)
-        start += len(places)
-    return torch.from_numpy(np.concatenate(found))
+    orders = [landmark_schemes.mirrored(scheme) for scheme in POINTS]
+    starts = np.cumsum([0, *map(len, orders)])
+    return torch.from_numpy(np.concatenate([o + s for o, s in zip(orders, starts, strict=False)]))
 
 
 def resized(position: Tensor, size: int) -> Tensor:

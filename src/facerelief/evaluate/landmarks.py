@@ -30,17 +30,14 @@ from facerelief.data import facemesh
 from facerelief.data.folders import cache_folder, data_root
 from facerelief.evaluate import protocol, report
 from facerelief.evaluate.groups import mean_and_error
-from facerelief.evaluate.predictions import EvaluationError
 from facerelief.evaluate.predictors import Predictor
-from facerelief.geometry import position
-from facerelief.geometry.head import builtin_head
+from facerelief.geometry import landmark_schemes, position
 from facerelief.images import load_photo
 from facerelief.types import Crop
 
 MEAN_HEAD, FACEMESH = "mean-head", "facemesh"
 HEADS, SEED = 300, 68_2026  # of renderings that nothing is trained on
 YAWS = ((0, 30), (30, 60), (60, 90))  # degrees, of renderings
-_BATCH = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,32 +147,11 @@ def normalised_error(found: NDArray[np.floating], true: NDArray[np.floating]) ->
     return float(100 * distance / np.sqrt(width * height))
 
 
-def predicted(
-    predictor: Predictor, faces: Sequence[MarkedFace]
-) -> list[NDArray[np.float32] | None]:
+def predicted(predictor: Predictor, faces: Sequence[MarkedFace]) -> list[NDArray[np.float32]]:
     """A system's landmarks (68, 3) in the crops. Raises EvaluationError where it has none."""
-    if predictor.predict is None:
-        raise EvaluationError(f"{predictor.label} only has files; it cannot predict")
     marks = position.skin_mesh().landmarks
-    found: list[NDArray[np.float32] | None] = []
-    for start in range(0, len(faces), _BATCH):
-        crops = np.stack([face.crop for face in faces[start : start + _BATCH]])
-        maps = predictor.predict(crops).position
-        if maps is None:
-            raise EvaluationError(f"{predictor.label} makes no position maps: it has no landmarks")
-        found += [position.read(one)[marks] for one in maps]
-    return found
-
-
-def mirrored_order() -> NDArray[np.int64]:
-    """(68,): which landmark each one is in a mirrored face."""
-    head = builtin_head(position.SUBDIVISIONS)
-    assert head.landmarks is not None and head.symmetry is not None
-    order = np.argsort(head.landmarks)
-    found: NDArray[np.int64] = order[
-        np.searchsorted(head.landmarks, head.symmetry[head.landmarks], sorter=order)
-    ]
-    return found
+    crops = [face.crop for face in faces]
+    return [skin.points[marks] for skin in protocol.skins(crops, predictor)]
 
 
 def mean_head() -> NDArray[np.float32]:
@@ -235,7 +211,7 @@ def samples_300w_lp(root: Path, limit: int | None = None) -> list[MarkedFace]:
     for path, content in islice((pair for pair in contents if "pt2d" in pair[1]), limit):
         points = np.asarray(content["pt2d"], np.float64).T
         if path.parent.name.endswith("_Flip"):  # mirrored pictures, whose points kept their order
-            points = points[mirrored_order()]
+            points = points[landmark_schemes.mirrored("ibug68")]
         yaw = abs(np.degrees(float(content["Pose_Para"].ravel()[1])))
         name = str(path.relative_to(root).with_suffix(""))
         faces.append(_marked(name, load_photo(path.with_suffix(".jpg")), points, yaw))

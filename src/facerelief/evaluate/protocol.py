@@ -15,6 +15,8 @@ from facerelief.data.folders import cache_folder
 from facerelief.evaluate import predictions, predictors
 from facerelief.evaluate.predictions import EvaluationError
 from facerelief.evaluate.predictors import MEAN_MAP, MEDIAPIPE, SHAPE_FROM_SHADING, Predictor
+from facerelief.geometry.position import Skin
+from facerelief.types import Estimate
 
 _BATCH = 16  # crops that a system is given at once
 
@@ -66,13 +68,28 @@ def predict(
 
     Raises EvaluationError where the predictor only has files.
     """
-    if predictor.predict is None:
-        raise EvaluationError(f"{predictor.label} only has files; it cannot predict")
-    for start in range(0, len(crops), _BATCH):
-        estimate = predictor.predict(np.stack(crops[start : start + _BATCH]))
+    for estimate in _estimates(crops, predictor):
         expected = estimate.expected_error
         for index, normals in enumerate(estimate.normals):
             yield normals, None if expected is None else expected[index]
+
+
+def skins(crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterator[Skin]:
+    """What a system's position maps say of crops (256, 256, 3) RGB.
+
+    Raises EvaluationError where it makes none.
+    """
+    for estimate in _estimates(crops, predictor):
+        if estimate.skins is None:
+            raise EvaluationError(f"{predictor.label} makes no position maps: it has no shapes")
+        yield from estimate.skins
+
+
+def _estimates(crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterator[Estimate]:
+    if predictor.predict is None:
+        raise EvaluationError(f"{predictor.label} only has files; it cannot predict")
+    for start in range(0, len(crops), _BATCH):
+        yield predictor.predict(np.stack(crops[start : start + _BATCH]))
 
 
 def write_predictions(

@@ -28,8 +28,6 @@ from facerelief.data.folders import data_root
 from facerelief.evaluate import protocol, report
 from facerelief.evaluate.basel_pictures import Light, Pose, show
 from facerelief.evaluate.groups import mean_and_error
-from facerelief.evaluate.predictions import EvaluationError
-from facerelief.evaluate.predictors import Predictor
 from facerelief.geometry import position
 from facerelief.geometry.closest import ClosestPoints
 from facerelief.geometry.head import builtin_head
@@ -93,8 +91,9 @@ def run_reconstruction(
         mean = error(mean_head(), scan)
         rows += [_row(MEAN_HEAD, one, mean) for one in shown if one.scan.name == name]
     for entrant in entrants:
-        meshes = zip(shown, predicted(entrant, [one.crop for one in shown]), strict=True)
-        for one, points in track(meshes, entrant.label):
+        found = protocol.skins([one.crop for one in shown], entrant)
+        for one, skin in track(zip(shown, found, strict=True), entrant.label):
+            points = position.camera_space(skin.points)
             rows.append(_row(entrant.label, one, error(points, one.scan)))
     about = {entrant.label: entrant.about for entrant in entrants}
     results: dict[str, Any] = {
@@ -129,20 +128,6 @@ def turned(scan: Scan, limit: int | None = None) -> Iterator[Turned]:
 def mean_head() -> NDArray[np.float32]:
     """(M, 3) of `position.skin_mesh`, mm, with skin over eyes and mouth as maps have it."""
     return position.read(skin_layout(position.SUBDIVISIONS, 256).write(builtin_head().mean))
-
-
-def predicted(predictor: Predictor, crops: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[Any]]:
-    """Meshes (M, 3), `position.skin_mesh`'s vertices, camera space in crop pixels.
-
-    Raises EvaluationError where there are none.
-    """
-    if predictor.predict is None:
-        raise EvaluationError(f"{predictor.label} only has files; it cannot predict")
-    for crop in crops:
-        skins = predictor.predict(crop[None]).skins
-        if skins is None:
-            raise EvaluationError(f"{predictor.label} makes no position maps: it has no shapes")
-        yield position.camera_space(skins[0].points)
 
 
 def error(points: NDArray[np.floating[Any]], scan: Scan) -> float:

@@ -68,6 +68,16 @@ def on_skin(name: str) -> Anchors:
     return Anchors(places, anchors.weights)
 
 
+@lru_cache(maxsize=len(SCHEMES))
+def mirrored(name: str) -> NDArray[np.int64]:
+    """(N,) which point of a scheme each one is in a mirrored face. Raises as `scheme`."""
+    from scipy.optimize import linear_sum_assignment  # a photo's mesh has no need to wait for it
+
+    places = scheme(name).of(builtin_head(SUBDIVISIONS, bases=False).mean)
+    away = np.linalg.norm(places[:, None] - places * (-1, 1, 1), axis=-1)
+    return linear_sum_assignment(away)[1].astype(np.int64)
+
+
 def landmarks(face: Face, scheme: str = "ibug68") -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """The points (N, 3) of a scheme on a face, and which (N,) are seen.
 

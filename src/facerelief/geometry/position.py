@@ -289,17 +289,28 @@ def skin(position: ArrayLike, seen: ArrayLike | None = None) -> Skin:
     )
 
 
-def view(points: FloatArray, size: int) -> Skin:
-    """Draw points (M, 3) of `skin_mesh` into a picture: z-buffer over the whole skin."""
+def drawn(points: FloatArray, size: int) -> tuple[Raster, BoolArray]:
+    """Points (M, 3) of `skin_mesh` in a picture of (size, size) pixels: the whole skin, z-buffered.
+
+    And where it shows the face, with what lies between lids and lips, and no neck or scalp.
+    """
     mesh = skin_mesh()
     raster = rasterise(points, mesh.triangles, (size, size), cull_back_faces=True)
+    shows_face: BoolArray = raster.mask & mesh.face_triangles[raster.triangle]
+    return raster, shows_face
+
+
+def view(points: FloatArray, size: int) -> Skin:
+    """What a picture of (size, size) pixels shows of points (M, 3) of `skin_mesh`."""
+    mesh = skin_mesh()
+    raster, _ = drawn(points, size)
     of_vertices = normals(points)
     shows_face: BoolArray = mesh.outer_triangles[raster.triangle] & raster.mask
-    drawn = normalise(raster.interpolate(of_vertices)).astype(np.float32)
+    turned = normalise(raster.interpolate(of_vertices)).astype(np.float32)
     return Skin(
         points=np.asarray(points, np.float32),
         visible=_visible(points, raster, size),
-        normals=np.where(shows_face[..., None], drawn, 0),
+        normals=np.where(shows_face[..., None], turned, 0),
         depth=np.where(shows_face, raster.depth, np.nan).astype(np.float32),
         mask=shows_face,
     )
