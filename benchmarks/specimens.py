@@ -16,10 +16,10 @@ from PIL import Image, ImageDraw, ImageFont
 from tables import ROOT
 
 from facerelief import load
-from facerelief.apps.pictures import colour_error
 from facerelief.evaluate.robustness import CONDITIONS, Condition
 from facerelief.geometry.normals import angular_error, encode
 from facerelief.images import load_photo
+from facerelief.pictures import colour_error
 
 PICTURES = ROOT / "docs" / "pictures"
 SEED, HEADS = 2026, (0, 2, 5)

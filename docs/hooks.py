@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from facerelief import catalogue
-from facerelief.apps.encode import to_png
-from facerelief.apps.pictures import shading_row
+from facerelief.encode import to_png
 from facerelief.geometry.normals import encode
+from facerelief.pictures import shading_row
 
 ROOT = Path(__file__).parents[1]
 

@@ -11,10 +11,10 @@ from typer.testing import CliRunner, Result
 
 from facerelief import __version__, catalogue
 from facerelief.apps.doctor import sphere
-from facerelief.apps.normal_png import decode_png, encode_png
 from facerelief.apps.normals import OUTPUTS
 from facerelief.apps.photos import output_stems
 from facerelief.cli import app
+from facerelief.normal_png import decode_png, encode_png
 from facerelief.types import Crop
 
 pytestmark = pytest.mark.usefixtures("tiny_catalogue")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from facerelief.apps.encode import to_png
+from facerelief.encode import to_png
 from facerelief.geometry.normals import decode, normalise
 from facerelief.synth.sample_files import (
     FILES,

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from facerelief.apps.files import write_files
-from facerelief.apps.normal_png import NormalMap, decode_png, encode_png
+from facerelief.files import write_files
 from facerelief.geometry.normals import (
     FRAMES,
     convert,
     smooth,
     tangent_frames,
 )
+from facerelief.normal_png import NormalMap, decode_png, encode_png
 from facerelief.types import FloatArray
 
 #: Pixels of the Gaussian whose low frequencies are the surface that detail is relative to.

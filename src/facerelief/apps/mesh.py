@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facerelief.apps import photos
-from facerelief.apps.encode import to_jpeg, to_png
 from facerelief.apps.overlay import overlay
 from facerelief.apps.texture import Texture, unwrap
+from facerelief.encode import to_jpeg, to_png
 from facerelief.geometry import landmark_schemes
 from facerelief.geometry.mesh import vertex_normals
 from facerelief.reconstruction import with_shape

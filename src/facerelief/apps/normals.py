@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facerelief.apps import photos, pictures
-from facerelief.apps.encode import to_jpeg, to_png
-from facerelief.apps.normal_png import encode_png
+from facerelief import pictures
+from facerelief.apps import photos
 from facerelief.apps.photos import Outcome
+from facerelief.encode import to_jpeg, to_png
+from facerelief.normal_png import encode_png
 from facerelief.runtime import Estimator
 from facerelief.types import Face
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facerelief import __version__
-from facerelief.apps.files import write_files
+from facerelief.files import write_files
 from facerelief.images import PhotoError, load_photo
 from facerelief.runtime import Estimator
 from facerelief.types import Face

@@ -253,7 +253,7 @@ def doctor(system: System = "default", provider: Provider = None, json: Json = F
 
 
 def _make_folder(folder: Path) -> None:
-    from facerelief.apps.files import make_folder
+    from facerelief.files import make_folder
 
     try:
         make_folder(folder)

@@ -217,8 +217,8 @@ def _sheet_of(folder: Path, path: Path) -> None:
 
 
 def _write_sheet(renderings: Any, path: Path) -> None:
-    from facerelief.apps.encode import to_png
-    from facerelief.apps.files import write_files
+    from facerelief.encode import to_png
+    from facerelief.files import write_files
     from facerelief.synth.sheet import contact_sheet
 
     write_files({path: to_png(contact_sheet(renderings))})
@@ -226,7 +226,7 @@ def _write_sheet(renderings: Any, path: Path) -> None:
 
 def _writer(out: Path, format: str, settings: dict[str, Any]) -> TarShards | SampleFolders:
     """A writer into a folder that is new, or holds heads of the same settings."""
-    from facerelief.apps.files import make_folder, write_files
+    from facerelief.files import make_folder, write_files
     from facerelief.synth.shards import SampleFolders, TarShards
 
     path = out / SETTINGS

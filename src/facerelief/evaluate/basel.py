@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facerelief import __version__
-from facerelief.apps.files import make_folder
 from facerelief.data import basel
 from facerelief.data.folders import cache_folder, data_root
 from facerelief.evaluate import pictures, predictions, predictors, protocol, report
 from facerelief.evaluate.basel_pictures import Shown, load
 from facerelief.evaluate.predictors import MEAN_MAP, Predictor
 from facerelief.evaluate.scores import ImageScore, figures, score_image
+from facerelief.files import make_folder
 
 POSED_MEAN = "posed-mean"
 PARTS = ("yaw", "random")

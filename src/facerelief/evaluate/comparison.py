@@ -11,13 +11,13 @@ import numpy as np
 from PIL import Image
 
 from facerelief import __version__, catalogue
-from facerelief.apps.files import make_folder
 from facerelief.data import yaleb
 from facerelief.data.folders import cache_folder, data_root
 from facerelief.evaluate import basel, pictures, predictions, protocol, report
 from facerelief.evaluate.costs import costs
 from facerelief.evaluate.predictors import SHAPE_FROM_SHADING
 from facerelief.evaluate.yaleb import Subject, load_subject, run_yaleb
+from facerelief.files import make_folder
 from facerelief.geometry.light import direction
 from facerelief.geometry.normals import angular_error
 

@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facerelief import __version__
-from facerelief.apps.files import make_folder
 from facerelief.data import facemesh
 from facerelief.data.folders import data_root
 from facerelief.detect import Detection, Detector, crop_from_detection
 from facerelief.evaluate import protocol, report
 from facerelief.evaluate.predictors import Predictor, network
+from facerelief.files import make_folder
 from facerelief.geometry.normals import angular_error
 from facerelief.images import load_photo
 from facerelief.runtime import CROP_SIZE, inside_photo

@@ -25,12 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facerelief import __version__
-from facerelief.apps.files import make_folder
 from facerelief.data import facemesh
 from facerelief.data.folders import cache_folder, data_root
 from facerelief.evaluate import protocol, report
 from facerelief.evaluate.groups import mean_and_error
 from facerelief.evaluate.predictors import Predictor
+from facerelief.files import make_folder
 from facerelief.geometry import landmark_schemes, position
 from facerelief.images import load_photo
 from facerelief.types import Crop

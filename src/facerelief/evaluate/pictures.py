@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from facerelief.apps.pictures import ERROR_SCALE, colour_error, shading_row
 from facerelief.geometry.normals import angular_error, encode
+from facerelief.pictures import ERROR_SCALE, colour_error, shading_row
 
 COLUMNS = ("photo", "estimate", "truth", "error", "expected error")
 

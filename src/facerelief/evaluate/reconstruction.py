@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from facerelief import __version__
-from facerelief.apps.files import make_folder
 from facerelief.data import basel
 from facerelief.data.basel import Scan
 from facerelief.data.folders import data_root
 from facerelief.evaluate import protocol, report
 from facerelief.evaluate.basel_pictures import Light, Pose, show
 from facerelief.evaluate.groups import mean_and_error
+from facerelief.files import make_folder
 from facerelief.geometry import position
 from facerelief.geometry.closest import ClosestPoints
 from facerelief.geometry.head import builtin_head

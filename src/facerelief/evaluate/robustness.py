@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from facerelief import __version__
-from facerelief.apps.files import make_folder
 from facerelief.data import yaleb
 from facerelief.data.folders import cache_folder, data_root
 from facerelief.evaluate import pictures, predictors, protocol, report
 from facerelief.evaluate.comparison import expanded
 from facerelief.evaluate.scores import ImageScore, figures, score_image
 from facerelief.evaluate.yaleb import Subject, load_subject
+from facerelief.files import make_folder
 from facerelief.geometry.normals import encode
 
 Crop = NDArray[np.uint8]  # (256, 256, 3) RGB

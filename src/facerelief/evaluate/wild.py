@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facerelief import __version__
-from facerelief.apps.files import make_folder
 from facerelief.data import facemesh, photos
 from facerelief.data.folders import cache_folder, data_root
 from facerelief.evaluate import predictors, protocol, report
 from facerelief.evaluate.comparison import expanded
 from facerelief.evaluate.groups import mean_and_error, mesh_normals
 from facerelief.evaluate.predictors import MEAN_MAP
+from facerelief.files import make_folder
 from facerelief.geometry.light import sh_basis, srgb_to_linear
 from facerelief.geometry.normals import angular_error
 from facerelief.images import load_photo

@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facerelief import __version__
-from facerelief.apps.files import make_folder
 from facerelief.data import yaleb
 from facerelief.data.folders import cache_folder, data_root
 from facerelief.evaluate import pictures, predictions, predictors, protocol, report
 from facerelief.evaluate.predictions import EvaluationError
 from facerelief.evaluate.predictors import MEAN_MAP, Predictor
 from facerelief.evaluate.scores import ImageScore, figures, score_image
+from facerelief.files import make_folder
 from facerelief.geometry.light import direction
 
 POOLED = (1, 2, 3, 4)  # subsets of the headline; S5 is nearly black

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facerelief.apps.encode import to_png
+from facerelief.encode import to_png
 from facerelief.geometry.normals import encode
 from facerelief.render.scene import Rendering
 
@@ -116,7 +116,7 @@ def from_files(files: Mapping[str, bytes]) -> Rendering:
 
 
 def from_png(content: bytes) -> NDArray[Any]:
-    """Pixels of a PNG that `facerelief.apps.encode.to_png` wrote: uint8 or uint16, (H, W[, C]).
+    """Pixels of a PNG that `facerelief.encode.to_png` wrote: uint8 or uint16, (H, W[, C]).
 
     Raises:
         SampleError: it is none, or damaged.

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from facerelief.apps.doctor import sphere
-from facerelief.apps.normal_png import FRAME_KEY, decode_png, encode_png
 from facerelief.images import PhotoError
+from facerelief.normal_png import FRAME_KEY, decode_png, encode_png
 
 
 @pytest.mark.parametrize(("bits", "tolerance"), [(8, 0.6), (16, 0.003)])

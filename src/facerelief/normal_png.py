@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facerelief import __version__
-from facerelief.apps.encode import to_png
+from facerelief.encode import to_png
 from facerelief.geometry.normals import decode, encode
 from facerelief.images import PhotoError
 from facerelief.types import BoolArray, FloatArray

@@ -8,7 +8,7 @@ import png
 import pytest
 from PIL import Image
 
-from facerelief.apps.encode import to_jpeg, to_png
+from facerelief.encode import to_jpeg, to_png
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 3), (5, 7, 4), (1, 1), (300, 200, 3)])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facerelief.apps import pictures
+from facerelief import pictures
 from facerelief.apps.doctor import sphere
 from facerelief.geometry.light import seven_lights, shade
 from facerelief.types import Crop, Face

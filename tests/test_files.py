@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from facerelief.apps.files import make_folder, write_files
+from facerelief.files import make_folder, write_files
 
 
 def test_writes_every_file_and_leaves_nothing_else(tmp_path: Path) -> None:
