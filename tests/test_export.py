@@ -69,7 +69,9 @@ def test_compact_files_are_half_as_large(files: dict[str, Path]) -> None:
 def test_the_file_says_where_it_comes_from(files: dict[str, Path]) -> None:
     entry = facerelief.load(files["compact"]).entry
     assert (entry.system, entry.preset, entry.tier) == ("casfne", "compact", "research")
-    assert entry.training_data == ("spheres", "cubes")
+    assert entry.training_data == ("spheres", "cubes") and entry.kind == "normals"
+    said = {one.key: one.value for one in onnx.load(files["compact"]).metadata_props}
+    assert said["kind"] == "normals"
     assert not list(files["compact"].parent.glob("*.partial"))
 
 

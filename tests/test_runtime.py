@@ -128,9 +128,9 @@ def test_mask_ends_at_the_photos_border(estimator: fr.Estimator, astronaut: Path
 
 @pytest.mark.parametrize("angle", [0.0, 25.0])
 @pytest.mark.parametrize("centre", [(50.0, 40.0), (200.0, 150.0), (-500.0, 0.0)])
-def test_inside_photo_equals_the_plain_question(centre: tuple[float, float], angle: float) -> None:
+def test_inside_equals_the_plain_question(centre: tuple[float, float], angle: float) -> None:
     crop, height, width = fr.Crop(centre, 120.0, angle, size=24), 300, 400
-    inside = runtime.inside_photo(crop, (height, width))
+    inside = crop.inside((height, width))
     for row in range(24):
         for column in range(24):
             x, y = crop.to_photo((column + 0.5, row + 0.5))

@@ -65,6 +65,7 @@ def catalogue(folder: Path) -> Path:
     entry = {
         "system": "tiny",
         "preset": "colours",
+        "kind": "normals",
         "file": path.name,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "tier": "open",

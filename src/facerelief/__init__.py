@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from facerelief.catalogue import systems as systems
     from facerelief.correspondence import Correspondence as Correspondence
     from facerelief.correspondence import correspond as correspond
+    from facerelief.finding import find as find
     from facerelief.geometry.landmark_schemes import landmarks as landmarks
     from facerelief.images import PhotoError as PhotoError
     from facerelief.images import load_photo as load_photo
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from facerelief.types import Face as Face
     from facerelief.types import Light as Light
     from facerelief.types import Mesh as Mesh
+    from facerelief.types import Place as Place
 
 __version__ = "0.1.0"
 
@@ -36,6 +38,7 @@ _HOMES = {
     "systems": "catalogue",
     "UnknownSystemError": "catalogue",
     "WeightsError": "catalogue",
+    "find": "finding",
     "correspond": "correspondence",
     "Correspondence": "correspondence",
     "landmarks": "geometry.landmark_schemes",
@@ -46,6 +49,7 @@ _HOMES = {
     "Face": "types",
     "Light": "types",
     "Mesh": "types",
+    "Place": "types",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -32,6 +32,7 @@ class Entry:
     name: str
     system: str  # the paper's system: casfne, ...
     preset: str  # paper, compact
+    kind: str  # of its answers: a key of `decoders.DECODERS`
     path: Path  # the ONNX file
     sha256: str  # of the file, hexadecimal
     tier: Tier | None  # open: any use; research: bound by its training data; None: not stated
@@ -89,6 +90,7 @@ def find(name: str) -> Entry:
         name=name,
         system=fields["system"],
         preset=fields["preset"],
+        kind=fields["kind"],
         path=FOLDER / fields["file"],
         sha256=fields["sha256"],
         tier=fields["tier"],
@@ -98,13 +100,14 @@ def find(name: str) -> Entry:
     )
 
 
-def describe(path: Path, content: bytes, metadata: dict[str, str]) -> Entry:
+def describe(path: Path, content: bytes, kind: str, metadata: dict[str, str]) -> Entry:
     """An entry for a file outside the catalogue, from the ONNX `metadata` that export wrote."""
     tier = metadata.get("tier")
     return Entry(
         name=path.stem,
         system=metadata.get("system", "unknown"),
         preset=metadata.get("preset", "unknown"),
+        kind=kind,
         path=path,
         sha256=hashlib.sha256(content).hexdigest(),
         tier="open" if tier == "open" else "research" if tier == "research" else None,

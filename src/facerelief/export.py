@@ -60,7 +60,8 @@ def export(
     _forget_source(model)
     if compact:
         _store_int16(model)
-    helper.set_model_props(model, {k: str(v) for k, v in vars(provenance).items()})
+    said = {**vars(provenance), "kind": deployed.kind}
+    helper.set_model_props(model, {name: str(value) for name, value in said.items()})
     onnx.checker.check_model(model)
     content = model.SerializeToString()
     partial.write_bytes(content)

@@ -110,8 +110,8 @@ def from_positions(maps: NDArray[np.float32], seen: NDArray[np.float32] | None =
         for index, found in enumerate(maps)
     ]
     return Estimate(
-        normals=np.stack([skin.normals for skin in skins]),
-        mask=np.stack([skin.mask for skin in skins]),
+        normals=np.array([skin.normals for skin in skins], np.float32).reshape(maps.shape),
+        mask=np.array([skin.mask for skin in skins], bool).reshape(maps.shape[:3]),
         position=maps,
         skins=tuple(skins),
     )

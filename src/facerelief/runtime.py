@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,15 +12,13 @@ from numpy.typing import NDArray
 
 from facerelief import catalogue
 from facerelief.catalogue import Entry, WeightsError
-from facerelief.detect import Detector, crop_from_detection
+from facerelief.decoders import CROP_SIZE, DECODERS, kind_of
+from facerelief.finding import find
 from facerelief.images import load_photo
-from facerelief.types import BoolArray, Crop, Estimate, Face
+from facerelief.types import Estimate, Face, Place
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
-
-#: Side of the crops that the networks read, pixels.
-CROP_SIZE = 256
 
 #: Crops that one pass of the network takes at most: bounds the memory of a crowd.
 BATCH = 8
@@ -49,22 +45,25 @@ def load(
         path = Path(name)
         content = catalogue.read_weights(path)
         session = _session(path, content, threads, providers)
-        entry = catalogue.describe(path, content, session.get_modelmeta().custom_metadata_map)
+        metadata = session.get_modelmeta().custom_metadata_map
+        kind = metadata.get("kind") or kind_of(_names(session.get_outputs())) or "unknown"
+        entry = catalogue.describe(path, content, kind, metadata)
     else:
         entry = catalogue.find(name)
         session = _session(entry.path, entry.read(), threads, providers)
+    _check(entry, session)
     return Estimator(entry, session, threads)
 
 
 class Estimator:
-    """Finds the faces of a photo and estimates their normals. Made by `load`; thread-safe."""
+    """Finds the faces of a photo and says what its network sees. Made by `load`; thread-safe."""
 
     def __init__(self, entry: Entry, session: InferenceSession, threads: int | None = None):
         self.entry = entry
         self._session = session
         self._threads = threads
         self._outputs = [output.name for output in session.get_outputs()]
-        self._lock = Lock()
+        self._decoder = DECODERS[entry.kind]
 
     @property
     def name(self) -> str:
@@ -76,9 +75,10 @@ class Estimator:
         names: list[str] = self._session.get_providers()
         return names
 
-    @cached_property
-    def _detector(self) -> Detector:
-        return Detector(threads=self._threads or 0)
+    @property
+    def makes_shapes(self) -> bool:
+        """Whether its faces have a mesh, landmarks and a pose."""
+        return self._decoder.makes_shapes
 
     def __call__(self, photo: Any, max_faces: int | None = None) -> list[Face]:
         """The faces of a photo, largest first, at most `max_faces`.
@@ -87,28 +87,30 @@ class Estimator:
         list. Raises PhotoError for a photo that cannot be read.
         """
         image = load_photo(photo)
-        with self._lock:  # two threads must not both build the detector
-            detector = self._detector
-        detections = detector(image, max_faces=max_faces)
-        crops = [crop_from_detection(detection) for detection in detections]
-        pictures = [crop.extract(image) for crop in crops]
+        return self.estimate(image, find(image, max_faces, self._threads))
+
+    def estimate(self, photo: Any, places: Sequence[Place]) -> list[Face]:
+        """The faces at `places` of a photo, as `facerelief.find` gives them: several systems can
+        answer for the same ones. Raises PhotoError for a photo that cannot be read.
+        """
+        image = load_photo(photo)
+        pictures = [place.crop.extract(image) for place in places]
         estimate = self.estimate_crops(np.array(pictures).reshape(-1, CROP_SIZE, CROP_SIZE, 3))
-        height, width = image.shape[:2]
         faces = [
             Face(
-                crop=crop,
-                box=detection.box,
-                score=detection.score,
-                points=detection.points,
+                crop=place.crop,
+                box=place.box,
+                score=place.score,
+                points=place.points,
                 normals=estimate.normals[index],
-                mask=estimate.mask[index] & inside_photo(crop, (height, width)),
+                mask=estimate.mask[index] & place.crop.inside(place.photo_size),
                 expected_error=(
                     None if estimate.expected_error is None else estimate.expected_error[index]
                 ),
-                photo_size=(height, width),
+                photo_size=place.photo_size,
                 model=self.name,
             )
-            for index, (detection, crop) in enumerate(zip(detections, crops, strict=True))
+            for index, place in enumerate(places)
         ]
         if estimate.position is None or estimate.skins is None:
             return faces
@@ -123,7 +125,7 @@ class Estimator:
         ]
 
     def estimate_crops(self, crops: NDArray[np.uint8]) -> Estimate:
-        """The normals of `crops` (N, 256, 256, 3), RGB uint8, each in its crop's frame.
+        """What the network says of `crops` (N, 256, 256, 3), RGB uint8, each in its crop's frame.
 
         Raises ValueError for any other shape or type.
         """
@@ -131,32 +133,15 @@ class Estimator:
         if crops.ndim != 4 or crops.shape[1:] != shape or (crops.dtype != np.uint8 and len(crops)):
             raise ValueError(f"crops must be (N, *{shape}) uint8, not {crops.shape} {crops.dtype}")
         if not len(crops):
-            empty, flat = np.zeros((0, *shape), np.float32), np.zeros((0, *shape[:2]), np.float32)
-            return Estimate(
-                empty,
-                flat > 0,
-                flat if "expected_error" in self._outputs else None,
-                empty if self.makes_shapes else None,
-                () if self.makes_shapes else None,
-            )
+            return self._decoder.nothing(self._outputs)
         batches = [
             self._session.run(self._outputs, {"crops": crops[start : start + BATCH]})
             for start in range(0, len(crops), BATCH)
         ]
-        joined = {
-            name: parts[0] if len(parts) == 1 else np.concatenate(parts)
-            for name, parts in zip(self._outputs, zip(*batches, strict=True), strict=True)
-        }
-        if "position" in joined:
-            from facerelief.reconstruction import from_positions
-
-            return from_positions(joined["position"], joined.get("seen"))
-        return Estimate(joined["normals"], joined["mask"] > 0.5, joined.get("expected_error"))
-
-    @property
-    def makes_shapes(self) -> bool:
-        """Whether its faces have a mesh, landmarks and a pose."""
-        return "position" in self._outputs
+        parts = zip(self._outputs, zip(*batches, strict=True), strict=True)
+        return self._decoder.decode(
+            {name: found[0] if len(found) == 1 else np.concatenate(found) for name, found in parts}
+        )
 
 
 def find_providers(name: str) -> list[str]:
@@ -175,18 +160,6 @@ def find_providers(name: str) -> list[str]:
     return list(dict.fromkeys([available[name.lower()], CPU]))
 
 
-def inside_photo(crop: Crop, photo_size: tuple[int, int]) -> BoolArray:
-    """(size, size): which pixel centres of `crop` lie in a photo of (height, width)."""
-    height, width = photo_size
-    corners = crop.corners
-    if corners.min() >= 0 and corners[:, 0].max() <= width and corners[:, 1].max() <= height:
-        return np.ones((crop.size, crop.size), np.bool_)
-    centres = np.arange(crop.size) + 0.5
-    points = crop.to_photo(np.stack(np.meshgrid(centres, centres), axis=-1))
-    x, y = points[..., 0], points[..., 1]
-    return (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
-
-
 def _session(
     path: Path, content: bytes, threads: int | None, providers: Sequence[str] | None
 ) -> InferenceSession:
@@ -203,10 +176,23 @@ def _session(
     except Exception as error:  # ONNX Runtime raises a dozen unrelated classes for a bad file
         reason = " ".join(str(error).split())
         raise WeightsError(f"{path}: not an ONNX network that can be run here: {reason}") from error
-    inputs = [value.name for value in session.get_inputs()]
-    outputs = {value.name for value in session.get_outputs()}
-    if inputs != ["crops"] or not ({"normals", "mask"} <= outputs or "position" in outputs):
-        raise WeightsError(
-            f"{path}: an ONNX network, but not one that estimates normals or positions of crops"
-        )
     return session
+
+
+def _check(entry: Entry, session: InferenceSession) -> None:
+    """Raises WeightsError for a network that does not do what its kind is to do."""
+    decoder = DECODERS.get(entry.kind)
+    given = _names(session.get_outputs())
+    if decoder is None or _names(session.get_inputs()) != ["crops"]:
+        raise WeightsError(
+            f"{entry.path}: an ONNX network, but not one that estimates "
+            f"{' or '.join(DECODERS)} of crops (its kind is {entry.kind!r})"
+        )
+    if missing := set(decoder.outputs) - set(given):
+        raise WeightsError(
+            f"{entry.path}: a network of {entry.kind} without {', '.join(sorted(missing))}"
+        )
+
+
+def _names(values: Sequence[Any]) -> list[str]:
+    return [value.name for value in values]

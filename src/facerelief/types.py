@@ -132,6 +132,17 @@ class Crop:
             np.multiply(resample(layer, matrix, shape), gain, out=pasted[window][..., index])
         return pasted.reshape(*photo_size, *values.shape[2:]), pasted_mask
 
+    def inside(self, photo_size: tuple[int, int]) -> BoolArray:
+        """(size, size): which pixel centres lie in a photo of (height, width)."""
+        height, width = photo_size
+        corners = self.corners
+        if corners.min() >= 0 and corners[:, 0].max() <= width and corners[:, 1].max() <= height:
+            return np.ones((self.size, self.size), np.bool_)
+        centres = np.arange(self.size) + 0.5
+        points = self.to_photo(np.stack(np.meshgrid(centres, centres), axis=-1))
+        x, y = points[..., 0], points[..., 1]
+        return (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
+
     def window(self, photo_size: tuple[int, int]) -> tuple[slice, slice]:
         """Rows and columns of the photo (height, width) that the crop touches; may be empty."""
         height, width = photo_size
@@ -154,6 +165,17 @@ class Crop:
     def rotate_normals_to_crop(self, normals: FloatArray) -> FloatArray:
         """Turn normals (..., 3) of the photo's frame into the crop's frame."""
         return rotate_in_plane(normals, -self.angle)
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where a face is in its photo, as the detector found it."""
+
+    crop: Crop
+    box: tuple[float, float, float, float]  # x0, y0, x1, y1, photo pixels
+    score: float  # the detector's confidence in [0, 1]
+    points: FloatArray  # (5, 2) photo pixels: eyes, nose, mouth corners; picture's left first
+    photo_size: tuple[int, int]  # height, width
 
 
 @dataclass(frozen=True, eq=False)

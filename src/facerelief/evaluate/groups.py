@@ -27,7 +27,7 @@ from facerelief.evaluate.predictors import Predictor, network
 from facerelief.files import make_folder
 from facerelief.geometry.normals import angular_error
 from facerelief.images import load_photo
-from facerelief.runtime import CROP_SIZE, inside_photo
+from facerelief.runtime import CROP_SIZE
 from facerelief.types import Crop
 
 SOURCE = "utkface"
@@ -158,7 +158,7 @@ def finder(root: Path, threads: int | None = None) -> Callable[[str], Found | No
         if path in index:
             normals, mask = mesh_normals(points[index[path]], triangles, crop)
             smooth = np.where(mask[..., None], normals, 0)
-        return Found(crop.extract(photo), inside_photo(crop, photo.shape[:2]), smooth)
+        return Found(crop.extract(photo), crop.inside(photo.shape[:2]), smooth)
 
     return find
 

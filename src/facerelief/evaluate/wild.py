@@ -29,7 +29,6 @@ from facerelief.files import make_folder
 from facerelief.geometry.light import sh_basis, srgb_to_linear
 from facerelief.geometry.normals import angular_error
 from facerelief.images import load_photo
-from facerelief.runtime import inside_photo
 
 SOURCES = ("ffhq", "unsplash", "lfw", "utkface")
 FACEMESH = "facemesh"  # the line of the mesh itself
@@ -117,7 +116,7 @@ def wild_faces(root: Path, limit: int | None = None) -> list[WildFace]:
         photo = load_photo(root / "photos" / paths[index])
         crop = photos.landmark_crop(points[index])
         smooth, outline = mesh_normals(points[index], triangles, crop)
-        mask = outline & inside_photo(crop, photo.shape[:2])
+        mask = outline & crop.inside(photo.shape[:2])
         faces.append(WildFace(paths[index], crop.extract(photo), smooth, mask))
     return faces
 

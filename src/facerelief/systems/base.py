@@ -108,12 +108,14 @@ class Deployed(nn.Module, ABC):
         size: side of the pictures that the system was trained with, pixels. Crops are shrunk to it.
 
     Attributes:
-        outputs: names of what ``forward`` gives.
+        kind: of its answers, a key of `decoders.DECODERS`.
+        outputs: names of what ``forward`` gives; that decoder knows which it needs.
 
     Raises:
         ValueError: 256 is no multiple of `size`.
     """
 
+    kind: ClassVar[str]
     outputs: tuple[str, ...]
 
     def __init__(self, system: System, size: int = CROP) -> None:

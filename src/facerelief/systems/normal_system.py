@@ -59,6 +59,8 @@ class NormalSystem(System):
 class DeployedNormals(Deployed):
     """Normals, mask and, if there is one, expected error; enlarged to the crops' size."""
 
+    kind = "normals"
+
     def __init__(self, system: NormalSystem, size: int = CROP) -> None:
         super().__init__(system, size)
         self.outputs = ("normals", "mask")

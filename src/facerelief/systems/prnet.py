@@ -170,6 +170,8 @@ class DeployedPositions(Deployed):
     the picture shows the texel's skin.
     """
 
+    kind = "positions"
+
     def __init__(self, system: PRNet, size: int = CROP) -> None:
         super().__init__(system, size)
         self.outputs = ("position", "seen") if system.sees else ("position",)
