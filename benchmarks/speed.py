@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -32,7 +33,9 @@ from measuring import busy_cores, in_turns, launch, machine, processor_seconds
 from PIL import Image, ImageOps
 from tables import ROOT, read, speed_markdown, write
 
-from facerelief.apps.normals import Options, process, stream
+from facerelief.apps.normals import produce
+from facerelief.apps.photos import process, stream
+from facerelief.apps.products import Folder
 from facerelief.cli.common import cores
 from facerelief.detect import Detector, crop_from_detection
 from facerelief.images import load_photo
@@ -132,10 +135,10 @@ def meshes(folder: Path) -> Section:
 
 def second_photo(folder: Path) -> Section:
     """One more photo, files and all, in a process that has done one."""
-    photo, estimator = photo_640(folder), load("default", threads=THREADS)
+    photo, job = photo_640(folder), partial(produce, estimator=load("default", threads=THREADS))
 
     def run() -> None:
-        outcome = process(photo, folder / "photo", estimator, Options())
+        outcome = process(photo, "photo", job, Folder(folder))
         if len(outcome.faces) != 1:
             raise RuntimeError(f"{photo} should have one face: {outcome}")
 
@@ -148,11 +151,11 @@ def folder_of_photos(folder: Path) -> Section:
     """Many photos as the command does them, against detector and network alone."""
     paths, about = many_photos(folder / "photos")
     estimator, detector = load("default", threads=1), Detector(threads=1)
-    out = folder / "out"
+    job, out = partial(produce, estimator=estimator), folder / "out"
     out.mkdir()
 
     def command(chunk: Sequence[Path]) -> int:
-        outcomes = stream(chunk, out, estimator, Options(), workers=THREADS)
+        outcomes = stream(chunk, job, Folder(out), workers=THREADS)
         return sum(len(outcome.faces) for outcome in outcomes)
 
     def alone(photo: np.ndarray, crops: np.ndarray) -> None:

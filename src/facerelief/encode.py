@@ -58,8 +58,29 @@ def _deflate(data: memoryview) -> bytes:
     return isal_zlib.compress(data, 1)
 
 
-def to_jpeg(pixels: NDArray[np.uint8]) -> bytes:
+def to_jpeg(pixels: NDArray[np.uint8], quality: int = 92) -> bytes:
     """The JPEG of RGB `pixels` (H, W, 3)."""
+    return _by_pillow(pixels, "JPEG", quality)
+
+
+def to_picture(pixels: NDArray[np.uint8], suffix: str) -> bytes:
+    """The file of RGB `pixels` (H, W, 3) whose name ends in `suffix`; see `picture_format`.
+
+    Where it must lose something, it loses little.
+    """
+    format = picture_format(suffix)
+    return to_png(pixels) if format == "PNG" else _by_pillow(pixels, format, 95)
+
+
+def picture_format(suffix: str) -> str:
+    """Pillow's name of a format: PNG of ".png". Raises ValueError for what it does not write."""
+    format = Image.registered_extensions().get(suffix.lower(), "")
+    if format not in Image.SAVE:
+        raise ValueError(f"unknown file extension: {suffix}")
+    return format
+
+
+def _by_pillow(pixels: NDArray[np.uint8], format: str, quality: int) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=92)
+    Image.fromarray(pixels).save(buffer, format, quality=quality)
     return buffer.getvalue()

@@ -1,8 +1,8 @@
 """Meshes as files: they open, with their texture, and are where the sidecars say."""
 
-import io
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from facerelief import load
 from facerelief.apps import mesh
 from facerelief.apps.overlay import overlay
 from facerelief.apps.photos import process
+from facerelief.apps.products import Folder
 from facerelief.cli import app
 from facerelief.geometry import position
 from facerelief.images import load_photo
@@ -133,11 +134,8 @@ def test_an_overlay_shows_lines_and_landmarks(
 
 def test_the_whole_head_has_neck_and_scalp(network: Path, astronaut: Path, tmp_path: Path) -> None:
     options = mesh.Options(("ply",), "full", 256)
-
-    def render(*given):
-        return mesh.render(*given, options)
-
-    done = process(astronaut, tmp_path / "whole", load(network), render)
+    job = partial(mesh.produce, estimator=load(network), options=options)
+    done = process(astronaut, "whole", job, Folder(tmp_path))
     assert done.error is None
     made = trimesh.load(tmp_path / "whole.ply", process=False)
     assert len(made.vertices) == len(position.skin_mesh().source)
@@ -178,16 +176,3 @@ def test_systems_without_shapes_are_told(
     arguments = ["mesh", str(astronaut), "-o", str(tmp_path), "--system", "tiny"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 2 and "tiny estimates normals, not shapes" in done.output
-
-
-def test_meshes_without_texture_coordinates_are_refused() -> None:
-    bare = mesh.Mesh(np.zeros((3, 3)), np.array([[0, 1, 2]]))
-    texture = io.BytesIO()
-    Image.new("RGB", (4, 4)).save(texture, "JPEG")
-    for export in (
-        lambda: mesh.to_glb(bare, texture.getvalue()),
-        lambda: mesh.to_obj(bare, "a.mtl", "a.jpg"),
-        lambda: mesh.to_ply(bare, None),
-    ):
-        with pytest.raises(ValueError, match="texture coordinates"):
-            export()

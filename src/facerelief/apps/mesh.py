@@ -1,4 +1,4 @@
-"""Photos to meshes: what `facerelief mesh` writes of every face.
+"""Photos to meshes: what `facerelief mesh` makes of one photo.
 
 A GLB opens with its texture in any viewer. The mesh is in the head's own space: upright, looking
 along +z, millimetres (the size of a mean head is assumed); glTF has metres. `_pose.json` says how
@@ -7,37 +7,30 @@ it lies in the photo.
 
 from __future__ import annotations
 
-import io
-import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from facerelief.apps import photos
 from facerelief.apps.overlay import overlay
-from facerelief.apps.texture import Texture, unwrap
+from facerelief.apps.products import Photo, Product
+from facerelief.apps.texture import unwrap
 from facerelief.encode import to_jpeg, to_png
 from facerelief.geometry import landmark_schemes
-from facerelief.geometry.mesh import vertex_normals
+from facerelief.mesh_writing import TEXTURE, WRITERS, Asset
 from facerelief.reconstruction import with_shape
 from facerelief.runtime import Estimator
-from facerelief.types import Face, Mesh
+from facerelief.types import Face
 
-if TYPE_CHECKING:
-    from trimesh import Trimesh
-
-FORMATS = ("glb", "obj", "ply")
 DEPTH_STEP = 1 / 128  # crop pixels, of `_depth.png`
 HEADS = ("face", "full")
 
 #: What can be written beside the meshes: the file's ending, and what it is.
 SIDECARS = {
-    "texture": ("_texture.jpg", "the skin, in the layout of the built-in head"),
+    "texture": (TEXTURE, "the skin, in the layout of the built-in head"),
     "source": ("_texture_source.png", "255 seen in the photo, 128 its mirror image, 0 made up"),
     "landmarks": ("_landmarks.json", "points in the photo, and whether they are seen"),
     "depth": ("_depth.png", "16 bits, in the crop's frame; _pose.json has its scale"),
@@ -50,46 +43,40 @@ SIDECARS = {
 class Options:
     """What to write."""
 
-    formats: Collection[str] = ("glb",)  # of FORMATS
+    formats: Collection[str] = ("glb",)  # of mesh_writing.WRITERS
     head: str = "face"  # of HEADS
     texture: int = 1024  # pixels, a multiple of 256
     landmarks: str = "ibug68"  # of geometry.landmark_schemes.SCHEMES
     overlay: bool = False
+    max_faces: int | None = None
 
 
-def render(
-    path: Path,
-    photo: NDArray[np.uint8],
-    faces: Sequence[Face],
-    stem: Path,
-    estimator: Estimator,
-    options: Options,
-) -> tuple[list[dict[str, Any]], dict[Path, bytes]]:
-    """The sidecars of `faces`, and the content of every file.
+def produce(photo: Photo, estimator: Estimator, options: Options = Options()) -> Product:
+    """The meshes of the faces of `photo`, and what lies beside them.
 
-    A face whose position map is no face has its `_pose.json` alone, which says so.
+    A face whose position map is no face has its `_pose.json` alone, which says so. Raises
+    PhotoError for a photo without a face.
     """
+    faces = photos.find_faces(photo, estimator, options.max_faces)
     sidecars: list[dict[str, Any]] = []
-    contents: dict[Path, bytes] = {}
-    for face, name in zip(faces, photos.face_stems(stem, len(faces)), strict=True):
+    files: dict[str, bytes] = {}
+    for face, stem in zip(faces, photos.face_stems(photo.stem, len(faces)), strict=True):
         shaped = face
         if options.head == "full":  # estimators give the face alone
             assert face.position is not None and face.skin is not None
             shaped = with_shape(face, face.position, face.skin, whole=True)
-        files = {} if shaped.mesh is None else _files(photo, shaped, name, options)
-        sidecar = describe_face(path, shaped, estimator)
-        sidecar["files"] = sorted(files)
+        made = _files(photo.pixels, shaped, stem, options)
+        sidecar = describe_face(photo, shaped, estimator) | {"files": sorted(made)}
         sidecars.append(sidecar)
-        files[name + SIDECARS["pose"][0]] = _json(sidecar)
-        contents |= {stem.with_name(file): content for file, content in files.items()}
-    return sidecars, contents
+        files |= made | {stem + SIDECARS["pose"][0]: photos.to_json(sidecar)}
+    return Product(sidecars, files)
 
 
-def describe_face(path: Path, face: Face, estimator: Estimator) -> dict[str, Any]:
+def describe_face(photo: Photo, face: Face, estimator: Estimator) -> dict[str, Any]:
     """`_pose.json`: where the face is, how it lies, and what is not to be relied on."""
     angles = face.angles and dict(zip(("yaw", "pitch", "roll"), face.angles, strict=True))
     return {
-        **photos.describe_place(path, face),
+        **photos.describe_place(photo, face),
         "angles": angles and {name: round(angle, 2) for name, angle in angles.items()},
         "camera_from_model": None if face.pose is None else np.round(face.pose, 6).tolist(),
         "conventions": {
@@ -127,102 +114,22 @@ def encode_depth(depth: NDArray[np.float32]) -> NDArray[np.uint16]:
     return np.where(np.isnan(depth), 0, np.clip(steps, 1, 65535)).astype(np.uint16)
 
 
-def _files(photo: NDArray[np.uint8], face: Face, name: str, options: Options) -> dict[str, bytes]:
-    """Meshes, texture and landmarks of a face that has a shape, by file name."""
-    assert face.mesh is not None
-    texture = unwrap(photo, face, options.texture)
-    picture = name + SIDECARS["texture"][0]
-    assert face.depth is not None
+def _files(pixels: NDArray[np.uint8], face: Face, name: str, options: Options) -> dict[str, bytes]:
+    """Meshes, texture and landmarks by file name; nothing of a face that has no shape."""
+    if face.mesh is None or face.depth is None:
+        return {}
+    texture = unwrap(pixels, face, options.texture)
+    asset = Asset(face.mesh, texture.colours)
     files = {
-        picture: to_jpeg(texture.colours),
+        name + SIDECARS["texture"][0]: asset.jpeg,
         name + SIDECARS["depth"][0]: to_png(encode_depth(face.depth)),
         name + SIDECARS["source"][0]: to_png(texture.source),
-        name + SIDECARS["landmarks"][0]: _json(describe_landmarks(face, options.landmarks)),
+        name + SIDECARS["landmarks"][0]: photos.to_json(
+            describe_landmarks(face, options.landmarks)
+        ),
     }
     if options.overlay:
-        files[name + SIDECARS["overlay"][0]] = to_jpeg(overlay(photo, face))
-    if "glb" in options.formats:
-        files[f"{name}.glb"] = to_glb(face.mesh, files[picture])
-    if "obj" in options.formats:
-        files[f"{name}.obj"], files[f"{name}.mtl"] = to_obj(face.mesh, f"{name}.mtl", picture)
-    if "ply" in options.formats:
-        files[f"{name}.ply"] = to_ply(face.mesh, texture)
+        files[name + SIDECARS["overlay"][0]] = to_jpeg(overlay(pixels, face))
+    for format in options.formats:
+        files |= WRITERS[format](asset, name)
     return files
-
-
-def to_glb(mesh: Mesh, texture: bytes) -> bytes:
-    """A binary glTF, in metres, with `texture`, a JPEG, as its colour.
-
-    Raises ValueError for a mesh without texture coordinates.
-    """
-    from trimesh import Scene
-    from trimesh.exchange.gltf import export_glb
-    from trimesh.visual import TextureVisuals
-    from trimesh.visual.material import PBRMaterial
-
-    if mesh.uv is None:
-        raise ValueError("a textured mesh needs texture coordinates")
-    material = PBRMaterial(
-        name="skin",
-        baseColorTexture=Image.open(io.BytesIO(texture)),
-        metallicFactor=0.0,
-        roughnessFactor=0.8,
-        doubleSided=True,
-    )
-    made = _trimesh(mesh, 1e-3, visual=TextureVisuals(uv=mesh.uv, material=material))
-    return bytes(export_glb(Scene(made), include_normals=True))
-
-
-def to_obj(mesh: Mesh, material: str, texture: str) -> tuple[bytes, bytes]:
-    """A Wavefront OBJ in millimetres, and its MTL; `material` and `texture` are file names.
-
-    Raises ValueError for a mesh without texture coordinates.
-    """
-    if mesh.uv is None:
-        raise ValueError("a textured mesh needs texture coordinates")
-    normals = vertex_normals(mesh.vertices, mesh.triangles)
-    text = io.StringIO()
-    text.write(f"mtllib {material}\n")
-    for keyword, rows, digits in (("v", mesh.vertices, 4), ("vt", mesh.uv, 6), ("vn", normals, 4)):
-        text.writelines(
-            f"{keyword} {' '.join(f'{value:.{digits}f}' for value in row)}\n"
-            for row in rows.tolist()
-        )
-    text.write("usemtl skin\n")
-    text.writelines(
-        f"f {a}/{a}/{a} {b}/{b}/{b} {c}/{c}/{c}\n" for a, b, c in (mesh.triangles + 1).tolist()
-    )
-    skin = f"newmtl skin\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {texture}\n"
-    return text.getvalue().encode(), skin.encode()
-
-
-def to_ply(mesh: Mesh, texture: Texture) -> bytes:
-    """A binary PLY in millimetres with the texture's colour at every vertex.
-
-    Raises ValueError for a mesh without texture coordinates.
-    """
-    if mesh.uv is None:
-        raise ValueError("a coloured mesh needs texture coordinates")
-    from trimesh.exchange.ply import export_ply
-
-    size = len(texture.colours)
-    x, y = np.clip((mesh.uv * (1, -1) + (0, 1)) * size, 0, size - 1).astype(int).T
-    return bytes(
-        export_ply(_trimesh(mesh, vertex_colors=texture.colours[y, x]), vertex_normal=True)
-    )
-
-
-def _trimesh(mesh: Mesh, factor: float = 1.0, **look: Any) -> Trimesh:
-    from trimesh import Trimesh
-
-    return Trimesh(
-        mesh.vertices * factor,
-        mesh.triangles,
-        vertex_normals=vertex_normals(mesh.vertices, mesh.triangles),
-        process=False,
-        **look,
-    )
-
-
-def _json(value: dict[str, Any]) -> bytes:
-    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()

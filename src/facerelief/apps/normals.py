@@ -1,21 +1,17 @@
-"""Photos to files: what `facerelief normals` writes, for one photo or a stream of them."""
+"""Photos to normals: what `facerelief normals` makes of one photo."""
 
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from facerelief import pictures
 from facerelief.apps import photos
-from facerelief.apps.photos import Outcome
+from facerelief.apps.products import Photo, Product
 from facerelief.encode import to_jpeg, to_png
 from facerelief.normal_png import encode_png
 from facerelief.runtime import Estimator
@@ -41,58 +37,32 @@ class Options:
     max_faces: int | None = None
 
 
-def stream(
-    paths: Sequence[Path], folder: Path, estimator: Estimator, options: Options, workers: int = 1
-) -> Iterator[Outcome]:
-    """The normals of `paths` into `folder`; see `photos.stream`."""
-    made = partial(render, options=options)
-    return photos.stream(paths, folder, estimator, made, options.max_faces, workers)
+def produce(photo: Photo, estimator: Estimator, options: Options = Options()) -> Product:
+    """The normals of the faces of `photo`: what `options` ask for, and nothing besides.
 
-
-def process(path: Path, stem: Path, estimator: Estimator, options: Options) -> Outcome:
-    """Estimate the faces of the photo at `path` and write the files that begin with `stem`."""
-    return photos.process(
-        path, stem, estimator, partial(render, options=options), options.max_faces
-    )
-
-
-def render(
-    path: Path,
-    photo: NDArray[np.uint8],
-    faces: Sequence[Face],
-    stem: Path,
-    estimator: Estimator,
-    options: Options,
-) -> tuple[list[dict[str, Any]], dict[Path, bytes]]:
-    """The sidecars of `faces`, and the content of every file that `options` ask for.
-
-    The overlay is one for the photo.
+    Raises PhotoError for a photo without a face.
     """
+    faces = photos.find_faces(photo, estimator, options.max_faces)
     sidecars: list[dict[str, Any]] = []
-    contents: dict[Path, bytes] = {}
-    for face, face_stem in zip(faces, photos.face_stems(stem, len(faces)), strict=True):
-        files = {
-            stem.with_name(face_stem + OUTPUTS[key][0]): content
-            for key, content in _face_files(face, options).items()
-        }
-        sidecar = describe_face(path, face, estimator)
-        sidecar["files"] = sorted(file.name for file in files)
-        sidecars.append(sidecar)
-        contents |= files
+    files: dict[str, bytes] = {}
+    for face, stem in zip(faces, photos.face_stems(photo.stem, len(faces)), strict=True):
+        made = {stem + OUTPUTS[key][0]: do() for key, do in _makers(face, options).items()}
+        sidecar = describe_face(photo, face, estimator) | {"files": sorted(made)}
         if "json" in options.outputs:
-            text = json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n"
-            contents[stem.with_name(face_stem + OUTPUTS["json"][0])] = text.encode()
-    if "overlay" in options.outputs:
-        name = stem.name + OUTPUTS["overlay"][0]
-        contents[stem.with_name(name)] = to_jpeg(pictures.overlay(photo, faces))
-    return sidecars, contents
+            made[stem + OUTPUTS["json"][0]] = photos.to_json(sidecar)
+        sidecars.append(sidecar)
+        files |= made
+    if "overlay" in options.outputs:  # one for the photo
+        name = photo.stem + OUTPUTS["overlay"][0]
+        files[name] = to_jpeg(pictures.overlay(photo.pixels, faces))
+    return Product(sidecars, files)
 
 
-def describe_face(path: Path, face: Face, estimator: Estimator) -> dict[str, Any]:
+def describe_face(photo: Photo, face: Face, estimator: Estimator) -> dict[str, Any]:
     """The JSON sidecar of one face: where it is, in which frame, and by which weights."""
     error = None if face.expected_error is None else face.expected_error[face.mask]
     return {
-        **photos.describe_place(path, face),
+        **photos.describe_place(photo, face),
         "frame": {
             "name": "opengl",
             "axes": "x right, y up, z towards the viewer, in the crop",
@@ -106,17 +76,16 @@ def describe_face(path: Path, face: Face, estimator: Estimator) -> dict[str, Any
     }
 
 
-def _face_files(face: Face, options: Options) -> dict[str, bytes]:
-    """The content of the pictures and arrays of one face, by their key in OUTPUTS."""
+def _makers(face: Face, options: Options) -> dict[str, Callable[[], bytes]]:
+    """What makes the pictures and arrays of one face that are asked for, by key in OUTPUTS."""
     makers = {
         "normal": lambda: encode_png(face.normals, face.mask, "opengl", options.bits),
         "npy": lambda: _npy(face),
         "shading": lambda: to_png(pictures.shading_row(face.normals, face.mask)),
     }
-    if face.expected_error is not None:
-        error = face.expected_error
+    if (error := face.expected_error) is not None:
         makers["error"] = lambda: to_png(pictures.error_picture(error, face.mask))
-    return {key: make() for key, make in makers.items() if key in options.outputs}
+    return {key: make for key, make in makers.items() if key in options.outputs}
 
 
 def _npy(face: Face) -> bytes:

@@ -1,10 +1,11 @@
-"""Photos to files, one or a stream of them: what every command that takes photos shares."""
+"""Photos to products, one or a stream of them: what every job that takes photos shares."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -12,20 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from facerelief import __version__
-from facerelief.files import write_files
+from facerelief.apps.products import Photo, Produce, Sink
 from facerelief.images import PhotoError, load_photo
 from facerelief.runtime import Estimator
 from facerelief.types import Face
-
-#: Of a photo's path, its pixels, its faces, the stem of its files and the estimator: a sidecar for
-#: each face, and the contents of all files.
-Render = Callable[
-    [Path, NDArray[np.uint8], Sequence[Face], Path, Estimator],
-    tuple[list[dict[str, Any]], dict[Path, bytes]],
-]
 
 
 @dataclass(frozen=True)
@@ -34,19 +28,14 @@ class Outcome:
 
     path: Path
     faces: list[dict[str, Any]] = field(default_factory=list)  # the sidecars, largest face first
-    files: list[Path] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)  # where the sink has them
     error: str | None = None  # one line, naming the input
 
 
 def stream(
-    paths: Sequence[Path],
-    folder: Path,
-    estimator: Estimator,
-    render: Render,
-    max_faces: int | None = None,
-    workers: int = 1,
+    paths: Sequence[Path], produce: Produce, sink: Sink, workers: int = 1
 ) -> Iterator[Outcome]:
-    """Process `paths` into `folder`, in order, in memory that does not grow with their number.
+    """Process `paths` into `sink`, in order, in memory that does not grow with their number.
 
     Each photo is one task of `workers` threads: decoding, the networks and compression all work
     outside Python's lock, so that photos overlap. A photo that fails gives an Outcome with
@@ -55,11 +44,11 @@ def stream(
     stems = output_stems(paths)
     if workers == 1:
         for path, stem in zip(paths, stems, strict=True):
-            yield process(path, folder / stem, estimator, render, max_faces)
+            yield process(path, stem, produce, sink)
         return
     with ThreadPoolExecutor(workers) as pool:
         tasks = (
-            pool.submit(process, path, folder / stem, estimator, render, max_faces)
+            pool.submit(process, path, stem, produce, sink)
             for path, stem in zip(paths, stems, strict=True)
         )
         ahead: deque[Future[Outcome]] = deque(islice(tasks, 2 * workers))
@@ -68,40 +57,40 @@ def stream(
             ahead.extend(islice(tasks, 1))
 
 
-def process(
-    path: Path, stem: Path, estimator: Estimator, render: Render, max_faces: int | None = None
-) -> Outcome:
-    """Estimate the faces of the photo at `path` and write what `render` makes of them.
-
-    All files of a photo are written or none.
-    """
+def process(path: Path, stem: str, produce: Produce, sink: Sink) -> Outcome:
+    """Give `sink` what `produce` makes of the photo at `path`: all of it, or nothing."""
     try:
-        photo = load_photo(path)
-        faces = estimator(photo, max_faces)
-        if not faces:
-            return Outcome(path, error=f"{path}: no face found")
-        sidecars, contents = render(path, photo, faces, stem, estimator)
-        write_files(contents)
+        product = produce(Photo(load_photo(path), stem, str(path)))
+        sink.put(product)
     except PhotoError as error:
         return Outcome(path, error=str(error))
     except OSError as error:
-        return Outcome(path, error=f"{path}: cannot write {stem}*: {error.strerror or error}")
+        place = sink.place(f"{stem}*")
+        return Outcome(path, error=f"{path}: cannot write {place}: {error.strerror or error}")
     except MemoryError:
         return Outcome(path, error=f"{path}: not enough memory")
-    return Outcome(path, sidecars, list(contents))
+    return Outcome(path, product.sidecars, [sink.place(name) for name in product.files])
 
 
-def face_stems(stem: Path, count: int) -> list[str]:
+def find_faces(photo: Photo, estimator: Estimator, max_faces: int | None = None) -> list[Face]:
+    """The faces of `photo`, largest first. Raises PhotoError where there is none."""
+    faces = estimator(photo.pixels, max_faces)
+    if not faces:
+        raise PhotoError(f"{photo.source}: no face found")
+    return faces
+
+
+def face_stems(stem: str, count: int) -> list[str]:
     """The stem itself for one face; followed by _0, _1, ... from the largest on for several."""
-    return [stem.name] if count == 1 else [f"{stem.name}_{index}" for index in range(count)]
+    return [stem] if count == 1 else [f"{stem}_{index}" for index in range(count)]
 
 
-def describe_place(path: Path, face: Face) -> dict[str, Any]:
+def describe_place(photo: Photo, face: Face) -> dict[str, Any]:
     """Where a face is, for its JSON sidecar."""
     crop = face.crop
     height, width = face.photo_size
     return {
-        "photo": {"path": str(path), "width": width, "height": height},
+        "photo": {"path": photo.source, "width": width, "height": height},
         "box": rounded(face.box),
         "score": round(float(face.score), 4),
         "points": rounded(face.points),
@@ -158,3 +147,8 @@ def rounded(values: ArrayLike) -> list[Any]:
     """Nested lists for JSON, three digits behind the point."""
     lists: list[Any] = np.round(np.asarray(values, dtype=np.float64), 3).tolist()
     return lists
+
+
+def to_json(sidecar: dict[str, Any]) -> bytes:
+    """The content of a JSON sidecar."""
+    return (json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n").encode()

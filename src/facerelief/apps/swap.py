@@ -13,14 +13,29 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
+from facerelief.apps import photos
+from facerelief.apps.products import Photo, Product
 from facerelief.apps.texture import unwrap
+from facerelief.encode import to_picture
 from facerelief.geometry import position
-from facerelief.images import bilinear
+from facerelief.images import PhotoError, bilinear
+from facerelief.runtime import Estimator
 from facerelief.types import Crop, Face, FloatArray
 
 _LARGEST = 1536  # pixels along the side of what is drawn; more is enlarged
 _SOFT = 0.06  # of the crop's side: over which the new skin gives way to the old one
 _SLOW = 0.05  # of the crop's side: light and skin colour change over more than that
+
+
+def produce(photo: Photo, estimator: Estimator, other: Photo, suffix: str = ".png") -> Product:
+    """`photo` with the skin of the largest face of `other` on its own, as a picture of `suffix`.
+
+    Raises PhotoError where either has no face, or one without a shape.
+    """
+    face, theirs = (_shaped(one, estimator) for one in (photo, other))
+    made = swap(photo.pixels, face, other.pixels, theirs)
+    sidecar = {**photos.describe_place(photo, face), **photos.describe_model(estimator)}
+    return Product([sidecar], {photo.stem + suffix: to_picture(made, suffix)})
 
 
 def swap(
@@ -80,3 +95,11 @@ def _ratio(
     blurred = [gaussian_filter((one + 4) * inside, (sigma, sigma, 0)) for one in (old, new)]
     ratio: NDArray[np.float32] = blurred[0] / np.maximum(blurred[1], 1e-3)
     return np.clip(ratio, 1 / 3, 3)
+
+
+def _shaped(photo: Photo, estimator: Estimator) -> Face:
+    """The largest face, which has a shape. Raises PhotoError."""
+    (face,) = photos.find_faces(photo, estimator, max_faces=1)
+    if face.mesh is None:
+        raise PhotoError(f"{photo.source}: {face.warnings[0]}")
+    return face

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json as json_module
-import sys
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from facerelief.cli import jobs
 from facerelief.cli.common import (
     Json,
     Provider,
@@ -19,29 +18,24 @@ from facerelief.cli.common import (
     Threads,
     app,
     cores,
-    count,
     fail,
     load_shapes,
     load_system,
 )
+from facerelief.cli.jobs import Inputs, MaxFaces, Out
 
 if TYPE_CHECKING:
-    from facerelief.apps.photos import Outcome
+    from facerelief.apps.products import Produce
     from facerelief.catalogue import Entry
 
 
 @app.command()
 def normals(
-    inputs: Annotated[
-        list[str], typer.Argument(metavar="IMAGE|FOLDER|GLOB", help="Photos, or where they are.")
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to; made if missing.")],
+    inputs: Inputs,
+    out: Out,
     system: System = "default",
     bits: Annotated[int, typer.Option(help="Bits a channel of _normal.png: 8 or 16.")] = 8,
-    max_faces: Annotated[
-        int | None,
-        typer.Option(min=1, help="Largest faces of a photo to keep.", show_default="all"),
-    ] = None,
+    max_faces: MaxFaces = None,
     only: Annotated[
         str | None,
         typer.Option(
@@ -60,33 +54,22 @@ def normals(
     portrait_expected_error.png and portrait.json; portrait_overlay.jpg shows them in the photo.
     Several faces are numbered from the largest on: portrait_0_normal.png, portrait_1_normal.png.
     """
-    from facerelief.apps import normals as normals_app
-    from facerelief.images import expand_inputs
+    from facerelief.apps.normals import OUTPUTS, Options, produce
 
-    if bits not in (8, 16):
-        fail(f"--bits is 8 or 16, not {bits}", code=2)
-    outputs = tuple(normals_app.OUTPUTS) if only is None else tuple(only.split(","))
-    unknown = sorted(set(outputs) - set(normals_app.OUTPUTS))
-    if unknown:
-        fail(f"--only knows {', '.join(normals_app.OUTPUTS)}; not {', '.join(unknown)}", code=2)
-    _make_folder(out)
-    paths = expand_inputs(inputs)
-    threads = threads or cores()
-    # Several photos: one a thread. A single one: all threads together.
-    workers = min(threads, len(paths))
-    estimator = load_system(system, threads // workers, provider)
-    options = normals_app.Options(outputs, bits, max_faces)
-    outcomes = normals_app.stream(paths, out, estimator, options, workers)
-    endings = dict(normals_app.OUTPUTS[key] for key in outputs)
-    _report(outcomes, paths, out, endings, json)
+    jobs.check_choice("--bits", bits, (8, 16))
+    outputs = tuple(OUTPUTS) if only is None else jobs.split_choices("--only", only, OUTPUTS)
+    options = Options(outputs, bits, max_faces)
+
+    def prepare(threads: int) -> Produce:
+        return partial(produce, estimator=load_system(system, threads, provider), options=options)
+
+    jobs.run(inputs, out, prepare, dict(OUTPUTS[key] for key in outputs), threads, json)
 
 
 @app.command()
 def mesh(
-    inputs: Annotated[
-        list[str], typer.Argument(metavar="IMAGE|FOLDER|GLOB", help="Photos, or where they are.")
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to; made if missing.")],
+    inputs: Inputs,
+    out: Out,
     system: System = "prnet",
     format: Annotated[str, typer.Option(help="Comma-separated: glb, obj, ply.")] = "glb",
     head: Annotated[
@@ -99,10 +82,7 @@ def mesh(
     overlay: Annotated[
         bool, typer.Option("--overlay", help="Write the photo with mesh and landmarks, too.")
     ] = False,
-    max_faces: Annotated[
-        int | None,
-        typer.Option(min=1, help="Largest faces of a photo to keep.", show_default="all"),
-    ] = None,
+    max_faces: MaxFaces = None,
     threads: Threads = None,
     provider: Provider = None,
     json: Json = False,
@@ -114,33 +94,22 @@ def mesh(
     For each face of portrait.jpg: portrait.glb, portrait_texture.jpg, portrait_texture_source.png
     (what of it was seen), portrait_depth.png, portrait_landmarks.json and portrait_pose.json.
     """
-    from facerelief.apps import mesh as mesh_app
-    from facerelief.apps import photos as photos_app
-    from facerelief.geometry import landmark_schemes
-    from facerelief.images import expand_inputs
+    from facerelief.apps.mesh import HEADS, SIDECARS, Options, produce
+    from facerelief.geometry.landmark_schemes import SCHEMES
+    from facerelief.mesh_writing import WRITERS
 
-    formats = tuple(format.split(","))
-    if unknown := sorted(set(formats) - set(mesh_app.FORMATS)):
-        fail(f"--format knows {', '.join(mesh_app.FORMATS)}; not {', '.join(unknown)}", code=2)
-    if head not in mesh_app.HEADS:
-        fail(f"--head is face or full, not {head}", code=2)
-    if texture not in (256, 512, 1024, 2048, 4096):
-        fail(f"--texture is 256, 512, 1024, 2048 or 4096, not {texture}", code=2)
-    if landmarks not in landmark_schemes.SCHEMES:
-        known = ", ".join(landmark_schemes.SCHEMES)
-        fail(f"--landmarks is one of {known}, not {landmarks}", code=2)
-    _make_folder(out)
-    paths = expand_inputs(inputs)
-    threads = threads or cores()
-    workers = min(threads, len(paths))
-    estimator = load_shapes(system, threads // workers, provider)
-    options = mesh_app.Options(formats, head, texture, landmarks, overlay)
-    render = partial(mesh_app.render, options=options)
-    outcomes = photos_app.stream(paths, out, estimator, render, max_faces, workers)
-    endings = {f".{name}": "the mesh" for name in formats} | dict(mesh_app.SIDECARS.values())
-    if not overlay:
-        del endings[mesh_app.SIDECARS["overlay"][0]]
-    _report(outcomes, paths, out, endings, json)
+    formats = jobs.split_choices("--format", format, WRITERS)
+    jobs.check_choice("--head", head, HEADS)
+    jobs.check_choice("--texture", texture, (256, 512, 1024, 2048, 4096))
+    jobs.check_choice("--landmarks", landmarks, SCHEMES)
+    options = Options(formats, head, texture, landmarks, overlay, max_faces)
+    beside = [SIDECARS[key] for key in SIDECARS if overlay or key != "overlay"]
+
+    def prepare(threads: int) -> Produce:
+        return partial(produce, estimator=load_shapes(system, threads, provider), options=options)
+
+    endings = {f".{name}": "the mesh" for name in formats} | dict(beside)
+    jobs.run(inputs, out, prepare, endings, threads, json)
 
 
 @app.command()
@@ -158,28 +127,25 @@ def swap(
 
     Example: facerelief swap me.jpg you.jpg -o us.png
     """
-    from PIL import Image
-
-    from facerelief.apps import swap as swap_app
+    from facerelief.apps.photos import process
+    from facerelief.apps.products import Folder, Photo
+    from facerelief.apps.swap import produce
+    from facerelief.encode import picture_format
     from facerelief.images import PhotoError, load_photo
 
+    try:
+        picture_format(out.suffix)
+    except ValueError as error:
+        fail(f"{out}: {error}", code=2)
     estimator = load_shapes(system, threads or cores(), provider)
     try:
-        pictures = [load_photo(path) for path in (photo, other)]
-        faces = [estimator(picture, max_faces=1) for picture in pictures]
-        for path, found in zip((photo, other), faces, strict=True):
-            if not found:
-                fail(f"{path}: no face found", code=1)
-            if found[0].mesh is None:
-                fail(f"{path}: {found[0].warnings[0]}", code=1)
-        made = swap_app.swap(pictures[0], faces[0][0], pictures[1], faces[1][0])
-        Image.fromarray(made).save(out, quality=95)
+        theirs = Photo(load_photo(other), other.stem, str(other))
     except PhotoError as error:
         fail(str(error), code=1)
-    except ValueError as error:  # Pillow's, for an ending that it does not know
-        fail(f"{out}: {error}", code=2)
-    except OSError as error:
-        fail(f"{out}: cannot write: {error.strerror or error}", code=1)
+    job = partial(produce, estimator=estimator, other=theirs, suffix=out.suffix)
+    done = process(photo, out.stem, job, Folder(out.parent))
+    if done.error is not None:
+        fail(done.error, code=1)
 
 
 @app.command()
@@ -252,58 +218,5 @@ def doctor(system: System = "default", provider: Provider = None, json: Json = F
     raise typer.Exit(0 if all(check.ok for check in checks) else 1)
 
 
-def _make_folder(folder: Path) -> None:
-    from facerelief.files import make_folder
-
-    try:
-        make_folder(folder)
-    except OSError as error:
-        fail(f"{folder}: cannot write there: {error.strerror}", code=2)
-
-
-def _report(
-    outcomes: Iterator[Outcome], paths: list[Path], out: Path, endings: dict[str, str], json: bool
-) -> NoReturn:
-    """Say what became of every photo, and end: 1 if some failed.
-
-    `endings` are those of the files of a face, and what they hold.
-    """
-    faces, failed = 0, 0
-    for outcome in _progress(outcomes, len(paths)):
-        faces += len(outcome.faces)
-        failed += outcome.error is not None
-        if outcome.error is not None:
-            typer.echo(outcome.error, err=True)
-        if json:
-            typer.echo(json_module.dumps(_outcome_to_json(outcome), ensure_ascii=False))
-    if not json:
-        done = len(paths) - failed
-        typer.echo(f"{count(faces, 'face')} in {count(done, 'photo')}, written to {out}")
-        stem = paths[0].stem if len(paths) == faces == 1 else "*"
-        for ending, meaning in endings.items() if faces else ():
-            typer.echo(f"  {stem + ending:<30} {meaning}")
-    raise typer.Exit(1 if failed else 0)
-
-
 def _entry_to_json(entry: Entry) -> dict[str, Any]:
     return {**asdict(entry), "path": str(entry.path)}
-
-
-def _outcome_to_json(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "input": str(outcome.path),
-        "error": outcome.error,
-        "files": [str(file) for file in outcome.files],
-        "faces": outcome.faces,
-    }
-
-
-def _progress(outcomes: Iterable[Outcome], total: int) -> Iterator[Outcome]:
-    """Pass `outcomes` through; on a terminal, several of them move a bar."""
-    if total == 1 or not sys.stderr.isatty():
-        yield from outcomes
-        return
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(outcomes, "Photos", total, console=Console(stderr=True))

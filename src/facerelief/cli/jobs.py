@@ -1,0 +1,107 @@
+"""What the commands share that make files of photos: inputs, choices, threads, progress, report.
+
+A command is its own options, its `produce` and a call of `run`.
+"""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from facerelief.cli.common import cores, count, fail
+
+if TYPE_CHECKING:
+    from facerelief.apps.photos import Outcome
+    from facerelief.apps.products import Produce
+
+Inputs = Annotated[
+    list[str], typer.Argument(metavar="IMAGE|FOLDER|GLOB", help="Photos, or where they are.")
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to; made if missing.")]
+MaxFaces = Annotated[
+    int | None, typer.Option(min=1, help="Largest faces of a photo to keep.", show_default="all")
+]
+
+
+def check_choice(option: str, value: object, choices: Collection[object]) -> None:
+    """Fail, in one line, for a `value` that `option` does not know."""
+    if value not in choices:
+        *others, last = map(str, choices)
+        fail(f"{option} is {', '.join(others)} or {last}, not {value}", code=2)
+
+
+def split_choices(option: str, text: str, choices: Collection[str]) -> tuple[str, ...]:
+    """The words of a comma-separated `text`; fails, in one line, for one that is no choice."""
+    words = tuple(text.split(","))
+    if unknown := sorted(set(words) - set(choices)):
+        fail(f"{option} knows {', '.join(choices)}; not {', '.join(unknown)}", code=2)
+    return words
+
+
+def run(
+    inputs: list[str],
+    out: Path,
+    prepare: Callable[[int], Produce],
+    endings: Mapping[str, str],
+    threads: int | None,
+    json: bool,
+) -> NoReturn:
+    """Give the folder `out` what a job makes of the photos, and end: with 1 if some failed.
+
+    `prepare` loads what the job needs, for a number of threads a photo. `endings` are those of the
+    files of a face, and what they hold.
+    """
+    from facerelief.apps.photos import stream
+    from facerelief.apps.products import Folder
+    from facerelief.files import make_folder
+    from facerelief.images import expand_inputs
+
+    try:
+        make_folder(out)
+    except OSError as error:
+        fail(f"{out}: cannot write there: {error.strerror}", code=2)
+    paths = expand_inputs(inputs)
+    threads = threads or cores()
+    # Several photos: one a thread. A single one: all threads together.
+    workers = min(threads, len(paths))
+    outcomes = stream(paths, prepare(threads // workers), Folder(out), workers)
+    faces, failed = 0, 0
+    for outcome in _progress(outcomes, len(paths)):
+        faces += len(outcome.faces)
+        if outcome.error is not None:
+            failed += 1
+            typer.echo(outcome.error, err=True)
+        if json:
+            typer.echo(json_module.dumps(_to_json(outcome), ensure_ascii=False))
+    if not json:
+        done = len(paths) - failed
+        typer.echo(f"{count(faces, 'face')} in {count(done, 'photo')}, written to {out}")
+        stem = paths[0].stem if len(paths) == faces == 1 else "*"
+        for ending, meaning in endings.items() if faces else ():
+            typer.echo(f"  {stem + ending:<30} {meaning}")
+    raise typer.Exit(1 if failed else 0)
+
+
+def _to_json(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "input": str(outcome.path),
+        "error": outcome.error,
+        "files": outcome.files,
+        "faces": outcome.faces,
+    }
+
+
+def _progress(outcomes: Iterable[Outcome], total: int) -> Iterator[Outcome]:
+    """Pass `outcomes` through; on a terminal, several of them move a bar."""
+    if total == 1 or not sys.stderr.isatty():
+        yield from outcomes
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(outcomes, "Photos", total, console=Console(stderr=True))

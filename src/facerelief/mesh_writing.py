@@ -1,0 +1,155 @@
+"""Meshes to the bytes of files: one table of formats over one description of a surface."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from facerelief.encode import to_jpeg
+from facerelief.geometry.mesh import vertex_normals
+from facerelief.geometry.normals import encode
+from facerelief.normal_png import NormalMap
+from facerelief.types import FloatArray, Mesh
+
+if TYPE_CHECKING:
+    from trimesh import Trimesh
+
+#: The ending of the base colour's file, after the mesh's name.
+TEXTURE = "_texture.jpg"
+
+
+@dataclass(frozen=True, eq=False)
+class Asset:
+    """A mesh and what lies on it, in the layout of its texture coordinates; row 0 is v = 1.
+
+    Raises ValueError for pictures on a mesh without texture coordinates, and for a normal map that
+    is not in tangent space: no viewer could show one of camera space.
+    """
+
+    mesh: Mesh
+    base_colour: NDArray[np.uint8] | None = None  # (S, S, 3) sRGB
+    normal_map: NormalMap | None = None  # in the frame "tangent"
+
+    def __post_init__(self) -> None:
+        if self.mesh.uv is None and not (self.base_colour is None and self.normal_map is None):
+            raise ValueError("a textured mesh needs texture coordinates")
+        if self.normal_map is not None and self.normal_map.frame != "tangent":
+            raise ValueError(f"a mesh needs a normal map in tangent, not {self.normal_map.frame}")
+
+    @cached_property
+    def jpeg(self) -> bytes:
+        """The base colour's file. Raises ValueError where there is none."""
+        if self.base_colour is None:
+            raise ValueError("the mesh has no base colour")
+        return to_jpeg(self.base_colour)
+
+    @property
+    def vertex_colours(self) -> NDArray[np.uint8] | None:
+        """(V, 3) sRGB: the base colour at each vertex, or else the mesh's own."""
+        if self.base_colour is not None and self.mesh.uv is not None:
+            height, width = self.base_colour.shape[:2]
+            places = (self.mesh.uv * (1, -1) + (0, 1)) * (width, height)
+            x, y = np.clip(places, 0, (width - 1, height - 1)).astype(int).T
+            return self.base_colour[y, x]
+        if self.mesh.colours is not None:
+            return np.rint(255 * np.clip(self.mesh.colours, 0, 1)).astype(np.uint8)
+        return None
+
+
+def to_glb(asset: Asset, name: str) -> dict[str, bytes]:
+    """A binary glTF, in metres, that holds its pictures."""
+    from trimesh import Scene
+    from trimesh.exchange.gltf import export_glb
+    from trimesh.visual import TextureVisuals
+    from trimesh.visual.material import PBRMaterial
+
+    look: dict[str, Any] = {"vertex_colors": asset.vertex_colours}
+    if asset.mesh.uv is not None:
+        shown = Image.open(io.BytesIO(asset.jpeg)) if asset.base_colour is not None else None
+        bumps = asset.normal_map
+        material = PBRMaterial(
+            name="skin",
+            baseColorTexture=shown,
+            normalTexture=None if bumps is None else _tangent_picture(bumps),
+            metallicFactor=0.0,
+            roughnessFactor=0.8,
+            doubleSided=True,
+        )
+        look = {"visual": TextureVisuals(uv=asset.mesh.uv, material=material)}
+    made = _trimesh(asset.mesh, 1e-3, **look)
+    return {f"{name}.glb": bytes(export_glb(Scene(made), include_normals=True))}
+
+
+def to_obj(asset: Asset, name: str) -> dict[str, bytes]:
+    """A Wavefront OBJ in millimetres; with a base colour its MTL, and the picture beside it."""
+    mesh, textured = asset.mesh, asset.base_colour is not None
+    columns = ["v", "vt", "vn"] if mesh.uv is not None else ["v", "vn"]
+    colours = None if textured else asset.vertex_colours
+    text = io.StringIO()
+    if textured:
+        text.write(f"mtllib {name}.mtl\n")
+    _write_rows(text, "v", mesh.vertices, 4, None if colours is None else colours / 255)
+    if mesh.uv is not None:
+        _write_rows(text, "vt", mesh.uv, 6)
+    _write_rows(text, "vn", vertex_normals(mesh.vertices, mesh.triangles), 4)
+    if textured:
+        text.write("usemtl skin\n")
+    corner = "{0}/{0}/{0}" if "vt" in columns else "{0}//{0}"
+    text.writelines(
+        f"f {' '.join(corner.format(index) for index in triangle)}\n"
+        for triangle in (mesh.triangles + 1).tolist()
+    )
+    files = {f"{name}.obj": text.getvalue().encode()}
+    if textured:
+        picture = name + TEXTURE
+        skin = f"newmtl skin\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {picture}\n"
+        files |= {f"{name}.mtl": skin.encode(), picture: asset.jpeg}
+    return files
+
+
+def to_ply(asset: Asset, name: str) -> dict[str, bytes]:
+    """A binary PLY in millimetres, with a colour at every vertex where there is one."""
+    from trimesh.exchange.ply import export_ply
+
+    made = _trimesh(asset.mesh, vertex_colors=asset.vertex_colours)
+    return {f"{name}.ply": bytes(export_ply(made, vertex_normal=True))}
+
+
+#: Of an asset and a name: the files of that format, by file name.
+Writer = Callable[[Asset, str], dict[str, bytes]]
+
+WRITERS: dict[str, Writer] = {"glb": to_glb, "obj": to_obj, "ply": to_ply}
+
+
+def _tangent_picture(bumps: NormalMap) -> Image.Image:
+    """Normals of tangent space as glTF wants them: green up, and flat where there is none."""
+    flat = np.where(bumps.mask[..., None], bumps.normals, np.array([0, 0, 1], np.float32))
+    return Image.fromarray(encode(flat))
+
+
+def _write_rows(
+    text: io.StringIO, keyword: str, rows: FloatArray, digits: int, more: FloatArray | None = None
+) -> None:
+    rows = rows if more is None else np.column_stack([rows, more])
+    text.writelines(
+        f"{keyword} {' '.join(f'{value:.{digits}f}' for value in row)}\n" for row in rows.tolist()
+    )
+
+
+def _trimesh(mesh: Mesh, factor: float = 1.0, **look: Any) -> Trimesh:
+    from trimesh import Trimesh
+
+    return Trimesh(
+        mesh.vertices * factor,
+        mesh.triangles,
+        vertex_normals=vertex_normals(mesh.vertices, mesh.triangles),
+        process=False,
+        **look,
+    )
