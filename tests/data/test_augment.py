@@ -160,3 +160,13 @@ def test_noise_has_grains_of_every_size() -> None:
     assert noise.shape == (60, 3, 64, 64) and noise.min() >= 0 and noise.max() <= 1
     rough = (noise[..., 1:] - noise[..., :-1]).abs().mean((1, 2, 3))
     assert rough.max() > 0.3 and rough.min() < 0.03
+
+
+def test_a_linear_picture_is_that_of_a_camera() -> None:
+    image = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(2))
+    ranges = replace(augment.NO_PHOTOMETRIC, linear=1.0)
+    out = augment.photometric(image, ranges, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(out, image.clamp_min(1e-4) ** 2.2)
+    some = augment.photometric(image, replace(ranges, linear=0.5), torch.Generator().manual_seed(0))
+    changed = (some - image).abs().amax((1, 2, 3)) > 1e-3
+    assert 0 < int(changed.sum()) < len(image)

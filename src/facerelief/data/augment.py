@@ -19,6 +19,8 @@ from torch import Generator, Tensor
 from facerelief.data.sample import Sample
 from facerelief.nn.losses import normalize
 
+_ENCODING = 2.2  # exponent from the values of common files to light, about
+
 #: What covers faces: parts of other pictures, or noise.
 Occluders = Literal["pictures", "noise"]
 
@@ -134,6 +136,7 @@ class PhotometricRange:
     low_resolution: float = 0.15
     jpeg: float = 0.3
     channels: tuple[float, float] | None = None  # factors of the three colours, drawn evenly
+    linear: float = 0.0  # probability that values are linear in light, as those of cameras are
 
 
 #: Pictures as they are.
@@ -150,7 +153,10 @@ def photometric(image: Tensor, ranges: PhotometricRange, g: Generator) -> Tensor
     image = image * factor(ranges.gain) * factor(ranges.tint, 3)
     if ranges.channels is not None:
         image = image * _uniform((count, 3, 1, 1), *ranges.channels, g)
-    image = image.clamp(0, 1).clamp_min(1e-4) ** factor(ranges.gamma)
+    image = image.clamp(0, 1).clamp_min(1e-4)
+    if ranges.linear:
+        image = torch.where(_chosen(count, ranges.linear, g), image**_ENCODING, image)
+    image = image ** factor(ranges.gamma)
     mean = image.mean((1, 2, 3), keepdim=True)
     image = (image - mean) * factor(ranges.contrast) + mean
 

@@ -74,7 +74,10 @@ class TrainConfig:
     precision: str = "auto"  # a Lightning precision, or auto: bf16 on GPUs that have it
     seed: int = 0
     validate_every: int = 20_000  # samples
-    start_from: str | None = None  # a checkpoint whose weights to begin with
+    # Weights to begin with: a checkpoint, an .onnx file of ours, or the name of a shipped network.
+    start_from: str | None = None
+    # These parts of the system alone, and what they are called there; the rest begins anew.
+    start_parts: dict[str, str] | None = None
 
 
 def load_config(path: Path, overrides: list[str] | None = None) -> TrainConfig:

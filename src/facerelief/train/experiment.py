@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import warnings
 from dataclasses import asdict
 from datetime import timedelta
@@ -20,9 +19,11 @@ from torch.utils.data import DataLoader
 from facerelief.data.sources import Mixture, build_source, build_validation
 from facerelief.memory import keep_freed_memory
 from facerelief.systems import System, build
+from facerelief.train import start
 from facerelief.train.callbacks import Averaging, Checkpoint, NetworkShare, Pictures
 from facerelief.train.config import ConfigError, TrainConfig, load_config
 from facerelief.train.module import Training
+from facerelief.train.start import StartError
 
 
 def run_phase(
@@ -49,8 +50,14 @@ def run_phase(
     lightning.seed_everything(experiment.seed, workers=True, verbose=False)
 
     seconds = max_time.total_seconds() if max_time else None
+    checkpoint = last if resume and last.exists() else None
+    done = _batches_done(checkpoint)
+    mixture = _mixture(experiment, done)
+    system = _system(experiment)
+    if checkpoint is None:
+        _begin(system, experiment, mixture)
     module = Training(
-        _system(experiment),
+        system,
         experiment.optimizer,
         experiment.samples,
         seconds,
@@ -59,9 +66,7 @@ def run_phase(
     module.to(memory_format=torch.channels_last)
     share = NetworkShare()
     saver = Checkpoint(last)
-    checkpoint = last if resume and last.exists() else None
-    start = _batches_done(checkpoint)
-    logs = f"logs_from_{start}" if start else "logs"  # loggers clear a folder that they reopen
+    logs = f"logs_from_{done}" if done else "logs"  # loggers clear a folder that they reopen
     trainer = lightning.Trainer(
         max_steps=-1,
         max_epochs=-1,
@@ -81,7 +86,7 @@ def run_phase(
     with warnings.catch_warnings():
         # Frozen norms are, on purpose.
         warnings.filterwarnings("ignore", r"Found \d+ module\(s\) in eval mode")
-        trainer.fit(module, _training_loader(experiment, start), _validation_loader(experiment),
+        trainer.fit(module, _training_loader(experiment, mixture), _validation_loader(experiment),
                     ckpt_path=checkpoint, weights_only=False)  # fmt: skip
     saver.save(trainer)
     figures = {k: float(v) for k, v in trainer.callback_metrics.items()}
@@ -108,7 +113,7 @@ def load_system(checkpoint: Path, overrides: list[str] | None = None) -> System:
     """
     experiment = load_config(Path(checkpoint).parent / "config.yaml", overrides)
     system = _system(experiment, pretrained=False)
-    system.load_state_dict(_weights(Path(checkpoint)))
+    system.load_state_dict(start.checkpoint_weights(Path(checkpoint)))
     return system.eval()
 
 
@@ -116,26 +121,25 @@ def _system(experiment: TrainConfig, pretrained: bool = True) -> System:
     options = dict(experiment.system.options)
     if not pretrained:
         options["pretrained"] = False
-    system = build(experiment.system.name, experiment.system.preset, **options)
-    if pretrained and experiment.start_from:
-        _start(system, _weights(Path(experiment.start_from)))
-        system.begin()
-    return system
+    return build(experiment.system.name, experiment.system.preset, **options)
 
 
-def _start(system: System, weights: dict[str, torch.Tensor]) -> None:
-    """Begin with weights of a system that may have had an adversary, or have neither one nor
-    detail nor looks yet."""
-    missing, unexpected = system.load_state_dict(weights, strict=False)
-    wrong = [key for key in missing if not re.match(r"discriminator\.|(.*\.)?(detail|look)\.", key)]
-    wrong += [key for key in unexpected if not key.startswith("discriminator.")]
-    if wrong:
-        raise ConfigError(f"start_from: weights of another network; {wrong[0]} is in one of them")
+#: Parts that one of two may be without: what only training uses, detail and looks that come later.
+_OPTIONAL = r"(discriminator|image_decoder|normal_encoder)\.|(.*\.)?(detail|look)\."
 
 
-def _weights(checkpoint: Path) -> dict[str, torch.Tensor]:
-    stored = torch.load(checkpoint, map_location="cpu", weights_only=False)["state_dict"]
-    return {k.removeprefix("system."): v for k, v in stored.items() if k.startswith("system.")}
+def _begin(system: System, experiment: TrainConfig, mixture: Mixture) -> None:
+    """Start with the weights that the configuration names."""
+    if experiment.start_from is None:
+        return
+    try:
+        weights = start.read(experiment.start_from)
+        norms = start.begin(system, weights, experiment.start_parts, _OPTIONAL)
+    except StartError as error:
+        raise ConfigError(f"start_from: {error}") from error
+    if norms:
+        start.settle(system, norms, mixture.batch(0).image)
+    system.begin()
 
 
 def _batches_done(checkpoint: Path | None) -> int:
@@ -145,10 +149,14 @@ def _batches_done(checkpoint: Path | None) -> int:
     return int(stored["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["completed"])
 
 
-def _training_loader(experiment: TrainConfig, start: int) -> DataLoader:
+def _mixture(experiment: TrainConfig, start: int) -> Mixture:
     data = experiment.data
     sources = [(build_source(s.name, s.options), s.share) for s in data.sources]
-    mixture = Mixture(sources, data.batch, data.size, experiment.seed, start, data.alternate)
+    return Mixture(sources, data.batch, data.size, experiment.seed, start, data.alternate)
+
+
+def _training_loader(experiment: TrainConfig, mixture: Mixture) -> DataLoader:
+    data = experiment.data
     return DataLoader(
         mixture,
         batch_size=None,

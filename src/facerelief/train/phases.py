@@ -52,7 +52,8 @@ def run(
             summaries.append(json.loads(done.read_text()))
             continue
         if index:
-            phase = replace(phase, start_from=str(out / f"phase{index}" / "last.ckpt"))
+            before = str(out / f"phase{index}" / "last.ckpt")
+            phase = replace(phase, start_from=before, start_parts=None)
         spent = sum(summary["seconds"] for summary in summaries)
         limit = max_time and _share(phases[index:]) * (max_time - timedelta(seconds=spent))
         # Earlier phases may have overrun; every phase sees a batch at least.
