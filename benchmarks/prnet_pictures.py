@@ -25,7 +25,6 @@ from facerelief.data.folders import data_root
 from facerelief.geometry.normals import encode
 from facerelief.geometry.raster import rasterise
 from facerelief.images import bilinear
-from facerelief.reconstruction import with_shape
 from facerelief.render.renderer import render
 from facerelief.synth.assets import Assets
 from facerelief.synth.camera import PoseRange
@@ -48,8 +47,7 @@ def photos(count: int) -> Pictures:
 
 def turned(face: fr.Face, texture: NDArray[np.uint8], yaw: float) -> NDArray[np.uint8]:
     """The whole head with its texture, seen from the side: (SIDE, SIDE, 3)."""
-    assert face.position is not None and face.skin is not None
-    mesh = with_shape(face, face.position, face.skin, whole=True).mesh
+    mesh = face.whole().mesh
     assert mesh is not None and mesh.uv is not None
     turn = Rotation.from_euler("y", yaw, degrees=True)
     points = turn.apply(mesh.vertices) * (1, -1, 1) * (SIDE / 300) + (SIDE / 2, 0.45 * SIDE, 0)

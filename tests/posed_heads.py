@@ -1,5 +1,6 @@
 """Position maps of heads whose pose is known, and a system that answers with one."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ from scipy.spatial.transform import Rotation
 
 from facerelief.geometry import position
 from facerelief.geometry.head import builtin_head
+from facerelief.geometry.skin import Skin
 from facerelief.geometry.uv import skin_layout
-from facerelief.reconstruction import with_shape
-from facerelief.types import Crop, Face
+from facerelief.reconstruction import SkinShape
+from facerelief.types import Crop, Face, Place
 
 
 def points(
@@ -19,7 +21,7 @@ def points(
 ) -> np.ndarray:
     """(V, 3) pixel x, y and z of a head in a crop of 256: the mean one unless said.
 
-    Angles are those of `geometry.position.Pose.angles`, written out.
+    Angles are those of `geometry.similarity.Similarity.angles`, written out.
     """
     turn = (
         Rotation.from_euler("y", yaw, degrees=True)
@@ -36,21 +38,16 @@ def uv_map(*args, size: int = 256, **named) -> np.ndarray:
     return np.nan_to_num(skin_layout(1, size).write(points(*args, **named)))
 
 
+def shape(skin: Skin, crop: Crop, photo_size: tuple[int, int] = (1000, 1000)) -> SkinShape:
+    """The shape of a skin that a system has found in the crop of a photo."""
+    place = Place(crop, (0.0, 0.0, 1.0, 1.0), 1.0, np.zeros((5, 2)), photo_size)
+    return SkinShape(skin, Place.of_crop()).at(place)
+
+
 def face(found: np.ndarray, crop: Crop, photo_size: tuple[int, int]) -> Face:
     """A face of a photo, in whose crop a system has found a map."""
-    skin = position.skin(found)
-    plain = Face(
-        crop=crop,
-        box=(0.0, 0.0, 1.0, 1.0),
-        score=1.0,
-        points=np.zeros((5, 2)),
-        normals=skin.normals,
-        mask=skin.mask,
-        expected_error=None,
-        photo_size=photo_size,
-        model="posed",
-    )
-    return with_shape(plain, found, skin)
+    made = replace(shape(position.skin(found), crop, photo_size), texels=found)
+    return Face(made.place, made.surface, made, "posed")
 
 
 def network(path: Path, maps: np.ndarray) -> Path:

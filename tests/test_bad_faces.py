@@ -13,7 +13,8 @@ import posed_heads
 from facerelief import load
 from facerelief.cli import app
 from facerelief.geometry import position
-from facerelief.reconstruction import reconstruct, sharpness
+from facerelief.geometry.skin_mesh import skin_mesh
+from facerelief.reconstruction import sharpness
 from facerelief.runtime import CROP_SIZE
 from facerelief.types import Crop
 
@@ -28,7 +29,7 @@ def made(photo: Image.Image, folder: Path, *more: str) -> dict:
     assert done.exit_code == 0, done.output
     for ending in ("glb", "obj", "ply"):
         opened = trimesh.load(folder / f"face.{ending}", force="mesh", process=False)
-        assert len(opened.vertices) == len(position.skin_mesh().face_mesh.source)
+        assert len(opened.vertices) == len(skin_mesh().face_mesh.source)
         assert np.isfinite(opened.vertices).all()
     marks = json.loads((folder / "face_landmarks.json").read_text())
     assert np.isfinite(marks["points"]).all()
@@ -76,12 +77,12 @@ def test_what_covers_the_face_is_not_visible() -> None:
     seen[:, 105:] = 0.1  # the subject's left, and some more
     skin = position.skin(posed_heads.uv_map(), seen)
     plain = position.skin(posed_heads.uv_map())
-    left, right = position.skin_mesh().landmarks[[45, 36]]
+    left, right = skin_mesh().landmarks[[45, 36]]
     assert skin.covered[left] and not skin.covered[right]
     assert plain.visible[left] and not skin.visible[left] and skin.visible[right]
     assert np.array_equal(skin.visible, plain.visible & ~skin.covered)
-    assert "% of the face is covered" in reconstruct(skin, CROP, False).warnings[0]
-    assert reconstruct(plain, CROP, False).warnings == ()
+    assert "% of the face is covered" in posed_heads.shape(skin, CROP).warnings[0]
+    assert posed_heads.shape(plain, CROP).warnings == ()
 
 
 def test_sharpness_does_not_depend_on_light(astronaut: Path) -> None:

@@ -1,11 +1,13 @@
 """Two photos of heads whose places are known: what lies where in the other."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import posed_heads
 from facerelief import correspond
-from facerelief.geometry import position
+from facerelief.geometry.skin_mesh import skin_mesh
 from facerelief.types import Crop, Face
 
 CROP_A, CROP_B = Crop((150.0, 140.0), 256.0), Crop((120.0, 130.0), 192.0, angle=20)
@@ -18,7 +20,7 @@ def face(crop: Crop, **pose: float) -> Face:
 def test_the_same_vertex_is_the_same_skin() -> None:
     a, b = face(CROP_A, yaw=20), face(CROP_B, yaw=-50)
     found = correspond(a, b)
-    kept = position.skin_mesh().face_mesh.kept
+    kept = skin_mesh().face_mesh.kept
     for points, one in ((found.points_a, a), (found.points_b, b)):
         assert np.allclose(points, one.crop.to_photo(one.skin.points[kept, :2]), atol=1e-3)
     assert len(found.uv) == len(found.points_a)
@@ -33,7 +35,7 @@ def test_flow_leads_from_the_crop_to_the_other_photo() -> None:
     assert found.flow.shape == (256, 256, 2)
     assert np.array_equal(np.isnan(found.flow[..., 0]), np.isnan(found.flow[..., 1]))
     assert not np.isnan(found.flow[found.mask]).any() and 0.2 < found.mask.mean() < 0.8
-    marks = position.skin_mesh().landmarks[[27, 30, 33, 48, 54, 8]]
+    marks = skin_mesh().landmarks[[27, 30, 33, 48, 54, 8]]
     columns, rows = a.skin.points[marks, :2].astype(int).T
     expected = b.crop.to_photo(b.skin.points[marks, :2])
     assert np.abs(found.flow[rows, columns] - expected).max() < 2
@@ -42,7 +44,7 @@ def test_flow_leads_from_the_crop_to_the_other_photo() -> None:
 def test_a_warped_photo_shows_the_other_face_in_place() -> None:
     photo = np.zeros((280, 300, 3), np.uint8)
     a, b = face(CROP_A, yaw=10), face(CROP_B)
-    tip = position.skin_mesh().landmarks[30]
+    tip = skin_mesh().landmarks[30]
     x, y = b.crop.to_photo(b.skin.points[tip, :2]).astype(int)
     photo[y - 3 : y + 4, x - 3 : x + 4] = (250, 100, 50)
     warped = correspond(a, b).warp(photo)
@@ -64,6 +66,6 @@ def test_faces_without_a_map_have_none() -> None:
     good, flat = face(CROP_A), posed_heads.face(np.zeros((256, 256, 3), np.float32), CROP_A, (9, 9))
     with pytest.raises(ValueError, match="collapsed"):
         correspond(good, flat)
-    bare = Face(CROP_A, (0, 0, 1, 1), 1.0, good.points, good.normals, good.mask, None, (9, 9), "n")
+    bare = replace(good, shape=None)
     with pytest.raises(ValueError, match="position maps"):
         correspond(bare, good)

@@ -6,7 +6,7 @@ import pytest
 from facerelief import pictures
 from facerelief.apps.doctor import sphere
 from facerelief.geometry.light import seven_lights, shade
-from facerelief.types import Crop, Face
+from facerelief.types import Crop, Face, Place, Surface
 
 
 def test_shading_row_lights_the_side_that_the_light_is_on() -> None:
@@ -45,17 +45,8 @@ def test_error_picture_has_the_scale_beside_it() -> None:
 
 def face_of(crop: Crop, photo_size: tuple[int, int]) -> Face:
     normals, mask = sphere(128)
-    return Face(
-        crop=crop,
-        box=(10, 10, 40, 50),
-        score=0.9,
-        points=np.zeros((5, 2)),
-        normals=normals.astype(np.float32),
-        mask=mask,
-        expected_error=None,
-        photo_size=photo_size,
-        model="sphere",
-    )
+    place = Place(crop, (10, 10, 40, 50), 0.9, np.zeros((5, 2)), photo_size)
+    return Face(place, Surface(normals.astype(np.float32), mask), None, "sphere")
 
 
 @pytest.mark.parametrize("angle", [0.0, 90.0, 33.0])

@@ -1,5 +1,6 @@
 """Faces in three dimensions: where they are in the photo, and what is said of bad ones."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ import posed_heads
 from facerelief import load
 from facerelief.geometry import position
 from facerelief.geometry.mesh import check_mesh
+from facerelief.geometry.skin import Skin
+from facerelief.geometry.skin_mesh import skin_mesh
 from facerelief.images import load_photo
-from facerelief.reconstruction import from_positions, reconstruct
+from facerelief.reconstruction import from_positions
 from facerelief.types import Crop
 
 CROP = Crop((300.0, 200.0), 180.0, angle=25.0)
@@ -19,10 +22,11 @@ CROP = Crop((300.0, 200.0), 180.0, angle=25.0)
 @pytest.mark.parametrize("whole", [False, True])
 def test_the_pose_takes_the_mesh_to_the_photo(whole: bool) -> None:
     skin = position.skin(posed_heads.uv_map(yaw=30))
-    points, made = skin.points, reconstruct(skin, CROP, whole)
+    points, made = skin.points, posed_heads.shape(skin, CROP)
+    made = made.whole() if whole else made
     check_mesh(made.mesh.vertices, made.mesh.triangles)
     camera = made.mesh.vertices @ made.pose[:, :3].T + made.pose[:, 3]
-    mesh = position.skin_mesh()
+    mesh = skin_mesh()
     part = mesh if whole else mesh.face_mesh
     kept = np.arange(len(points)) if whole else part.kept
     expected = np.column_stack([CROP.to_photo(points[kept, :2]), points[kept, 2] * CROP.scale])
@@ -43,7 +47,7 @@ def test_the_pose_takes_the_mesh_to_the_photo(whole: bool) -> None:
 
 def test_a_face_of_which_little_is_seen_comes_with_a_warning() -> None:
     points = position.read(posed_heads.uv_map()) + np.array([150, 0, 0], np.float32)
-    made = reconstruct(position.view(points, 256), CROP, False)
+    made = posed_heads.shape(Skin(points, 256), CROP)
     assert "little of the face" in made.warnings[0]
 
 
@@ -59,9 +63,9 @@ def test_maps_that_are_no_face_have_an_empty_mask() -> None:
     maps = np.stack([posed_heads.uv_map(), np.zeros((256, 256, 3))]).astype(np.float32)
     found = from_positions(maps)
     assert found.mask[0].any() and not found.mask[1].any() and not found.normals[1].any()
-    assert found.position is maps
-    assert [skin.problem is None for skin in found.skins] == [True, False]
-    assert not found.skins[1].visible.any() and np.isnan(found.skins[1].depth).all()
+    assert all(np.shares_memory(shape.position, maps) for shape in found.shapes)
+    assert [shape.problem is None for shape in found.shapes] == [True, False]
+    assert not found.shapes[1].visible.any() and np.isnan(found.shapes[1].depth).all()
 
 
 def test_a_system_of_position_maps_gives_meshes(tmp_path: Path, astronaut: Path) -> None:
@@ -76,10 +80,10 @@ def test_a_system_of_position_maps_gives_meshes(tmp_path: Path, astronaut: Path)
     assert ((inside > 0) & (inside < 256)).all()
     assert face.pose.shape == (3, 4) and face.warnings == ()
     assert np.array_equal(~np.isnan(face.depth), face.skin.mask)
-    nose = face.skin.points[position.skin_mesh().landmarks[30]]
+    nose = face.skin.points[skin_mesh().landmarks[30]]
     assert face.depth[int(nose[1]), int(nose[0])] == pytest.approx(nose[2], abs=1)
     empty = estimator.estimate_crops(np.zeros((0, 256, 256, 3), np.uint8))
-    assert empty.position.shape == (0, 256, 256, 3) and empty.mask.shape == (0, 256, 256)
+    assert empty.shapes == [] and empty.mask.shape == (0, 256, 256)
     assert len(load_photo(astronaut)) == face.photo_size[0]
 
 
@@ -90,3 +94,34 @@ def test_a_system_that_answers_with_nonsense_gives_a_face_with_a_warning(
     (face,) = estimator(astronaut)
     assert face.mesh is None and face.landmarks is None and not face.mask.any()
     assert "collapsed" in face.warnings[0]
+
+
+def test_nothing_is_drawn_that_nobody_asks_for(tmp_path: Path, astronaut: Path) -> None:
+    estimator = load(posed_heads.network(tmp_path / "posed.onnx", posed_heads.uv_map(yaw=-20)))
+    (face,) = estimator(astronaut)
+    assert not {"mesh", "landmarks", "pose", "warnings"} & set(vars(face.shape))
+    assert len(face.landmarks) == 68 and len(face.mesh.vertices) and face.pose.shape == (3, 4)
+    assert "_drawn" not in vars(face.skin) and not {"normals", "mask"} & set(vars(face.surface))
+    assert face.normals is face.normals and face.mesh is face.mesh  # made once
+    assert face.mask.any() and "_drawn" in vars(face.skin)
+
+
+def test_what_a_whole_head_is(astronaut: Path) -> None:
+    crop = Crop((256.0, 200.0), 180.0)
+    face = posed_heads.face(posed_heads.uv_map(yaw=10), crop, (512, 512))
+    whole = face.whole()
+    assert len(whole.mesh.vertices) == len(whole.visible) > len(face.mesh.vertices)
+    assert np.array_equal(whole.landmarks, face.landmarks) and whole.place is face.place
+    bare = replace(face, shape=None)
+    assert bare.whole().mesh is bare.mesh is bare.landmarks is bare.pose is None
+    assert bare.warnings == () and bare.normals is face.normals
+    with pytest.raises(ValueError, match=r"lace: the face has no shape; .*prnet"):
+        bare.need_shape("lace")
+
+
+def test_a_map_can_be_made_of_a_skin() -> None:
+    texels = posed_heads.uv_map(yaw=25)
+    skin = position.skin(texels)
+    made = posed_heads.shape(skin, CROP)
+    again = position.read(made.position)
+    assert np.abs(again - skin.points)[skin_mesh().outer].mean() < 0.1

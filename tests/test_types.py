@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from facerelief.types import CROP_MARGIN, Crop, Face, Light
+from facerelief.types import CROP_MARGIN, Crop, Face, Light, Place, Surface
 
 crops = st.builds(
     Crop,
@@ -37,7 +37,8 @@ def sphere_in_crop(crop, centre, radius):
 
 def sphere_face(crop, photo_size, centre, radius):
     normals, mask = sphere_in_crop(crop, centre, radius)
-    return Face(crop, (0, 0, 1, 1), 1.0, np.zeros((5, 2)), normals, mask, None, photo_size, "none")
+    place = Place(crop, (0, 0, 1, 1), 1.0, np.zeros((5, 2)), photo_size)
+    return Face(place, Surface(normals, mask), None, "none")
 
 
 def degrees_between(a, b):

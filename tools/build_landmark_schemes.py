@@ -24,6 +24,7 @@ from facerelief.geometry import position
 from facerelief.geometry.anchors import Anchors
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.landmark_schemes import JD106_OF_68
+from facerelief.geometry.skin_mesh import SUBDIVISIONS, skin_mesh
 from facerelief.geometry.uv import skin_layout
 
 DESTINATION = Path(__file__).parents[1] / "src/facerelief/weights/landmark_schemes.npz"
@@ -48,13 +49,13 @@ def closest(points: np.ndarray, vertices: np.ndarray, triangles: np.ndarray) -> 
 
 
 def build(root: Path, cache: Path) -> dict[str, np.ndarray]:
-    head = builtin_head(position.SUBDIVISIONS)
+    head = builtin_head(SUBDIVISIONS)
     paths, points = facemesh.stored_points(root)
     mean = facemesh.mean_face(points[::12])
     people = pseudo_normals.training_head(root, cache)
     skin = pseudo_normals.facemesh_anchors(people, paths, points, mean, cache)
     # Some are found on an eyeball or a tooth, and belong on the rim before it.
-    mesh = position.skin_mesh()
+    mesh = skin_mesh()
     outside = mesh.source[mesh.triangles[mesh.outer_triangles | ~mesh.face[mesh.triangles].all(1)]]
     off = ~np.isin(skin.vertices, mesh.source).all(axis=1)
     onto = closest(skin.of(people.mean)[off], people.mean, outside)
@@ -63,7 +64,7 @@ def build(root: Path, cache: Path) -> dict[str, np.ndarray]:
 
     # Sockets as `position.read` spreads them.
     spread = head.mean.copy()
-    spread[mesh.source] = position.read(skin_layout(position.SUBDIVISIONS, 256).write(head.mean))
+    spread[mesh.source] = position.read(skin_layout(SUBDIVISIONS, 256).write(head.mean))
     membranes = mesh.source[mesh.triangles[mesh.inner[mesh.triangles].any(axis=1)]]
     irises = Anchors.on_triangles(
         head.triangles,

@@ -17,6 +17,7 @@ from scipy.interpolate import RBFInterpolator
 from scipy.spatial import cKDTree
 
 from facerelief.data.facemesh import SKIN_POINTS, TO_68, mean_face, triangulate
+from facerelief.geometry.similarity import Similarity
 
 # Vertices of base.obj, picked by eye on pictures of the mesh under MakeHuman's painted skins: the
 # middle and the subject's left. The right is their mirror image.
@@ -114,9 +115,8 @@ def fit(
     anchors = np.array(sorted(known))
     from_points = skin[np.array(TO_68)[anchors]]
     to_points = np.stack([known[k] for k in anchors])
-    matrix, aligned_error = similarity(from_points, to_points)
-    moved = apply(matrix, source)
-    start = apply(matrix, from_points)
+    aligned = Similarity.between(from_points, to_points)
+    moved, start = aligned(source), aligned(from_points)
     warp = RBFInterpolator(start, to_points - start, kernel="linear")
     points = (moved + warp(moved))[:SKIN_POINTS]
 
@@ -133,11 +133,11 @@ def fit(
         points = (points + points[pairs] * [-1, 1, 1]) / 2
     found, places = surface.closest(points)
     residuals = {
-        "landmarks after similarity": aligned_error,
+        "landmarks after similarity": apart(start, to_points),
         "surface distance after warp": float(np.linalg.norm(surface.closest(before)[0] - before,
                                                             axis=1).mean()),
         "surface distance at the end": float(np.linalg.norm(found - points, axis=1).mean()),
-        "shape difference to MediaPipe": similarity(skin, found)[1],
+        "shape difference to MediaPipe": apart(Similarity.between(skin, found)(skin), found),
     }  # fmt: skip
 
     irises = _irises(topology, mean, moved[SKIN_POINTS:])
@@ -162,20 +162,9 @@ def positions(mean: np.ndarray, quads: np.ndarray, places: Places) -> np.ndarray
     return np.einsum("nc,ncd->nd", weights, mean[quads[places.quads]])
 
 
-def similarity(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
-    """(3, 4) least squares similarity of points (n, 3), and the root mean square it leaves."""
-    a, b = source - source.mean(0), target - target.mean(0)
-    u, s, vt = np.linalg.svd(b.T @ a)
-    sign = np.diag([1, 1, np.sign(np.linalg.det(u @ vt))])
-    rotation = u @ sign @ vt
-    scale = (s * np.diag(sign)).sum() / (a**2).sum()
-    matrix = np.c_[scale * rotation, target.mean(0) - scale * rotation @ source.mean(0)]
-    error = np.linalg.norm(apply(matrix, source) - target, axis=1)
-    return matrix, float(np.sqrt((error**2).mean()))
-
-
-def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    return points @ matrix[:, :3].T + matrix[:, 3]
+def apart(points: np.ndarray, others: np.ndarray) -> float:
+    """The root mean square distance of points (n, 3) from others."""
+    return float(np.sqrt(np.square(points - others).sum(1).mean()))
 
 
 def _average(triangles: np.ndarray, count: int) -> sparse.csr_array:

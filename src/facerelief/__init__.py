@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from facerelief.catalogue import systems as systems
     from facerelief.correspondence import Correspondence as Correspondence
     from facerelief.correspondence import correspond as correspond
+    from facerelief.correspondence import landmarks as landmarks
     from facerelief.finding import find as find
-    from facerelief.geometry.landmark_schemes import landmarks as landmarks
     from facerelief.images import PhotoError as PhotoError
     from facerelief.images import load_photo as load_photo
     from facerelief.runtime import Estimator as Estimator
@@ -41,7 +41,7 @@ _HOMES = {
     "find": "finding",
     "correspond": "correspondence",
     "Correspondence": "correspondence",
-    "landmarks": "geometry.landmark_schemes",
+    "landmarks": "correspondence",
     "load_photo": "images",
     "PhotoError": "images",
     "Crop": "types",

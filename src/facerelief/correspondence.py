@@ -1,4 +1,4 @@
-"""Dense alignment of two photographed faces: where each place of the skin is in both.
+"""Points of a photographed face that other faces have too: landmarks, and all of the skin.
 
 Position maps of all faces share their layout (PRNet, Feng et al. 2018, section 3.1): two of them
 are a correspondence of two photos, hidden skin included.
@@ -11,8 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facerelief.geometry import position
+from facerelief.geometry.landmark_schemes import on_skin
+from facerelief.geometry.skin import drawn
+from facerelief.geometry.skin_mesh import skin_mesh
 from facerelief.images import bilinear
+from facerelief.reconstruction import to_photo
 from facerelief.types import BoolArray, Face
 
 
@@ -46,33 +49,40 @@ def correspond(face_a: Face, face_b: Face) -> Correspondence:
     """Where the skin of one face is in the photo of the other.
 
     Raises:
-        ValueError: a face without a position map that is a face: its system makes none, or
-            `warnings` say what is wrong with it.
+        ValueError: a face without a shape that is a face: its system makes none, or `warnings`
+            say what is wrong with it.
     """
-    mesh = position.skin_mesh()
+    mesh = skin_mesh()
     kept = mesh.face_mesh.kept
-    assert kept is not None
-    skin_a, skin_b = _skin(face_a), _skin(face_b)
+    skin_a, skin_b = (face.need_shape("correspondence").skin for face in (face_a, face_b))
     in_a, in_b = (
         face.crop.to_photo(skin.points[:, :2]).astype(np.float32)
         for face, skin in ((face_a, skin_a), (face_b, skin_b))
     )
-    raster, shows_face = position.drawn(skin_a.points, face_a.crop.size)
-    drawn = raster.interpolate(np.column_stack([in_b, skin_b.visible.astype(np.float32)]))
+    raster, shows_face = drawn(skin_a.points, face_a.crop.size)
+    there = raster.interpolate(np.column_stack([in_b, skin_b.visible.astype(np.float32)]))
     return Correspondence(
         points_a=in_a[kept],
         points_b=in_b[kept],
         visible_a=skin_a.visible[kept],
         visible_b=skin_b.visible[kept],
         uv=mesh.uv[kept],
-        flow=np.where(shows_face[..., None], drawn[..., :2], np.nan).astype(np.float32),
-        mask=shows_face & (drawn[..., 2] > 0.5),
+        flow=np.where(shows_face[..., None], there[..., :2], np.nan).astype(np.float32),
+        mask=shows_face & (there[..., 2] > 0.5),
     )
 
 
-def _skin(face: Face) -> position.Skin:
-    if face.skin is None:
-        raise ValueError("correspondence needs a system that makes position maps, such as prnet")
-    if face.skin.problem is not None:
-        raise ValueError(face.skin.problem)
-    return face.skin
+def landmarks(face: Face, scheme: str = "ibug68") -> tuple[NDArray[np.float32], BoolArray]:
+    """The points (N, 3) of a scheme on a face, and which (N,) are seen.
+
+    Photo pixels x, y (down) and z (nearer is larger). Hidden points are where the shape says that
+    they are. Irises lie in the middle between the lids, wherever the eyes look.
+
+    Raises:
+        ValueError: an unknown scheme; a face without a shape that is a face.
+    """
+    anchors = on_skin(scheme)
+    skin = face.need_shape("landmarks").skin
+    points = to_photo(anchors.of(skin.points), face.crop).astype(np.float32)
+    corners = skin.visible[anchors.vertices] | (anchors.weights < 0.05)
+    return points, np.all(corners, axis=1)

@@ -1,9 +1,11 @@
-"""A face in three dimensions, from the position map of its crop."""
+"""A face in three dimensions, from its skin in a crop: what position maps and models tell alike."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +13,14 @@ from PIL import Image
 from PIL.ImageFilter import GaussianBlur
 
 from facerelief.geometry import position
+from facerelief.geometry.camera import camera_space
 from facerelief.geometry.completion import completed
-from facerelief.types import BoolArray, Crop, Estimate, Face, FloatArray, Mesh
+from facerelief.geometry.pose import pose
+from facerelief.geometry.similarity import Similarity
+from facerelief.geometry.skin import Skin
+from facerelief.geometry.skin_mesh import SUBDIVISIONS, SkinMesh, skin_mesh
+from facerelief.geometry.uv import skin_layout
+from facerelief.types import BoolArray, Crop, Estimate, FloatArray, Mesh, Place, Shape, Surface
 
 #: Shares of the face's vertices: fewer seen, or more covered, and much of the shape is a guess.
 _FEW, _COVERED = 0.25, 0.4
@@ -24,52 +32,153 @@ _BLURRED = 0.03
 
 
 @dataclass(frozen=True, eq=False)
-class Reconstruction:
-    """What a position map says, in the photo. The mesh is in the head's own space.
+class SkinShape(Shape):
+    """A shape that is known by its skin in a crop. Its mesh is in the head's own space.
 
     That of the mean head: x to the subject's left, y up, z out of the face, millimetres by the mean
     head's size. `pose` takes its vertices to the photo: (x, -y) of camera points are photo pixels,
     and their z is in the same scale, nearer is larger.
     """
 
-    mesh: Mesh  # the face, from hairline to chin; or the head with neck and scalp, bald
-    visible: BoolArray  # (V,) of its vertices: in the photo, turned to it, hidden by no other
-    landmarks: NDArray[np.float32]  # (68, 3) photo pixels x, y (down) and z
-    landmarks_visible: BoolArray  # (68,)
-    pose: NDArray[np.float64]  # (3, 4) camera from model
-    angles: tuple[float, float, float]  # yaw, pitch, roll, degrees: `geometry.position.Pose.angles`
-    warnings: tuple[str, ...]  # what is not to be relied on
+    skin: Skin
+    place: Place
+    texels: NDArray[np.float32] | None = None  # (S, S, 3) the position map, of systems that make it
+    head: FloatArray | None = None  # (M, 3) in head space, of systems that know it
+    coefficients: dict[str, FloatArray] | None = None
+    picture: NDArray[np.uint8] | None = None  # (256, 256, 3) the crop's
+    complete: bool = False  # with a neck and a scalp that fit the face, not the face alone
+
+    def at(self, place: Place, picture: NDArray[np.uint8] | None = None) -> SkinShape:
+        x, y = place.crop.to_photo(self.skin.points[:, :2]).T
+        height, width = place.photo_size
+        outside = (x <= 0) | (x >= width) | (y <= 0) | (y >= height)
+        skin = replace(self.skin, outside=outside)
+        return replace(self, skin=skin, place=place, picture=picture)
+
+    def whole(self) -> SkinShape:
+        return replace(self, complete=True)
+
+    @cached_property
+    def surface(self) -> Surface:
+        return SkinSurface(self)
+
+    @cached_property
+    def mesh(self) -> Mesh:
+        head = self._lying.undo(camera_space(self.skin.points)) if self.head is None else self.head
+        head = completed(head) if self.complete else head
+        part = self._part
+        return Mesh(head[part.kept].astype(np.float32), part.triangles, uv=part.uv, scale="assumed")
+
+    @cached_property
+    def visible(self) -> BoolArray:
+        return self.skin.visible[self._part.kept]
+
+    @cached_property
+    def landmarks(self) -> NDArray[np.float32]:
+        return to_photo(self.skin.points[skin_mesh().landmarks], self.place.crop).astype(np.float32)
+
+    @cached_property
+    def landmarks_visible(self) -> BoolArray:
+        return self.skin.visible[skin_mesh().landmarks]
+
+    @cached_property
+    def pose(self) -> NDArray[np.float64]:
+        return self._in_photo.matrix
+
+    @cached_property
+    def angles(self) -> tuple[float, float, float]:
+        return self._in_photo.angles
+
+    @cached_property
+    def position(self) -> NDArray[np.float32]:
+        if self.texels is not None:
+            return self.texels
+        mesh, layout = skin_mesh(), skin_layout(SUBDIVISIONS, self.skin.size)
+        vertices = np.full((len(layout.vertices), 3), np.nan, np.float32)
+        vertices[mesh.source] = self.skin.points
+        return np.nan_to_num(layout.write(vertices))
+
+    @cached_property
+    def depth(self) -> NDArray[np.float32]:
+        return self.skin.depth
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        seen = () if self.picture is None else doubts_of_picture(self.picture, self.place.crop)
+        own = doubts(self.skin, self.angles) if self.problem is None else (self.problem,)
+        return tuple(dict.fromkeys((*seen, *own)))
+
+    @property
+    def _part(self) -> SkinMesh:
+        return skin_mesh() if self.complete else skin_mesh().face_mesh
+
+    @cached_property
+    def _lying(self) -> Similarity:
+        """The pose in the crop."""
+        return pose(self.skin.points, self.head)
+
+    @property
+    def _in_photo(self) -> Similarity:
+        """The pose in the photo."""
+        return _of_crop(self.place.crop) @ self._lying
 
 
-def reconstruct(skin: position.Skin, crop: Crop, whole: bool) -> Reconstruction:
-    """The face of a crop's skin.
+class SkinSurface(Surface):
+    """The surface of a shape, drawn when it is asked for."""
 
-    Args:
-        whole: the head with a neck and a scalp that fit the face, and not the face alone.
+    def __init__(self, shape: SkinShape) -> None:
+        object.__setattr__(self, "_shape", shape)
+        object.__setattr__(self, "expected_error", None)
+
+    _shape: SkinShape
+
+    @cached_property
+    def normals(self) -> NDArray[np.float32]:
+        return self._shape.skin.normals
+
+    @cached_property
+    def mask(self) -> BoolArray:
+        place = self._shape.place
+        return self._shape.skin.mask & place.crop.inside(place.photo_size)
+
+
+class ShapeEstimate(Estimate):
+    """What a system of shapes says of N crops; their normals are drawn when they are asked for."""
+
+    shapes: Sequence[Shape]
+
+    def __init__(self, shapes: Sequence[Shape]) -> None:
+        object.__setattr__(self, "shapes", shapes)
+
+    @cached_property
+    def normals(self) -> NDArray[np.float32]:
+        return _stacked([shape.surface.normals for shape in self.shapes], (256, 256, 3), np.float32)
+
+    @cached_property
+    def mask(self) -> BoolArray:
+        return _stacked([shape.surface.mask for shape in self.shapes], (256, 256), np.bool_)
+
+
+def from_positions(maps: NDArray[np.float32], seen: NDArray[np.float32] | None = None) -> Estimate:
+    """What maps (N, S, S, 3) of crops of S pixels say. A map that is no face has an empty mask.
+
+    `seen` is (N, S, S), as of `position.skin`.
     """
-    mesh = position.skin_mesh()
-    in_photo = to_photo(skin.points, crop)
-    found = position.pose(in_photo)
-    straight = (position.camera_space(in_photo) - found.translation) @ found.rotation / found.scale
-    head = completed(straight) if whole else straight
-    part = mesh if whole else mesh.face_mesh
-    kept = slice(None) if part.kept is None else part.kept
-    seen = skin.visible[kept]
-    return Reconstruction(
-        mesh=Mesh(head[kept].astype(np.float32), part.triangles, uv=part.uv, scale="assumed"),
-        visible=seen,
-        landmarks=in_photo[mesh.landmarks].astype(np.float32),
-        landmarks_visible=skin.visible[mesh.landmarks],
-        pose=found.matrix,
-        angles=found.angles,
-        warnings=tuple(doubts(skin, found.angles)),
+    return ShapeEstimate(
+        [
+            SkinShape(
+                position.skin(texels, None if seen is None else seen[index]),
+                Place.of_crop(len(texels)),
+                texels,
+            )
+            for index, texels in enumerate(maps)
+        ]
     )
 
 
-def doubts(skin: position.Skin, angles: tuple[float, float, float]) -> Iterator[str]:
+def doubts(skin: Skin, angles: tuple[float, float, float]) -> Iterator[str]:
     """What is not to be relied on, for what the shape itself tells."""
-    mesh = position.skin_mesh()
-    outer = mesh.face & ~mesh.inner
+    outer = skin_mesh().outer
     if skin.covered is not None:
         covered = skin.covered[outer].mean()
         if covered > _COVERED:
@@ -81,7 +190,7 @@ def doubts(skin: position.Skin, angles: tuple[float, float, float]) -> Iterator[
 
 
 def doubts_of_picture(picture: NDArray[np.uint8], crop: Crop) -> Iterator[str]:
-    """The same for what the crop's picture (256, 256, 3) tells."""
+    """What is not to be relied on, for what the crop's picture (256, 256, 3) tells."""
     if crop.side < _SMALL:
         yield f"the face is small, {crop.side:.0f} pixels: its shape is coarse"
     elif sharpness(picture) < _BLURRED:
@@ -100,49 +209,13 @@ def to_photo(points: FloatArray, crop: Crop) -> NDArray[np.float64]:
     return np.concatenate([crop.to_photo(points[..., :2]), points[..., 2:] * crop.scale], -1)
 
 
-def from_positions(maps: NDArray[np.float32], seen: NDArray[np.float32] | None = None) -> Estimate:
-    """What maps (N, S, S, 3) of crops of S pixels say. A map that is no face has an empty mask.
-
-    `seen` is (N, S, S), as of `position.skin`.
-    """
-    skins = [
-        position.skin(found, None if seen is None else seen[index])
-        for index, found in enumerate(maps)
-    ]
-    return Estimate(
-        normals=np.array([skin.normals for skin in skins], np.float32).reshape(maps.shape),
-        mask=np.array([skin.mask for skin in skins], bool).reshape(maps.shape[:3]),
-        position=maps,
-        skins=tuple(skins),
-    )
+def _of_crop(crop: Crop) -> Similarity:
+    """From camera space in the crop's pixels to that in the photo's: y is up in both."""
+    turn = np.eye(3)
+    turn[:2, :2] = crop.rotation * [[1, -1], [-1, 1]]
+    x, y = crop.matrix[:, 2]
+    return Similarity(crop.scale, turn, np.array([x, -y, 0.0]))
 
 
-def with_shape(
-    face: Face, found: NDArray[np.float32], skin: position.Skin, whole: bool = False
-) -> Face:
-    """`face` with what the map (S, S, 3) of its crop says; a warning alone if that is no face.
-
-    Args:
-        skin: `position.skin` of the map. whole: as of `reconstruct`.
-
-    What lies beyond the photo's edge is not visible.
-    """
-    place, (height, width) = face.crop.to_photo(skin.points[:, :2]), face.photo_size
-    inside = ((place > 0) & (place < (width, height))).all(axis=1)
-    skin = replace(skin, visible=skin.visible & inside)
-    if skin.problem is not None:
-        return replace(face, position=found, skin=skin, warnings=(*face.warnings, skin.problem))
-    made = reconstruct(skin, face.crop, whole)
-    return replace(
-        face,
-        mesh=made.mesh,
-        visible=made.visible,
-        landmarks=made.landmarks,
-        landmarks_visible=made.landmarks_visible,
-        pose=made.pose,
-        angles=made.angles,
-        depth=skin.depth,
-        position=found,
-        skin=skin,
-        warnings=tuple(dict.fromkeys((*face.warnings, *made.warnings))),
-    )
+def _stacked(arrays: Sequence[NDArray[Any]], shape: tuple[int, ...], kind: type) -> NDArray[Any]:
+    return np.stack(arrays) if len(arrays) else np.zeros((0, *shape), kind)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,32 +95,9 @@ class Estimator:
         image = load_photo(photo)
         pictures = [place.crop.extract(image) for place in places]
         estimate = self.estimate_crops(np.array(pictures).reshape(-1, CROP_SIZE, CROP_SIZE, 3))
-        faces = [
-            Face(
-                crop=place.crop,
-                box=place.box,
-                score=place.score,
-                points=place.points,
-                normals=estimate.normals[index],
-                mask=estimate.mask[index] & place.crop.inside(place.photo_size),
-                expected_error=(
-                    None if estimate.expected_error is None else estimate.expected_error[index]
-                ),
-                photo_size=place.photo_size,
-                model=self.name,
-            )
-            for index, place in enumerate(places)
-        ]
-        if estimate.position is None or estimate.skins is None:
-            return faces
-        from facerelief.reconstruction import doubts_of_picture, with_shape
-
-        shapes = zip(faces, pictures, estimate.position, estimate.skins, strict=True)
         return [
-            with_shape(
-                replace(face, warnings=tuple(doubts_of_picture(picture, face.crop))), found, skin
-            )
-            for face, picture, found, skin in shapes
+            estimate.face(index, place, picture, self.name)
+            for index, (place, picture) in enumerate(zip(places, pictures, strict=True))
         ]
 
     def estimate_crops(self, crops: NDArray[np.uint8]) -> Estimate:

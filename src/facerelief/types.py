@@ -6,21 +6,25 @@ are x right, y down, and the centre of the first pixel is (0.5, 0.5). Angles are
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import ceil, floor, isfinite
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from facerelief.geometry.light import Light as Light
 from facerelief.geometry.normals import cos_sin, rotate_in_plane
 from facerelief.images import resample
 
 if TYPE_CHECKING:
-    from facerelief.geometry.position import Skin
+    from facerelief.geometry.skin import Skin
 
 FloatArray = NDArray[np.floating[Any]]
 BoolArray = NDArray[np.bool_]
+T = TypeVar("T")
 
 #: Side of a landmark crop over the longer side of the tightest box round the landmarks.
 CROP_MARGIN = 1.2
@@ -168,30 +172,6 @@ class Crop:
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
-    """Where a face is in its photo, as the detector found it."""
-
-    crop: Crop
-    box: tuple[float, float, float, float]  # x0, y0, x1, y1, photo pixels
-    score: float  # the detector's confidence in [0, 1]
-    points: FloatArray  # (5, 2) photo pixels: eyes, nose, mouth corners; picture's left first
-    photo_size: tuple[int, int]  # height, width
-
-
-@dataclass(frozen=True, eq=False)
-class Estimate:
-    """What a system says of N crops, each in its crop's frame."""
-
-    normals: NDArray[np.float32]  # (N, 256, 256, 3) unit
-    mask: BoolArray  # (N, 256, 256), True on the face
-    expected_error: NDArray[np.float32] | None = None  # (N, 256, 256) degrees
-    # (N, 256, 256, 3) UV maps of crop pixel x, y (down) and z (nearer is larger), where a system
-    # makes them; its normals are then those of the face that they describe.
-    position: NDArray[np.float32] | None = None
-    skins: tuple[Skin, ...] | None = None  # of the maps, one each
-
-
-@dataclass(frozen=True, eq=False)
 class Mesh:
     """Triangles: right-handed, y up, counter-clockwise seen from outside, millimetres."""
 
@@ -205,53 +185,192 @@ class Mesh:
 
 
 @dataclass(frozen=True, eq=False)
-class Light:
-    """Far light in camera space: one direction over an even ambient term, or harmonics.
-
-    With `harmonics`, the nine second-order spherical harmonics of the shading as
-    `facerelief.geometry.light` orders them, the other fields are not used.
-    """
-
-    direction: tuple[float, float, float] = (0.0, 0.0, 1.0)  # unit, towards the light
-    colour: tuple[float, float, float] = (1.0, 1.0, 1.0)  # linear RGB, strength included
-    ambient: tuple[float, float, float] = (0.0, 0.0, 0.0)  # linear RGB
-    harmonics: FloatArray | None = None  # (9, 3) linear RGB, or (9,) for grey
-
-    @classmethod
-    def from_angles(cls, azimuth: float, elevation: float, ambient: float = 0.0) -> Light:
-        """White light from `azimuth` (positive lights the picture's left) and `elevation` (up).
-
-        (-sin a cos e, sin e, cos a cos e): the signs of the Extended Yale Database B.
-        """
-        cos_a, sin_a = cos_sin(azimuth)
-        cos_e, sin_e = cos_sin(elevation)
-        return cls((-sin_a * cos_e, sin_e, cos_a * cos_e), ambient=(ambient,) * 3)
-
-
-@dataclass(frozen=True, eq=False)
-class Face:
-    """One face of a photo and what a system says of it. Arrays are in the crop's frame."""
+class Place:
+    """Where a face is in its photo."""
 
     crop: Crop
     box: tuple[float, float, float, float]  # x0, y0, x1, y1, photo pixels
     score: float  # the detector's confidence in [0, 1]
     points: FloatArray  # (5, 2) photo pixels: eyes, nose, mouth corners; picture's left first
+    photo_size: tuple[int, int]  # height, width
+
+    @classmethod
+    def of_crop(cls, size: int = 256) -> Place:
+        """That of a crop which is a photo of its own; its points are not known."""
+        crop = Crop((size / 2, size / 2), float(size), size=size)
+        return cls(crop, (0, 0, size, size), 1.0, np.full((5, 2), np.nan), (size, size))
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """What a crop's pixels show of a face, in the crop's frame."""
+
     normals: NDArray[np.float32]  # (256, 256, 3) unit
     mask: BoolArray  # (256, 256), True on the face
-    expected_error: NDArray[np.float32] | None  # (256, 256) degrees
-    photo_size: tuple[int, int]  # height, width
+    expected_error: NDArray[np.float32] | None = None  # (256, 256) degrees
+
+
+class Shape(ABC):
+    """A face in three dimensions, as it lies in its photo. Everything is made when asked for.
+
+    A shape that has a `problem` is no face: only its skin, map and warnings mean anything.
+    """
+
+    place: Place
+    skin: Skin  # its vertices in the crop, and which of them are seen
+    coefficients: dict[str, FloatArray] | None  # of the model that made it, if one did
+
+    @property
+    @abstractmethod
+    def surface(self) -> Surface:
+        """The shape's normals, as the crop shows them."""
+
+    @property
+    @abstractmethod
+    def mesh(self) -> Mesh:
+        """In the head's own space, mm."""
+
+    @property
+    @abstractmethod
+    def visible(self) -> BoolArray:
+        """(V,) which of the mesh's vertices are seen in the photo."""
+
+    @property
+    @abstractmethod
+    def landmarks(self) -> NDArray[np.float32]:
+        """(68, 3) photo pixels x, y (down), z (nearer is larger)."""
+
+    @property
+    @abstractmethod
+    def landmarks_visible(self) -> BoolArray:
+        """(68,)"""
+
+    @property
+    @abstractmethod
+    def pose(self) -> NDArray[np.float64]:
+        """(3, 4) camera from model: photo pixel = (x, -y) of pose @ (vertex, 1)."""
+
+    @property
+    @abstractmethod
+    def angles(self) -> tuple[float, float, float]:
+        """Yaw, pitch, roll, degrees: `geometry.similarity.Similarity.angles`."""
+
+    @property
+    @abstractmethod
+    def position(self) -> NDArray[np.float32]:
+        """(256, 256, 3) UV map of crop pixel x, y (down) and z (nearer is larger)."""
+
+    @property
+    @abstractmethod
+    def depth(self) -> NDArray[np.float32]:
+        """(256, 256) crop pixels, nearer is larger; NaN where there is no face."""
+
+    @property
+    @abstractmethod
+    def warnings(self) -> tuple[str, ...]:
+        """What is not to be relied on."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why it is no face, or None."""
+        return self.skin.problem
+
+    @abstractmethod
+    def at(self, place: Place, picture: NDArray[np.uint8] | None = None) -> Shape:
+        """That of a crop, in the photo that the crop was cut out of; `picture` is the crop's."""
+
+    @abstractmethod
+    def whole(self) -> Shape:
+        """The same with a neck and a scalp that fit the face."""
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What a system says of N crops, each in its crop's frame."""
+
+    normals: NDArray[np.float32]  # (N, 256, 256, 3) unit
+    mask: BoolArray  # (N, 256, 256), True on the face
+    expected_error: NDArray[np.float32] | None = None  # (N, 256, 256) degrees
+    # Where a system makes them; its normals are then theirs. Each crop is a photo of its own.
+    shapes: Sequence[Shape] | None = None
+
+    def face(self, index: int, place: Place, picture: NDArray[np.uint8], model: str) -> Face:
+        """The face of one crop, which was cut out at `place` of a photo."""
+        if self.shapes is not None:
+            shape = self.shapes[index].at(place, picture)
+            return Face(place, shape.surface, shape, model)
+        expected = None if self.expected_error is None else self.expected_error[index]
+        mask = self.mask[index] & place.crop.inside(place.photo_size)
+        return Face(place, Surface(self.normals[index], mask, expected), None, model)
+
+
+class _Of(Generic[T]):
+    """An attribute of one of a face's parts by its own name; `default` where there is no part."""
+
+    def __init__(self, part: str, default: Any = None) -> None:
+        self.part, self.default = part, default
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, face: Face, owner: type | None = None) -> T:
+        part = getattr(face, self.part)
+        value: T = self.default if part is None else getattr(part, self.name)
+        return value
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One face of a photo: where it is, and what systems say of its surface and its shape.
+
+    What these parts hold can be asked of the face itself. Of a face without a shape, and of one
+    whose shape is no face, `mesh` and what else a shape tells are None.
+    """
+
+    place: Place
+    surface: Surface
+    shape: Shape | None
     model: str  # the name in the catalogue
-    mesh: Mesh | None = None  # the head's own space, mm
-    visible: BoolArray | None = None  # (V,) of the mesh's vertices: seen in the photo
-    landmarks: FloatArray | None = None  # (68, 3) photo pixels x, y (down), z (nearer is larger)
-    landmarks_visible: BoolArray | None = None  # (68,)
-    pose: FloatArray | None = None  # (3, 4) camera from model: pixel = (x, -y) of pose @ (v, 1)
-    angles: tuple[float, float, float] | None = None  # yaw, pitch, roll, degrees
-    position: NDArray[np.float32] | None = None  # (256, 256, 3) UV map, crop pixels
-    depth: NDArray[np.float32] | None = None  # (256, 256) crop pixels, nearer is larger, else NaN
-    skin: Skin | None = None  # of `position`: its vertices in the crop, and which are seen
-    warnings: tuple[str, ...] = ()  # what is not to be relied on
-    coefficients: dict[str, FloatArray] | None = None
+
+    @property
+    def sound(self) -> Shape | None:
+        """The shape, if there is one and it is a face."""
+        return None if self.shape is None or self.shape.problem is not None else self.shape
+
+    def need_shape(self, purpose: str) -> Shape:
+        """The shape. Raises ValueError where there is none, or it is no face."""
+        if self.shape is None:
+            raise ValueError(
+                f"{purpose}: the face has no shape; systems that make position maps, such as "
+                "prnet, give one"
+            )
+        if self.shape.problem is not None:
+            raise ValueError(f"{purpose}: the face has no shape: {self.shape.problem}")
+        return self.shape
+
+    def whole(self) -> Face:
+        """The same with a neck and a scalp that fit the face, in its mesh."""
+        return replace(self, shape=None if self.shape is None else self.shape.whole())
+
+    crop = _Of[Crop]("place")
+    box = _Of[tuple[float, float, float, float]]("place")
+    score = _Of[float]("place")
+    points = _Of[FloatArray]("place")
+    photo_size = _Of[tuple[int, int]]("place")
+    normals = _Of[NDArray[np.float32]]("surface")
+    mask = _Of[BoolArray]("surface")
+    expected_error = _Of[NDArray[np.float32] | None]("surface")
+    skin = _Of["Skin | None"]("shape")
+    position = _Of[NDArray[np.float32] | None]("shape")
+    coefficients = _Of[dict[str, FloatArray] | None]("shape")
+    warnings = _Of[tuple[str, ...]]("shape", ())
+    mesh = _Of[Mesh | None]("sound")
+    visible = _Of[BoolArray | None]("sound")
+    landmarks = _Of[NDArray[np.float32] | None]("sound")
+    landmarks_visible = _Of[BoolArray | None]("sound")
+    pose = _Of[NDArray[np.float64] | None]("sound")
+    angles = _Of[tuple[float, float, float] | None]("sound")
+    depth = _Of[NDArray[np.float32] | None]("sound")
 
     def normals_in_photo(self) -> tuple[NDArray[np.float32], BoolArray]:
         """Normals (H, W, 3) in the photo's frame, and their mask (H, W); zero outside the mask."""

@@ -18,7 +18,7 @@ from facerelief.apps.overlay import overlay
 from facerelief.apps.photos import process
 from facerelief.apps.products import Folder
 from facerelief.cli import app
-from facerelief.geometry import position
+from facerelief.geometry.skin_mesh import skin_mesh
 from facerelief.images import load_photo
 
 
@@ -49,7 +49,7 @@ def test_all_files_are_there(folder: Path) -> None:
 def test_the_glb_is_a_textured_face_in_metres(folder: Path) -> None:
     scene = trimesh.load(folder / "astronaut.glb")
     (made,) = scene.geometry.values()
-    expected = position.skin_mesh().face_mesh
+    expected = skin_mesh().face_mesh
     assert len(made.vertices) == len(expected.source)
     assert np.array_equal(made.faces, expected.triangles)
     off = np.linalg.norm(made.vertices * 1000 - expected.mean, axis=1)
@@ -86,7 +86,7 @@ def test_sidecars_say_where_it_is(folder: Path) -> None:
     camera = np.array(pose["camera_from_model"])
     there = ply.vertices @ camera[:, :3].T + camera[:, 3]
     expected = np.array(marks["points"])
-    found = there[position.skin_mesh().face_mesh.landmarks]
+    found = there[skin_mesh().face_mesh.landmarks]
     assert np.allclose(found[:, :2] * (1, -1), expected[:, :2], atol=0.1)
     assert len(marks["visible"]) == 68 and 30 < sum(marks["visible"]) < 68
     assert set(pose["files"]) < {p.name for p in folder.iterdir()}
@@ -127,7 +127,7 @@ def test_an_overlay_shows_lines_and_landmarks(
     assert shown.shape == (512, 512, 3)
     assert ((green > 200) & (red < 120) & (blue < 120)).sum() > 300  # seen landmarks
     assert ((red > 200) & (green < 120) & (blue < 120)).sum() > 50  # those of the far side
-    plain = overlay(load_photo(astronaut), replace(load(network)(astronaut)[0], mesh=None))
+    plain = overlay(load_photo(astronaut), replace(load(network)(astronaut)[0], shape=None))
     lined = (np.abs(shown - plain).max(-1) > 15).mean()
     assert 0.05 < lined < 0.4
 
@@ -138,7 +138,7 @@ def test_the_whole_head_has_neck_and_scalp(network: Path, astronaut: Path, tmp_p
     done = process(astronaut, "whole", job, Folder(tmp_path))
     assert done.error is None
     made = trimesh.load(tmp_path / "whole.ply", process=False)
-    assert len(made.vertices) == len(position.skin_mesh().source)
+    assert len(made.vertices) == len(skin_mesh().source)
     assert np.ptp(made.vertices[:, 1]) > 250  # mm, from the crown to the neck
 
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import posed_heads
 from facerelief.apps.swap import swap, with_texture
 from facerelief.cli import app
-from facerelief.geometry import position
+from facerelief.geometry.skin_mesh import skin_mesh
 from facerelief.types import Crop, Face
 
 CROP = Crop((150.0, 140.0), 256.0)
@@ -39,7 +39,7 @@ def test_a_face_gets_its_own_skin_back() -> None:
 def test_detail_is_the_others_and_what_lies_round_it_stays() -> None:
     plain, one, other = np.full((*SIZE, 3), 120, np.uint8), face(), face(yaw=15)
     found = swap(plain, one, stripes(6), other)
-    nose, below = position.skin_mesh().landmarks[[27, 33]]
+    nose, below = skin_mesh().landmarks[[27, 33]]
     x, top = one.skin.points[nose, :2]
     bottom = one.skin.points[below, 1]
     line = CROP.extract(found)[int(top) : int(bottom), int(x), 0].astype(int)
@@ -53,7 +53,7 @@ def test_any_texture_can_be_put_on() -> None:
     red = np.zeros((64, 64, 3), np.uint8)
     red[..., 0] = 200
     found = CROP.extract(with_texture(plain, face(), red, relight=False))
-    x, y = face().skin.points[position.skin_mesh().landmarks[30], :2].astype(int)
+    x, y = face().skin.points[skin_mesh().landmarks[30], :2].astype(int)
     assert np.abs(found[y, x].astype(int) - (200, 0, 0)).max() <= 2
 
 

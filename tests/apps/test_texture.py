@@ -6,6 +6,7 @@ import pytest
 import posed_heads
 from facerelief.apps.texture import FILLED, MIRRORED, SEEN, unwrap
 from facerelief.geometry import position
+from facerelief.geometry.skin_mesh import skin_mesh
 from facerelief.types import Crop, Face
 
 CROP = Crop((150.0, 140.0), 256.0)
@@ -24,7 +25,7 @@ def gradient() -> np.ndarray:
 def at(texels: np.ndarray, vertices: np.ndarray) -> np.ndarray:
     """A texture's values at vertices of the skin's mesh."""
     size = len(texels)
-    x, y = (position.skin_mesh().uv[vertices] * (1, -1) + (0, 1)).T * size
+    x, y = (skin_mesh().uv[vertices] * (1, -1) + (0, 1)).T * size
     return texels[y.astype(int), x.astype(int)].astype(float)
 
 
@@ -33,7 +34,7 @@ def test_what_is_seen_has_the_photos_colours(size: int) -> None:
     found = posed_heads.uv_map(yaw=10, roll=5)
     made = unwrap(gradient(), face(found), size)
     assert made.colours.shape == (size, size, 3) and made.source.shape == (size, size)
-    mesh = position.skin_mesh()
+    mesh = skin_mesh()
     points = CROP.to_photo(position.read(found)[:, :2])
     marks = mesh.landmarks[[27, 28, 29, 33, 8, 19, 24]]  # bridge, tip, chin, brows
     assert (at(made.source, marks) > 240).all()
@@ -42,7 +43,7 @@ def test_what_is_seen_has_the_photos_colours(size: int) -> None:
 
 def test_the_farther_side_is_the_mirror_image_of_the_nearer() -> None:
     made = unwrap(gradient(), face(posed_heads.uv_map(yaw=60)), 256)
-    mesh = position.skin_mesh()
+    mesh = skin_mesh()
     near, far = mesh.landmarks[[2, 14]]  # of the jaw: the subject's right is seen
     near, far = np.array([near]), np.array([far])
     assert at(made.source, near) > 200 and at(made.source, far) == pytest.approx(MIRRORED, abs=12)
@@ -69,7 +70,7 @@ def test_what_no_side_shows_is_filled_from_around_it() -> None:
 def test_what_lies_outside_of_the_photo_is_not_seen() -> None:
     beside = Crop((10.0, 140.0), 256.0)
     made = unwrap(gradient(), face(posed_heads.uv_map(), beside), 256)
-    left = position.skin_mesh().landmarks[[1, 2]]  # picture's left, beyond the photo's edge
+    left = skin_mesh().landmarks[[1, 2]]  # picture's left, beyond the photo's edge
     assert (at(made.source, left) < 240).all()
 
 

@@ -8,7 +8,8 @@ import pytest
 import posed_heads
 import tiny_system
 from facerelief.evaluate import EvaluationError, landmarks, report, run_landmarks
-from facerelief.geometry import landmark_schemes, position
+from facerelief.geometry import landmark_schemes
+from facerelief.geometry.skin_mesh import skin_mesh
 
 
 def test_the_error_is_in_percent_of_the_box() -> None:
@@ -60,7 +61,7 @@ def test_a_few_faces(data_root: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("FACERELIEF_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(Assets, "find", lambda folder: Assets(None))  # which take minutes to read
     # A head in the middle of its crop, as large as its neighbours'.
-    mesh = position.skin_mesh()
+    mesh = skin_mesh()
     half = np.ptp(mesh.mean[mesh.landmarks, :2], axis=0).max() * 1.2 / 256
     network = posed_heads.network(tmp_path / "posed.onnx", posed_heads.uv_map(scale=1 / half))
     found = run_landmarks([str(network)], tmp_path / "out", limit=3)

@@ -12,13 +12,13 @@ from facerelief.data import basel
 from facerelief.data.basel import Scan
 from facerelief.evaluate import EvaluationError, reconstruction, run_reconstruction
 from facerelief.evaluate.reconstruction import error, mean_head, summary, turned
-from facerelief.geometry import position
+from facerelief.geometry.skin_mesh import skin_mesh
 
 
 @pytest.fixture
 def scan(monkeypatch: pytest.MonkeyPatch) -> Scan:
     """The mean head as a scan of itself."""
-    mesh = position.skin_mesh()
+    mesh = skin_mesh()
     monkeypatch.setattr(basel, "LANDMARKS", tuple(mesh.landmarks.tolist()))
     monkeypatch.setattr(basel, "NOSE_TIP", int(mesh.landmarks[30]))
     colours = np.full(mesh.mean.shape, 180, np.uint8)

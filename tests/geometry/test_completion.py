@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from facerelief.geometry import position
 from facerelief.geometry.completion import completed
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.mesh import vertex_normals
+from facerelief.geometry.skin_mesh import skin_mesh
 
-MESH = position.skin_mesh()
+MESH = skin_mesh()
 
 
 def head(seed: int, strength: float = 1.0) -> np.ndarray:

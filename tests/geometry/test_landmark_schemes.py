@@ -1,13 +1,16 @@
 """Points of other schemes on the head: where they should be, and the same on both sides."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import posed_heads
 from facerelief import landmarks
-from facerelief.geometry import landmark_schemes, position
+from facerelief.geometry import landmark_schemes
 from facerelief.geometry.head import builtin_head
-from facerelief.types import Crop, Face
+from facerelief.geometry.skin_mesh import skin_mesh
+from facerelief.types import Crop
 
 HEAD = builtin_head(1)
 
@@ -24,7 +27,7 @@ def test_every_point_is_on_the_skin_and_has_a_mirror_image(name: str, count: int
     assert len(anchors) == count
     assert np.allclose(anchors.weights.sum(1), 1, atol=1e-5) and (anchors.weights >= 0).all()
     on_skin = landmark_schemes.on_skin(name)
-    assert np.array_equal(position.skin_mesh().source[on_skin.vertices], anchors.vertices)
+    assert np.array_equal(skin_mesh().source[on_skin.vertices], anchors.vertices)
     found = places(name)
     away = np.linalg.norm(found[:, None] - found * (-1, 1, 1), axis=-1).min(1)
     assert np.percentile(away, 95) < 1 and away.max() < 4  # mm
@@ -72,6 +75,6 @@ def test_what_has_no_landmarks() -> None:
     face = posed_heads.face(posed_heads.uv_map(), crop, (400, 400))
     with pytest.raises(ValueError, match="ibug68, jd106"):
         landmarks(face, "300w")
-    bare = Face(crop, (0, 0, 1, 1), 1.0, face.points, face.normals, face.mask, None, (9, 9), "n")
+    bare = replace(face, shape=None)
     with pytest.raises(ValueError, match="position map"):
         landmarks(bare)

@@ -5,9 +5,13 @@ import pytest
 
 import posed_heads
 from facerelief.geometry import position
+from facerelief.geometry.camera import camera_space
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.mesh import check_mesh, vertex_normals
 from facerelief.geometry.normals import angular_error
+from facerelief.geometry.pose import height, pose, problem, residual
+from facerelief.geometry.skin import Skin
+from facerelief.geometry.skin_mesh import skin_mesh, skin_normals
 
 
 def read(*args, **named) -> np.ndarray:
@@ -15,7 +19,7 @@ def read(*args, **named) -> np.ndarray:
 
 
 def test_the_skin_is_a_mesh_with_every_landmark_on_the_face() -> None:
-    mesh = position.skin_mesh()
+    mesh = skin_mesh()
     check_mesh(mesh.mean, mesh.triangles)
     assert (mesh.uv >= 0).all() and (mesh.uv <= 1).all()
     assert mesh.face[mesh.landmarks].all() and not mesh.inner[mesh.landmarks].any()
@@ -34,7 +38,7 @@ def test_the_skin_is_a_mesh_with_every_landmark_on_the_face() -> None:
 
 
 def test_what_is_read_is_what_was_written() -> None:
-    mesh, expected = position.skin_mesh(), posed_heads.points(yaw=30)
+    mesh, expected = skin_mesh(), posed_heads.points(yaw=30)
     apart = np.linalg.norm(read(yaw=30) - expected[mesh.source], axis=1)
     plain = builtin_head(1).regions["face"][mesh.source] & ~mesh.inner
     assert apart[plain].mean() < 0.08 and np.percentile(apart[plain], 99) < 0.5
@@ -44,9 +48,9 @@ def test_what_is_read_is_what_was_written() -> None:
 
 
 def test_skin_is_spread_between_the_lids_and_between_the_lips() -> None:
-    mesh, points = position.skin_mesh(), read()
+    mesh, points = skin_mesh(), read()
     assert not mesh.inner[mesh.landmarks].any() and 0.1 < mesh.inner.mean() < 0.4
-    view = position.view(points, 256)
+    view = Skin(points, 256)
     assert view.visible[mesh.inner].mean() > 0.6  # not hidden behind lids and lips
     eye = mesh.inner & (points[:, 0] < 125) & (points[:, 1] < 140)
     lids = points[mesh.landmarks[36:42]]
@@ -57,19 +61,19 @@ def test_skin_is_spread_between_the_lids_and_between_the_lips() -> None:
 
 @pytest.mark.parametrize("angles", [(0, 0, 0), (50, 10, -20), (-85, -25, 40), (10, 40, 170)])
 def test_pose_of_a_turned_head(angles: tuple[float, float, float]) -> None:
-    found = position.pose(read(*angles, scale=0.8))
+    found = pose(read(*angles, scale=0.8))
     assert found.angles == pytest.approx(angles, abs=0.3)
     assert found.scale == pytest.approx(0.8, rel=5e-3)
-    assert found.residual < 0.02 * position.height(found)
-    mesh = position.skin_mesh()
+    assert residual(read(*angles, scale=0.8), found) < 0.02 * height(found)
+    mesh = skin_mesh()
     camera = mesh.mean @ found.matrix[:, :3].T + found.matrix[:, 3]
-    off = position.camera_space(camera) - posed_heads.points(*angles, scale=0.8)[mesh.source]
+    off = camera_space(camera) - posed_heads.points(*angles, scale=0.8)[mesh.source]
     assert np.abs(off[mesh.face]).max() < 1
     assert np.linalg.det(found.rotation) == pytest.approx(1)
 
 
 def test_signs_of_the_angles() -> None:
-    mesh = position.skin_mesh()
+    mesh = skin_mesh()
     tip, bridge = mesh.landmarks[[30, 27]]
     straight = read()
     right, down, leaning = read(yaw=30), read(pitch=30), read(roll=30)
@@ -82,44 +86,44 @@ def test_normals_are_those_of_the_mesh_and_face_the_viewer() -> None:
     head = builtin_head(1)
     for yaw in (0, 40):
         points = read(yaw=yaw)
-        seen = position.view(points, 256)
+        seen = Skin(points, 256)
         assert seen.mask[128, 128] and not seen.mask[:4].any()
         assert np.allclose(np.linalg.norm(seen.normals[seen.mask], axis=1), 1, atol=1e-5)
         assert (seen.normals[seen.mask][:, 2] > -0.3).all()
         assert not seen.normals[~seen.mask].any() and np.isnan(seen.depth[~seen.mask]).all()
         whole = posed_heads.points(yaw=yaw)
-        expected = vertex_normals(whole * (1, -1, 1), head.triangles)[position.skin_mesh().source]
-        off = angular_error(position.normals(points), expected)
+        expected = vertex_normals(whole * (1, -1, 1), head.triangles)[skin_mesh().source]
+        off = angular_error(skin_normals(points), expected)
         plain = head.regions["face"] & ~head.regions["eyelids"] & ~head.regions["nostrils"]
-        assert np.nanmedian(off[plain[position.skin_mesh().source]]) < 1
+        assert np.nanmedian(off[plain[skin_mesh().source]]) < 1
     # Turned to the picture's right, the nose looks there.
-    tip = position.normals(points)[position.skin_mesh().landmarks[30]]
+    tip = skin_normals(points)[skin_mesh().landmarks[30]]
     assert 0.3 < tip[0] < 0.9 and tip[2] > 0.4
 
 
 def test_the_farther_side_is_not_seen() -> None:
-    mesh = position.skin_mesh()
+    mesh = skin_mesh()
     left, right = mesh.landmarks[[45, 36]]  # outer corners of the subject's eyes
-    straight = position.view(read(), 256).visible
+    straight = Skin(read(), 256).visible
     assert straight[[left, right]].all()
-    turned = position.view(read(yaw=75), 256).visible  # to the picture's right: his right is seen
+    turned = Skin(read(yaw=75), 256).visible  # to the picture's right: his right is seen
     assert turned[right] and not turned[left]
     assert turned[mesh.face].mean() < straight[mesh.face].mean()
     # What lies outside of the picture is not seen either.
     beside = read() + np.array([150, 0, 0], np.float32)
-    assert not position.view(beside, 256).visible[beside[:, 0] > 256].any()
+    assert not Skin(beside, 256).visible[beside[:, 0] > 256].any()
 
 
 def test_maps_that_are_no_face_are_told() -> None:
     good = read(yaw=20)
-    assert position.problem(good, 256) is None
-    assert "not finite" in position.problem(np.where(good > 200, np.nan, good), 256)
-    assert "collapsed" in position.problem(good * 1e-3 + 100, 256)
-    assert "outside" in position.problem(good + np.array([500, 0, 0], np.float32), 256)
+    assert problem(good, 256) is None
+    assert "not finite" in problem(np.where(good > 200, np.nan, good), 256)
+    assert "collapsed" in problem(good * 1e-3 + 100, 256)
+    assert "outside" in problem(good + np.array([500, 0, 0], np.float32), 256)
     noise = np.random.default_rng(0).uniform(0, 256, good.shape).astype(np.float32)
-    assert "no face" in position.problem(noise, 256)
+    assert "no face" in problem(noise, 256)
     flat = good * np.array([1, 1, 0], np.float32)
-    assert "no face" in position.problem(flat, 256)
+    assert "no face" in problem(flat, 256)
 
 
 def test_other_people_are_faces_too() -> None:
@@ -129,4 +133,4 @@ def test_other_people_are_faces_too() -> None:
         expression = head.expression_weights(jawOpen=0.7, mouthSmileLeft=0.5)
         vertices = head.vertices(identity, expression)
         points = read(yaw=g.uniform(-80, 80), vertices=vertices)
-        assert position.problem(points, 256) is None
+        assert problem(points, 256) is None

@@ -17,7 +17,6 @@ from facerelief.geometry.registration import (
     laplacian,
     register,
     seen_from_outside,
-    similarity,
     transfer,
 )
 
@@ -70,18 +69,6 @@ def brute_force(points: np.ndarray, vertices: np.ndarray, triangles: np.ndarray)
     weights = np.stack([1 - a[keep] - b[keep], a[keep], b[keep]], axis=1)
     samples = (weights[None] @ vertices[triangles]).reshape(-1, 3)
     return np.array([np.linalg.norm(samples - point, axis=1).min() for point in points])
-
-
-def test_similarity_finds_what_was_applied() -> None:
-    points = np.random.default_rng(0).normal(size=(7, 3))
-    scale, rotation, shift = similarity(points, 2.5 * points @ TURN.T + [1, 2, 3])
-    assert scale == pytest.approx(2.5)
-    assert np.allclose(rotation, TURN) and np.allclose(shift, [1, 2, 3])
-    # A mirrored cloud does not turn into a rotation that mirrors.
-    _, rotation, _ = similarity(points, points * [-1, 1, 1])
-    assert np.linalg.det(rotation) == pytest.approx(1)
-    with pytest.raises(ValueError, match="three or more"):
-        similarity(points[:2], points[:2])
 
 
 def test_closest_points_agree_with_trying_everything() -> None:

@@ -18,10 +18,9 @@ from facerelief.apps import photos
 from facerelief.apps.overlay import overlay
 from facerelief.apps.products import Photo, Product
 from facerelief.apps.texture import unwrap
+from facerelief.correspondence import landmarks
 from facerelief.encode import to_jpeg, to_png
-from facerelief.geometry import landmark_schemes
 from facerelief.mesh_writing import TEXTURE, WRITERS, Asset
-from facerelief.reconstruction import with_shape
 from facerelief.runtime import Estimator
 from facerelief.types import Face
 
@@ -61,10 +60,7 @@ def produce(photo: Photo, estimator: Estimator, options: Options = Options()) ->
     sidecars: list[dict[str, Any]] = []
     files: dict[str, bytes] = {}
     for face, stem in zip(faces, photos.face_stems(photo.stem, len(faces)), strict=True):
-        shaped = face
-        if options.head == "full":  # estimators give the face alone
-            assert face.position is not None and face.skin is not None
-            shaped = with_shape(face, face.position, face.skin, whole=True)
+        shaped = face.whole() if options.head == "full" else face
         made = _files(photo.pixels, shaped, stem, options)
         sidecar = describe_face(photo, shaped, estimator) | {"files": sorted(made)}
         sidecars.append(sidecar)
@@ -98,7 +94,7 @@ def describe_face(photo: Photo, face: Face, estimator: Estimator) -> dict[str, A
 
 def describe_landmarks(face: Face, scheme: str = "ibug68") -> dict[str, Any]:
     """`_landmarks.json`. Raises ValueError for a face without, or an unknown scheme."""
-    points, visible = landmark_schemes.landmarks(face, scheme)
+    points, visible = landmarks(face, scheme)
     return {
         "scheme": scheme,
         "axes": "photo pixels x right, y down, the first pixel's centre is (0.5, 0.5); z in "
@@ -116,13 +112,14 @@ def encode_depth(depth: NDArray[np.float32]) -> NDArray[np.uint16]:
 
 def _files(pixels: NDArray[np.uint8], face: Face, name: str, options: Options) -> dict[str, bytes]:
     """Meshes, texture and landmarks by file name; nothing of a face that has no shape."""
-    if face.mesh is None or face.depth is None:
+    shape = face.sound
+    if shape is None:
         return {}
     texture = unwrap(pixels, face, options.texture)
-    asset = Asset(face.mesh, texture.colours)
+    asset = Asset(shape.mesh, texture.colours)
     files = {
         name + SIDECARS["texture"][0]: asset.jpeg,
-        name + SIDECARS["depth"][0]: to_png(encode_depth(face.depth)),
+        name + SIDECARS["depth"][0]: to_png(encode_depth(shape.depth)),
         name + SIDECARS["source"][0]: to_png(texture.source),
         name + SIDECARS["landmarks"][0]: photos.to_json(
             describe_landmarks(face, options.landmarks)

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from facerelief.geometry import position
+from facerelief.geometry.skin import drawn
+from facerelief.geometry.skin_mesh import skin_mesh
 from facerelief.types import Crop, Face
 
 _LINES = 24  # of the layout, a side
@@ -21,16 +22,16 @@ def overlay(photo: NDArray[np.uint8], face: Face, size: int = 512) -> NDArray[np
     """
     wide = Crop(face.crop.centre, _MARGIN * face.crop.side, face.crop.angle, size)
     picture = wide.extract(photo)
-    if face.mesh is None or face.skin is None:
+    shape = face.sound
+    if shape is None:
         return picture
-    assert face.landmarks is not None and face.landmarks_visible is not None
-    points = wide.to_crop(face.crop.to_photo(face.skin.points[:, :2]))
-    lines = _lines(np.column_stack([points, face.skin.points[:, 2]]), size)
+    points = wide.to_crop(face.crop.to_photo(shape.skin.points[:, :2]))
+    lines = _lines(np.column_stack([points, shape.skin.points[:, 2]]), size)
     picture[lines] = (picture[lines] // 2 + np.array(_LINE) // 2).astype(np.uint8)
     image = Image.fromarray(picture)
     draw, radius = ImageDraw.Draw(image), max(size / 180, 1.5)
-    marks = wide.to_crop(face.landmarks[:, :2])
-    for (x, y), seen in zip(marks, face.landmarks_visible, strict=True):
+    marks = wide.to_crop(shape.landmarks[:, :2])
+    for (x, y), seen in zip(marks, shape.landmarks_visible, strict=True):
         box = (x - radius, y - radius, x + radius, y + radius)
         draw.ellipse(box, fill=_SEEN if seen else _HIDDEN)
     return np.asarray(image)
@@ -38,8 +39,8 @@ def overlay(photo: NDArray[np.uint8], face: Face, size: int = 512) -> NDArray[np
 
 def _lines(points: NDArray[np.floating], size: int) -> NDArray[np.bool_]:
     """(size, size) where a cell of the layout ends, on the face of points (M, 3)."""
-    raster, shows_face = position.drawn(points, size)
-    cells = np.floor(raster.interpolate(position.skin_mesh().uv) * _LINES)
+    raster, shows_face = drawn(points, size)
+    cells = np.floor(raster.interpolate(skin_mesh().uv) * _LINES)
     found = np.zeros((size, size), bool)
     found[:-1] |= (np.diff(cells, axis=0) != 0).any(axis=-1)
     found[:, :-1] |= (np.diff(cells, axis=1) != 0).any(axis=-1)

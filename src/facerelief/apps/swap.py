@@ -17,7 +17,8 @@ from facerelief.apps import photos
 from facerelief.apps.products import Photo, Product
 from facerelief.apps.texture import unwrap
 from facerelief.encode import to_picture
-from facerelief.geometry import position
+from facerelief.geometry.skin import drawn
+from facerelief.geometry.skin_mesh import skin_mesh
 from facerelief.images import PhotoError, bilinear
 from facerelief.runtime import Estimator
 from facerelief.types import Crop, Face, FloatArray
@@ -60,11 +61,10 @@ def with_texture(
     Raises:
         ValueError: a face without a shape.
     """
-    if face.skin is None or face.skin.problem is not None:
-        raise ValueError("the face has no shape to put a texture on")
+    skin = face.need_shape("another texture").skin
     size = min(ceil(face.crop.side), _LARGEST)
     crop = Crop(face.crop.centre, face.crop.side, face.crop.angle, size)
-    points = face.skin.points * (size / face.crop.size)
+    points = skin.points * (size / face.crop.size)
     drawn, mask = _drawn(points, texture, size)
     old = crop.extract(photo).astype(np.float32)
     if relight:
@@ -82,8 +82,8 @@ def _drawn(
     points: FloatArray, texture: NDArray[np.uint8], size: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """The face with the texture (size, size, 3), and where it is."""
-    raster, mask = position.drawn(points, size)
-    places = raster.interpolate(position.skin_mesh().uv) * (1, -1) + (0, 1)
+    raster, mask = drawn(points, size)
+    places = raster.interpolate(skin_mesh().uv) * (1, -1) + (0, 1)
     return bilinear(texture, places * len(texture)), mask
 
 

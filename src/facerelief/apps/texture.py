@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.ndimage import distance_transform_edt, gaussian_filter, uniform_filter
 
-from facerelief.geometry import position
+from facerelief.geometry.skin import Skin
+from facerelief.geometry.skin_mesh import SUBDIVISIONS, skin_mesh, skin_normals
 from facerelief.geometry.uv import filled, skin_layout
 from facerelief.images import bilinear
 from facerelief.types import Face
@@ -49,20 +50,19 @@ def unwrap(photo: NDArray[np.uint8], face: Face, size: int = 1024) -> Texture:
     Raises:
         ValueError: another size, or a face without a shape.
     """
-    if face.position is None or face.skin is None or face.skin.problem is not None:
-        raise ValueError("the face has no shape to give it a texture")
-    found, crop, points = face.position, face.crop, face.skin.points
+    shape = face.need_shape("texture")
+    found, crop, points = shape.position, face.crop, shape.skin.points
     texels = len(found)
     if size % texels:
         raise ValueError(f"a texture of this face has a multiple of {texels} pixels, not {size}")
     factor = size // texels
-    mask = skin_layout(position.SUBDIVISIONS, texels).mask
+    mask = skin_layout(SUBDIVISIONS, texels).mask
     # Eyes and mouth are where `read` spreads the skin, not where the map has sockets and a bag.
-    inner = _written(position.skin_mesh().inner[:, None], texels)
+    inner = _written(skin_mesh().inner[:, None], texels)
     spread = _written(points[:, :2], texels)
     places = np.where(inner > 0, spread, np.asarray(found, np.float32)[..., :2])
     places[~mask] = np.nan
-    own = _enlarged(_soft(_seen(face.skin, texels), texels), factor)
+    own = _enlarged(_soft(_seen(shape.skin, texels), texels), factor)
     used = own[..., 0] > 0
     sampled = np.zeros((size, size, 3), np.float32)
     in_photo = crop.to_photo(filled(places)).astype(np.float32)
@@ -81,19 +81,19 @@ def unwrap(photo: NDArray[np.uint8], face: Face, size: int = 1024) -> Texture:
     return Texture(_bytes(colours), _bytes(source[..., 0]))
 
 
-def _seen(skin: position.Skin, texels: int) -> NDArray[np.float32]:
+def _seen(skin: Skin, texels: int) -> NDArray[np.float32]:
     """(S, S, 1) 1 where the photo shows the texel, steeply or not, 0 where it does not."""
     seen = skin.visible.astype(np.float32)
-    facing = position.normals(skin.points)[:, 2]
+    facing = skin_normals(skin.points)[:, 2]
     seen *= np.clip((facing - _STEEPEST) / _STEEPEST, 0, 1)
     return _written(seen[:, None], texels)
 
 
 def _written(values: NDArray[Any], texels: int) -> NDArray[np.float32]:
     """Values (M, C) of `skin_mesh` as a map (texels, texels, C), zero off the charts."""
-    layout = skin_layout(position.SUBDIVISIONS, texels)
+    layout = skin_layout(SUBDIVISIONS, texels)
     whole = np.zeros((len(layout.vertices), values.shape[1]), np.float32)
-    whole[position.skin_mesh().source] = values
+    whole[skin_mesh().source] = values
     return np.nan_to_num(layout.write(whole))
 
 

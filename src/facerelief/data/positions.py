@@ -18,7 +18,7 @@ from facerelief.data.augment import Warp
 from facerelief.data.sample import Shapes
 from facerelief.geometry import landmark_schemes
 from facerelief.geometry.head import builtin_head
-from facerelief.geometry.position import SUBDIVISIONS, face_part
+from facerelief.geometry.skin_mesh import SUBDIVISIONS, face_part
 from facerelief.geometry.uv import UVLayout, filled, skin_layout
 from facerelief.types import CROP_MARGIN
 

@@ -31,7 +31,9 @@ from facerelief.evaluate import protocol, report
 from facerelief.evaluate.groups import mean_and_error
 from facerelief.evaluate.predictors import Predictor
 from facerelief.files import make_folder
-from facerelief.geometry import landmark_schemes, position
+from facerelief.geometry import landmark_schemes
+from facerelief.geometry.camera import camera_space
+from facerelief.geometry.skin_mesh import skin_mesh
 from facerelief.images import load_photo
 from facerelief.types import Crop
 
@@ -149,15 +151,15 @@ def normalised_error(found: NDArray[np.floating], true: NDArray[np.floating]) ->
 
 def predicted(predictor: Predictor, faces: Sequence[MarkedFace]) -> list[NDArray[np.float32]]:
     """A system's landmarks (68, 3) in the crops. Raises EvaluationError where it has none."""
-    marks = position.skin_mesh().landmarks
+    marks = skin_mesh().landmarks
     crops = [face.crop for face in faces]
     return [skin.points[marks] for skin in protocol.skins(crops, predictor)]
 
 
 def mean_head() -> NDArray[np.float32]:
     """(68, 2): landmarks of the mean head that looks into the camera, cropped like everybody."""
-    mesh = position.skin_mesh()
-    points = position.camera_space(mesh.mean[mesh.landmarks])[:, :2]
+    mesh = skin_mesh()
+    points = camera_space(mesh.mean[mesh.landmarks])[:, :2]
     return Crop.from_landmarks(points).to_crop(points).astype(np.float32)
 
 

@@ -15,7 +15,7 @@ from facerelief.data.folders import cache_folder
 from facerelief.evaluate import predictions, predictors
 from facerelief.evaluate.predictions import EvaluationError
 from facerelief.evaluate.predictors import MEAN_MAP, MEDIAPIPE, SHAPE_FROM_SHADING, Predictor
-from facerelief.geometry.position import Skin
+from facerelief.geometry.skin import Skin
 from facerelief.types import Estimate
 
 _BATCH = 16  # crops that a system is given at once
@@ -80,9 +80,9 @@ def skins(crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterator[
     Raises EvaluationError where it makes none.
     """
     for estimate in _estimates(crops, predictor):
-        if estimate.skins is None:
+        if estimate.shapes is None:
             raise EvaluationError(f"{predictor.label} makes no position maps: it has no shapes")
-        yield from estimate.skins
+        yield from (shape.skin for shape in estimate.shapes)
 
 
 def _estimates(crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterator[Estimate]:

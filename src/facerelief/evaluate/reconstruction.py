@@ -29,9 +29,11 @@ from facerelief.evaluate.basel_pictures import Light, Pose, show
 from facerelief.evaluate.groups import mean_and_error
 from facerelief.files import make_folder
 from facerelief.geometry import position
+from facerelief.geometry.camera import camera_space
 from facerelief.geometry.closest import ClosestPoints
 from facerelief.geometry.head import builtin_head
-from facerelief.geometry.registration import similarity
+from facerelief.geometry.similarity import Similarity
+from facerelief.geometry.skin_mesh import SUBDIVISIONS, skin_mesh
 from facerelief.geometry.uv import skin_layout
 
 MEAN_HEAD = "mean-head"
@@ -93,7 +95,7 @@ def run_reconstruction(
     for entrant in entrants:
         found = protocol.skins([one.crop for one in shown], entrant)
         for one, skin in track(zip(shown, found, strict=True), entrant.label):
-            points = position.camera_space(skin.points)
+            points = camera_space(skin.points)
             rows.append(_row(entrant.label, one, error(points, one.scan)))
     about = {entrant.label: entrant.about for entrant in entrants}
     results: dict[str, Any] = {
@@ -126,30 +128,29 @@ def turned(scan: Scan, limit: int | None = None) -> Iterator[Turned]:
 
 
 def mean_head() -> NDArray[np.float32]:
-    """(M, 3) of `position.skin_mesh`, mm, with skin over eyes and mouth as maps have it."""
-    return position.read(skin_layout(position.SUBDIVISIONS, 256).write(builtin_head().mean))
+    """(M, 3) of `skin_mesh`, mm, with skin over eyes and mouth as maps have it."""
+    return position.read(skin_layout(SUBDIVISIONS, 256).write(builtin_head().mean))
 
 
 def error(points: NDArray[np.floating[Any]], scan: Scan) -> float:
     """Percent of the distance of the eyes' outer corners.
 
     Args:
-        points: (M, 3) of `position.skin_mesh`, in any place, size and right-handed frame.
+        points: (M, 3) of `skin_mesh`, in any place, size and right-handed frame.
     """
-    mesh = position.skin_mesh()
+    mesh = skin_mesh()
     # Scans are moved to meshes and not meshes to scans, so that one search tree does.
     search = ClosestPoints(points, mesh.triangles[mesh.face_triangles])
     face, corners = scan.vertices[scan.face], scan.landmarks[[36, 45]]
     inner = slice(17, None)  # jaws are drawn differently everywhere
-    scale, turn, shift = similarity(scan.landmarks[inner], points[mesh.landmarks][inner])
+    laid = Similarity.between(scan.landmarks[inner], points[mesh.landmarks][inner])
     some = face[::_LAID]
     for _ in range(ROUNDS):
-        near = search(scale * some @ turn.T + shift).points
-        before = scale
-        scale, turn, shift = similarity(some, near)
-        if abs(scale / before - 1) < _STILL:
+        before = laid
+        laid = Similarity.between(some, search(laid(some)).points)
+        if abs(laid.scale / before.scale - 1) < _STILL:
             break
-    distance = search(scale * face[::_SCORED] @ turn.T + shift).distance.mean() / scale
+    distance = search(laid(face[::_SCORED])).distance.mean() / laid.scale
     return float(100 * distance / np.linalg.norm(corners[0] - corners[1]))
 
 

@@ -29,6 +29,11 @@ class Camera(Protocol):
         ...
 
 
+def camera_space(points: FloatArray) -> FloatArray:
+    """Pixel x, pixel y (down) and z as camera space: y up."""
+    return points * np.array([1, -1, 1], points.dtype)
+
+
 @dataclass(frozen=True)
 class WeakPerspective:
     """Parallel rays: pixel = centre + scale * (x, -y). With scale 1 it is orthographic.

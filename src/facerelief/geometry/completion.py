@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from facerelief.geometry import position
 from facerelief.geometry.head import builtin_head
+from facerelief.geometry.skin_mesh import SUBDIVISIONS, skin_mesh
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -26,12 +26,12 @@ _NEAREST = 12  # vertices of the face's border that others follow
 
 
 def completed(points: FloatArray) -> NDArray[np.float32]:
-    """Points (M, 3) of `position.skin_mesh` with scalp and neck that fit the face.
+    """Points (M, 3) of `skin_mesh` with scalp and neck that fit the face.
 
     Head space, mm. The face's own vertices stay where they are.
     """
-    mesh = position.skin_mesh()
-    outer = np.flatnonzero(mesh.face & ~mesh.inner)[::_EVERY]
+    mesh = skin_mesh()
+    outer = np.flatnonzero(mesh.outer)[::_EVERY]
     basis, solver = _solver()
     off = (points[outer] - mesh.mean[outer]).ravel()
     model = mesh.mean + np.einsum("k,kvc->vc", solver @ off, basis)
@@ -46,10 +46,9 @@ def completed(points: FloatArray) -> NDArray[np.float32]:
 def _solver() -> tuple[FloatArray, FloatArray]:
     """Bases (K, M, 3) in standard deviations, and what takes offsets of some of the face's vertices
     to coefficients: the most likely ones (ridge regression)."""
-    head, mesh = builtin_head(position.SUBDIVISIONS), position.skin_mesh()
-    assert head.identity is not None and head.expression is not None
+    head, mesh = builtin_head(SUBDIVISIONS), skin_mesh()
     basis = np.concatenate([head.identity, _EXPRESSION * head.expression])[:, mesh.source]
-    outer = np.flatnonzero(mesh.face & ~mesh.inner)[::_EVERY]
+    outer = np.flatnonzero(mesh.outer)[::_EVERY]
     a = basis[:, outer].reshape(len(basis), -1).astype(np.float64)
     normal = a @ a.T / _NOISE**2 + np.eye(len(a))
     return basis.astype(np.float32), np.linalg.solve(normal, a / _NOISE**2)
@@ -58,7 +57,7 @@ def _solver() -> tuple[FloatArray, FloatArray]:
 @lru_cache(maxsize=1)
 def _blend() -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]]:
     """Of every vertex beyond the face: weights (R, k) of the border's (R, k), and its own index."""
-    mesh = position.skin_mesh()
+    mesh = skin_mesh()
     crossing = mesh.triangles[mesh.face[mesh.triangles].any(1) & ~mesh.face_triangles]
     border = np.unique(crossing[mesh.face[crossing]])
     rest = np.flatnonzero(~mesh.face)

@@ -28,6 +28,10 @@ class BuiltinHead(MorphableModel):
     MakeHuman's eyelash meshes hang on them.
     """
 
+    landmarks: NDArray[np.int32]  # (68,) as the base's, but there
+    uv: NDArray[np.float32]  # (U, 2)
+    uv_triangles: NDArray[np.int32]  # (T, 3)
+    symmetry: NDArray[np.int32]  # (V,)
     quads: NDArray[np.int32]  # (Q, 4)
     uv_makehuman: NDArray[np.float32]  # (U', 2) in [0, 1], v upwards: the layout of its skins
     uv_makehuman_triangles: NDArray[np.int32]  # (T, 3) into uv_makehuman

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facerelief.geometry.anchors import Anchors
 from facerelief.geometry.head import builtin_head
-from facerelief.geometry.position import SUBDIVISIONS, skin_mesh
-
-if TYPE_CHECKING:
-    from facerelief.types import Face
+from facerelief.geometry.skin_mesh import SUBDIVISIONS, skin_mesh
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -50,10 +47,8 @@ def _schemes() -> dict[str, Anchors]:
             Anchors(stored[f"{n}_vertices"].astype(np.int32), stored[f"{n}_weights"].astype(float))
             for n in ("facemesh", "jd106")
         )
-    landmarks = builtin_head(SUBDIVISIONS, bases=False).landmarks
-    assert landmarks is not None
     return {
-        "ibug68": Anchors.at_vertices(landmarks),
+        "ibug68": Anchors.at_vertices(builtin_head(SUBDIVISIONS, bases=False).landmarks),
         "jd106": jd106,
         "facemesh468": facemesh[:468],
         "facemesh478": facemesh,
@@ -62,7 +57,7 @@ def _schemes() -> dict[str, Anchors]:
 
 @lru_cache(maxsize=len(SCHEMES))
 def on_skin(name: str) -> Anchors:
-    """The points of a scheme as places on `position.skin_mesh`. Raises as `scheme`."""
+    """The points of a scheme as places on `skin_mesh`. Raises as `scheme`."""
     anchors = scheme(name)
     places = np.searchsorted(skin_mesh().source, anchors.vertices).astype(np.int32)
     return Anchors(places, anchors.weights)
@@ -76,24 +71,3 @@ def mirrored(name: str) -> NDArray[np.int64]:
     places = scheme(name).of(builtin_head(SUBDIVISIONS, bases=False).mean)
     away = np.linalg.norm(places[:, None] - places * (-1, 1, 1), axis=-1)
     return linear_sum_assignment(away)[1].astype(np.int64)
-
-
-def landmarks(face: Face, scheme: str = "ibug68") -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The points (N, 3) of a scheme on a face, and which (N,) are seen.
-
-    Photo pixels x, y (down) and z (nearer is larger). Hidden points are where the shape says that
-    they are. Irises lie in the middle between the lids, wherever the eyes look.
-
-    Raises:
-        ValueError: an unknown scheme; a face of a system that makes no position map, or whose map
-            is no face.
-    """
-    from facerelief.reconstruction import to_photo
-
-    anchors = on_skin(scheme)
-    if face.skin is None or face.skin.problem is not None:
-        raise ValueError("landmarks need a face with a position map, such as prnet makes")
-    points = to_photo(anchors.of(face.skin.points), face.crop).astype(np.float32)
-    corners = face.skin.visible[anchors.vertices] | (anchors.weights < 0.05)
-    visible: NDArray[np.bool_] = np.all(corners, axis=1)
-    return points, visible

@@ -12,13 +12,16 @@ for irradiance environment maps", SIGGRAPH 2001); a white surface sends back tha
 order reproduces the shading under any far light within a few per cent, cast shadows aside.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facerelief.types import Light
+from facerelief.geometry.normals import cos_sin
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -40,6 +43,30 @@ SEVEN_LIGHTS = ((0, 0), (-60, 0), (-30, 0), (30, 0), (60, 0), (0, -45), (0, 45))
 
 # Tukey's constant for Cauchy weights: 95 % efficient where the noise is Gaussian after all.
 _CAUCHY = 2.385
+
+
+@dataclass(frozen=True, eq=False)
+class Light:
+    """Far light in camera space: one direction over an even ambient term, or harmonics.
+
+    With `harmonics`, the nine second-order spherical harmonics of the shading as
+    this module orders them, the other fields are not used.
+    """
+
+    direction: tuple[float, float, float] = (0.0, 0.0, 1.0)  # unit, towards the light
+    colour: tuple[float, float, float] = (1.0, 1.0, 1.0)  # linear RGB, strength included
+    ambient: tuple[float, float, float] = (0.0, 0.0, 0.0)  # linear RGB
+    harmonics: FloatArray | None = None  # (9, 3) linear RGB, or (9,) for grey
+
+    @classmethod
+    def from_angles(cls, azimuth: float, elevation: float, ambient: float = 0.0) -> Light:
+        """White light from `azimuth` (positive lights the picture's left) and `elevation` (up).
+
+        (-sin a cos e, sin e, cos a cos e): the signs of the Extended Yale Database B.
+        """
+        cos_a, sin_a = cos_sin(azimuth)
+        cos_e, sin_e = cos_sin(elevation)
+        return cls((-sin_a * cos_e, sin_e, cos_a * cos_e), ambient=(ambient,) * 3)
 
 
 def direction(azimuth: ArrayLike, elevation: ArrayLike) -> NDArray[np.float64]:

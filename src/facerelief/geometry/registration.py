@@ -26,6 +26,7 @@ from scipy.spatial.transform import Rotation
 from facerelief.geometry.closest import Closest, ClosestPoints
 from facerelief.geometry.mesh import face_normals, vertex_normals
 from facerelief.geometry.raster import rasterise
+from facerelief.geometry.similarity import Similarity
 
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.integer[Any]]
@@ -50,25 +51,6 @@ class Registration:
     matched: BoolArray  # (V,) lies on the target's surface
     corners: IntArray  # (V, 3) vertices of the target, only meant where matched
     barycentrics: FloatArray  # (V, 3) their weights, sum 1
-
-
-def similarity(source: ArrayLike, target: ArrayLike) -> tuple[float, FloatArray, FloatArray]:
-    """Scale, rotation (3, 3) and translation (3,) that take points (N, 3) nearest to others.
-
-    Umeyama, IEEE PAMI 13(4), 1991: ``target ~ scale * source @ rotation.T + translation``.
-
-    Raises:
-        ValueError: fewer than three pairs, or shapes that differ.
-    """
-    a, b = np.asarray(source, float), np.asarray(target, float)
-    if a.shape != b.shape or a.ndim != 2 or len(a) < 3:
-        raise ValueError(f"three or more pairs of points expected, got {a.shape} and {b.shape}")
-    centre_a, centre_b = a.mean(axis=0), b.mean(axis=0)
-    u, s, vt = np.linalg.svd((b - centre_b).T @ (a - centre_a))
-    proper = np.array([1, 1, np.sign(np.linalg.det(u @ vt))])
-    rotation = (u * proper) @ vt
-    scale = float((s * proper).sum() / ((a - centre_a) ** 2).sum())
-    return scale, rotation, centre_b - scale * rotation @ centre_a
 
 
 def laplacian(vertices: FloatArray, triangles: IntArray) -> tuple[sparse.csr_array, FloatArray]:
@@ -179,8 +161,7 @@ def register(
         raise ValueError(f"{counts[0]} landmarks of the source, {counts[1]} of the target")
     used = trust > 0
     marks, aims = source.landmarks[used], target.vertices[target.landmarks[used]].astype(float)
-    scale, rotation, shift = similarity(source.vertices[marks], aims)
-    start = scale * source.vertices @ rotation.T + shift
+    start = Similarity.between(source.vertices[marks], aims)(source.vertices)
     usable = np.ones(len(start), bool) if source.usable is None else source.usable
     plate = bending(start, source.triangles, tension=1e-4)
     _, area = laplacian(start, source.triangles)

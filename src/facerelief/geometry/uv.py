@@ -115,7 +115,6 @@ def skin_layout(subdivisions: int = 1, size: int = 256) -> UVLayout:
 
     head = builtin_head(subdivisions, bases=False)
     skin = head.regions["skin"][head.triangles].all(axis=1)
-    assert head.uv is not None and head.uv_triangles is not None
     return UVLayout(head.uv, head.uv_triangles[skin], head.triangles[skin], len(head.mean), size)
 
 

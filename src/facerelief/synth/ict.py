@@ -28,9 +28,9 @@ from facerelief.geometry.registration import (
     in_space,
     register,
     seen_from_outside,
-    similarity,
     transfer,
 )
+from facerelief.geometry.similarity import Similarity
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -180,11 +180,11 @@ def _made(ict: MorphableModel, head: BuiltinHead) -> dict[str, NDArray[Any]]:
     mean = laid.vertices.copy()
     identity = transfer(laid, mean, triangles, ict.identity, through_space=True)
     moved = transfer(laid, mean, triangles, ict.expression, through_space=False)
-    scale, rotation, _ = similarity(head.mean[laid.matched], mean[laid.matched])
+    laid_over = Similarity.between(head.mean[laid.matched], mean[laid.matched])
 
     more = sorted(set(ict.expression_names) - set(head.expression_names))
     names = (*head.expression_names, *more)
-    own = scale * head.expression @ rotation.T.astype(np.float32)
+    own = laid_over.scale * head.expression @ laid_over.rotation.T.astype(np.float32)
     # Rows of the result that ICT-FaceKit has, and its rows for them.
     known = np.array([row for row, name in enumerate(names) if name in ict.expression_names])
     order = np.array([ict.expression_names.index(names[row]) for row in known])
@@ -199,8 +199,7 @@ def _made(ict: MorphableModel, head: BuiltinHead) -> dict[str, NDArray[Any]]:
             mean[ours] = _laid_over(head.mean[ours], guide, np.array(_ANCHORS[name]))
         elif name == "tongue":
             teeth = head.regions["teeth_lower"]
-            size, turn, shift = similarity(head.mean[teeth], mean[teeth])
-            mean[ours] = size * head.mean[ours] @ turn.T + shift
+            mean[ours] = Similarity.between(head.mean[teeth], mean[teeth])(head.mean[ours])
         else:
             mean[ours] = _blown_up(head.mean[ours], guide)
         identity[:, ours] = follow(mean[ours], guide, ict.identity[:, theirs])
