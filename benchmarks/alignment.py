@@ -28,10 +28,10 @@ from facerelief.geometry.align import AlignmentError, FitOptions
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.normals import angular_error
 from facerelief.render.renderer import render
-from facerelief.render.scene import Rendering
+from facerelief.samples.rendering import Rendering
 from facerelief.synth.assets import Assets
-from facerelief.synth.camera import PoseRange
 from facerelief.synth.draw import Heads, SynthOptions
+from facerelief.synth.setting.camera import PoseRange
 
 SEED = 77
 MARGIN = 1.4  # MediaPipe's detector wants to see the head

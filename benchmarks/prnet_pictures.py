@@ -27,8 +27,8 @@ from facerelief.geometry.raster import rasterise
 from facerelief.images import bilinear
 from facerelief.render.renderer import render
 from facerelief.synth.assets import Assets
-from facerelief.synth.camera import PoseRange
 from facerelief.synth.draw import Heads, SynthOptions
+from facerelief.synth.setting.camera import PoseRange
 
 sys.path.insert(0, str(ROOT / "examples"))
 

@@ -23,12 +23,12 @@ from rich.progress import track
 from tables import write
 
 from facerelief.data.folders import cache_folder
+from facerelief.data.ict import lay_head_on_ict, load_ict, registered_ict
 from facerelief.geometry.closest import ClosestPoints
 from facerelief.geometry.head import BuiltinHead, builtin_head
 from facerelief.geometry.mesh import face_areas, vertex_normals
 from facerelief.geometry.morphable import MorphableModel
 from facerelief.geometry.registration import border_vertices, seen_from_outside
-from facerelief.synth.ict import lay_head_on_ict, load_ict, registered_ict
 
 POINTS = 10_000  # on each surface
 EXPRESSIONS = 4  # at a time

@@ -31,7 +31,8 @@ from tables import read, write
 from facerelief.cli.common import cores
 from facerelief.geometry.mesh import vertex_normals
 from facerelief.render.renderer import render
-from facerelief.render.scene import FACE_KINDS, Rendering, Scene
+from facerelief.render.scene import FACE_KINDS, Scene
+from facerelief.samples.rendering import Rendering
 from facerelief.synth.assets import Assets
 from facerelief.synth.draw import Heads, SynthOptions
 from facerelief.synth.produce import produce, random_heads

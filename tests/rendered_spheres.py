@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facerelief.render.scene import Rendering
+from facerelief.samples.rendering import Rendering
 
 
 def sphere(index: int, size: int = 64) -> Rendering:

@@ -15,11 +15,11 @@ from typer.testing import CliRunner, Result
 
 import rendered_spheres
 from facerelief.cli import app
+from facerelief.samples.files import FILES, to_files
+from facerelief.samples.shards import ShardReader, TarShards
 from facerelief.synth import produce
 from facerelief.synth.assets import CATALOGUE
 from facerelief.synth.produce import produce as with_processes
-from facerelief.synth.sample_files import FILES, to_files
-from facerelief.synth.shards import ShardReader, TarShards
 from rendered_spheres import Fails, sphere
 
 

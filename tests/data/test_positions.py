@@ -11,12 +11,12 @@ from facerelief.data import augment, positions  # noqa: E402
 from facerelief.data.renderings import Renderings  # noqa: E402
 from facerelief.data.sample import Sample, concatenate  # noqa: E402
 from facerelief.geometry.head import builtin_head  # noqa: E402
+from facerelief.samples.files import to_files  # noqa: E402
+from facerelief.samples.shards import SampleFolders  # noqa: E402
 from facerelief.synth.assets import Assets  # noqa: E402
-from facerelief.synth.camera import PoseRange  # noqa: E402
 from facerelief.synth.draw import SynthOptions  # noqa: E402
 from facerelief.synth.produce import random_heads  # noqa: E402
-from facerelief.synth.sample_files import to_files  # noqa: E402
-from facerelief.synth.shards import SampleFolders  # noqa: E402
+from facerelief.synth.setting.camera import PoseRange  # noqa: E402
 
 STILL = augment.WarpRange(rotation=0, log_scale=0, shift=0, stretch=0, flip=0)
 #: Of the 68 landmarks, the one that each becomes in a mirrored face.

@@ -13,9 +13,10 @@ from tests.render.scenes import ball, lamp, plain, scene, sheet, sky  # noqa: E4
 from facerelief.render import compiled, film, layers, textures, vectors  # noqa: E402
 from facerelief.render.raster import fragments, rasterise  # noqa: E402
 from facerelief.render.renderer import render  # noqa: E402
-from facerelief.render.scene import Film, Lighting, Rendering  # noqa: E402
+from facerelief.render.scene import Film, Lighting  # noqa: E402
 from facerelief.render.shading import vertex_normals  # noqa: E402
 from facerelief.render.shadows import DepthMaps, fibonacci_sphere  # noqa: E402
+from facerelief.samples.rendering import Rendering  # noqa: E402
 from facerelief.synth.draw import Heads, SynthOptions  # noqa: E402
 
 

@@ -12,8 +12,9 @@ from facerelief.geometry.mesh import vertex_normals
 from facerelief.render.fine_mesh import bilinear, fine_mesh
 from facerelief.render.illumination import map_directions
 from facerelief.render.renderer import render as render_quickly
-from facerelief.render.scene import Film, Lamp, Lighting, Material, Part, Rendering, Scene
-from facerelief.synth.camera import rotation_matrix
+from facerelief.render.scene import Film, Lamp, Lighting, Material, Part, Scene
+from facerelief.samples.rendering import Rendering
+from facerelief.synth.setting.camera import rotation_matrix
 
 pytest.importorskip("mitsuba", reason="needs the extra synth")
 trimesh = pytest.importorskip("trimesh")

@@ -11,10 +11,10 @@ from facerelief.geometry.mesh import check_mesh
 from facerelief.geometry.raster import rasterise
 from facerelief.render.scene import Part
 from facerelief.synth.accessories import Accessories, Chances
-from facerelief.synth.beards import STYLES as BEARDS
-from facerelief.synth.hair import STYLES
-from facerelief.synth.hats import KINDS
-from facerelief.synth.strands import draw_colour
+from facerelief.synth.hair.beards import STYLES as BEARDS
+from facerelief.synth.hair.strands import draw_colour
+from facerelief.synth.hair.styles import STYLES
+from facerelief.synth.worn.hats import KINDS
 
 ALL = Chances(bald=0, beard=1, hat=1, glasses=1, brows=1, lashes=1)
 NONE = Chances(bald=1, beard=0, hat=0, glasses=0, brows=0, lashes=0)

@@ -6,9 +6,9 @@ import pytest
 from facerelief.geometry.closest import ClosestPoints
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.mesh import icosphere
-from facerelief.synth.binding import SpaceBinding, SurfaceBinding, spread
-from facerelief.synth.shell import HeadGrid, drape, grid_mesh
-from facerelief.synth.wearer import prepare
+from facerelief.synth.ties.binding import SpaceBinding, SurfaceBinding, spread
+from facerelief.synth.ties.shell import HeadGrid, drape, grid_mesh
+from facerelief.synth.ties.wearer import prepare
 
 
 @pytest.fixture(scope="module")

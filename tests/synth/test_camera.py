@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facerelief.synth.camera import PoseRange, draw_pose, rotation_matrix
+from facerelief.synth.setting.camera import PoseRange, draw_pose, rotation_matrix
 from facerelief.types import Crop
 
 

@@ -8,8 +8,8 @@ pytest.importorskip("torch")
 from facerelief.render.renderer import render
 from facerelief.render.scene import FACE_KINDS
 from facerelief.synth.assets import Assets
-from facerelief.synth.camera import PoseRange
 from facerelief.synth.draw import Heads, SynthOptions
+from facerelief.synth.setting.camera import PoseRange
 
 
 def heads(seed: int = 0, **options: object) -> Heads:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from facerelief.synth.expressions import draw_expression
+from facerelief.synth.setting.expressions import draw_expression
 
 NAMES = (
     "mouthSmileLeft", "mouthSmileRight", "jawOpen", "eyeLookOutLeft", "eyeLookInRight",

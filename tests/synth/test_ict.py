@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from facerelief.data.folders import cache_folder
+from facerelief.data.ict import eye_centre, load_ict, registered_ict
 from facerelief.geometry.closest import ClosestPoints
 from facerelief.geometry.head import BuiltinHead, builtin_head
 from facerelief.geometry.mesh import face_areas, face_normals
 from facerelief.geometry.model_files_ict import ARKIT_EXPRESSIONS, arkit_name
 from facerelief.geometry.morphable import MorphableModel
-from facerelief.synth.ict import eye_centre, load_ict, registered_ict
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from facerelief.geometry.light import linear_to_srgb, srgb_to_linear
 from facerelief.geometry.mesh import vertex_normals
 from facerelief.geometry.normals import normalise
 from facerelief.geometry.raster import rasterise
-from facerelief.synth import lifted
+from facerelief.synth.skin import lifted
 
 SIZE = 256
 

@@ -7,7 +7,7 @@ pytest.importorskip("torch")
 
 from facerelief.render.illumination import illumination, map_directions
 from facerelief.render.scene import Lighting
-from facerelief.synth.lighting import draw_lighting, take_suns
+from facerelief.synth.setting.lighting import draw_lighting, take_suns
 
 
 def test_a_surface_before_the_camera_is_lit_about_as_a_photographer_would() -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facerelief.samples.files import to_files
+from facerelief.samples.shards import ShardReader
 from facerelief.synth.produce import WorkerError, produce
-from facerelief.synth.sample_files import to_files
-from facerelief.synth.shards import ShardReader
 from rendered_spheres import Fails, Spheres, sphere
 
 
@@ -59,7 +59,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from facerelief.synth.produce import produce
-from facerelief.synth.shards import TarShards
+from facerelief.samples.shards import TarShards
 from rendered_spheres import Spheres
 
 if __name__ == "__main__":

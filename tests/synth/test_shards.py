@@ -20,7 +20,7 @@ from PIL import Image
 
 from facerelief.encode import to_png
 from facerelief.geometry.normals import decode, normalise
-from facerelief.synth.sample_files import (
+from facerelief.samples.files import (
     FILES,
     SampleError,
     from_files,
@@ -28,7 +28,7 @@ from facerelief.synth.sample_files import (
     to_files,
     to_normals,
 )
-from facerelief.synth.shards import SampleFolders, ShardReader, TarShards
+from facerelief.samples.shards import SampleFolders, ShardReader, TarShards
 from rendered_spheres import sphere
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facerelief.synth.skin_colour import Palette, decode, encode, separate, skin_colour
+from facerelief.synth.skin.colour import Palette, decode, encode, separate, skin_colour
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 

@@ -5,10 +5,10 @@ import pytest
 from scipy.spatial import cKDTree
 
 from facerelief.geometry.head import builtin_head
-from facerelief.synth.skin_details import scar, spot, window
-from facerelief.synth.skin_map import SkinMap
-from facerelief.synth.skin_noise import BANDS, SkinNoise
-from facerelief.synth.skin_wrinkles import DRIVERS, Crease, profile, wrinkles
+from facerelief.synth.skin.details import scar, spot, window
+from facerelief.synth.skin.map import SkinMap
+from facerelief.synth.skin.noise import BANDS, SkinNoise
+from facerelief.synth.skin.wrinkles import DRIVERS, Crease, profile, wrinkles
 
 SIZE = 384
 

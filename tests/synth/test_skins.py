@@ -9,10 +9,10 @@ from scipy.spatial import cKDTree
 
 from facerelief.geometry.head import builtin_head
 from facerelief.render.scene import Material
-from facerelief.synth import skin_textures
-from facerelief.synth.skin_look import Look, draw_look
-from facerelief.synth.skin_textures import FOLDER, load_textures, makehuman_textures
-from facerelief.synth.skins import Skins
+from facerelief.synth.skin import textures
+from facerelief.synth.skin.look import Look, draw_look
+from facerelief.synth.skin.skins import Skins
+from facerelief.synth.skin.textures import FOLDER, load_textures, makehuman_textures
 
 SIZE = 256
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
@@ -195,7 +195,7 @@ def test_extra_textures_are_taken_apart_once(
     first = Skins(builtin_head(0), size=64, extra=list(noise), cache=tmp_path)
     assert first.textures[1].parts.std() > 5
     with monkeypatch.context() as patched:
-        patched.setattr(skin_textures, "take_apart", None)
+        patched.setattr(textures, "take_apart", None)
         again = Skins(builtin_head(0), size=64, extra=list(noise), cache=tmp_path)
     for one, other in zip(first.textures, again.textures, strict=True):
         assert np.array_equal(one.parts, other.parts) and one.typical == other.typical

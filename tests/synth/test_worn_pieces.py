@@ -9,14 +9,15 @@ from facerelief.geometry.closest import ClosestPoints
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.mesh import vertex_normals
 from facerelief.geometry.raster import rasterise
-from facerelief.synth import proxies
-from facerelief.synth.brows import load_brows, load_lashes, simple_lashes
-from facerelief.synth.cutouts import draw_cutout
-from facerelief.synth.eyes import Eyes, Teeth
-from facerelief.synth.glasses import Glasses
-from facerelief.synth.hair import HairMesh
-from facerelief.synth.strands import HairColour, draw_colour, resized, strands
-from facerelief.synth.wearer import prepare
+from facerelief.synth.features.eyes import Eyes
+from facerelief.synth.features.teeth import Teeth
+from facerelief.synth.hair.brows import load_brows, load_lashes, simple_lashes
+from facerelief.synth.hair.strands import HairColour, draw_colour, resized, strands
+from facerelief.synth.hair.styles import HairMesh
+from facerelief.synth.ties import proxies
+from facerelief.synth.ties.wearer import prepare
+from facerelief.synth.worn.cutouts import draw_cutout
+from facerelief.synth.worn.glasses import Glasses
 
 
 @pytest.fixture(scope="module")

@@ -19,9 +19,9 @@ from facerelief import __version__
 from facerelief.cli.common import Json, app, cores, count, fail
 
 if TYPE_CHECKING:
+    from facerelief.samples.shards import SampleFolders, TarShards
     from facerelief.synth.assets import Assets
     from facerelief.synth.draw import SynthOptions
-    from facerelief.synth.shards import SampleFolders, TarShards
 
 MOST_HEADS = 10**9  # names have nine digits
 SHEET_HEADS = 64
@@ -165,9 +165,9 @@ def synth(
 
 def _run(action: Any, *arguments: Any) -> None:
     """Do it; whatever stops it is one line and exit code 1."""
+    from facerelief.samples.files import SampleError
     from facerelief.synth.assets import AssetError
     from facerelief.synth.produce import WorkerError
-    from facerelief.synth.sample_files import SampleError
 
     again = "; what is finished stays, and the same command goes on from there"
     try:
@@ -202,8 +202,8 @@ def _write(
 
 
 def _sheet_only(make: Any, heads: int, path: Path, workers: int, progress: bool) -> None:
+    from facerelief.samples.files import from_files
     from facerelief.synth.produce import produce
-    from facerelief.synth.sample_files import from_files
 
     samples = produce(make, range(heads), workers)
     with closing(samples), _Progress(heads, 0, progress) as shown:
@@ -211,7 +211,7 @@ def _sheet_only(make: Any, heads: int, path: Path, workers: int, progress: bool)
 
 
 def _sheet_of(folder: Path, path: Path) -> None:
-    from facerelief.synth.shards import ShardReader
+    from facerelief.samples.shards import ShardReader
 
     _write_sheet(ShardReader(folder)[:SHEET_HEADS], path)
 
@@ -227,7 +227,7 @@ def _write_sheet(renderings: Any, path: Path) -> None:
 def _writer(out: Path, format: str, settings: dict[str, Any]) -> TarShards | SampleFolders:
     """A writer into a folder that is new, or holds heads of the same settings."""
     from facerelief.files import make_folder, write_files
-    from facerelief.synth.shards import SampleFolders, TarShards
+    from facerelief.samples.shards import SampleFolders, TarShards
 
     path = out / SETTINGS
     try:
@@ -277,7 +277,7 @@ def _settings(
 
 def _files(only: str | None) -> tuple[str, ...]:
     """The files of a sample that `only` names, without their endings; the JSON is always there."""
-    from facerelief.synth.sample_files import FILES
+    from facerelief.samples.files import FILES
 
     names = {file.partition(".")[0]: file for file in FILES}
     chosen = list(names) if only is None else [*only.split(","), "json"]

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from facerelief.data import facemesh
+from facerelief.data.ict import registered_ict
 from facerelief.geometry import align, anchor_refinement
 from facerelief.geometry.align import Aligner, Alignment, FitOptions
 from facerelief.geometry.anchors import Anchors
@@ -172,8 +173,6 @@ def facemesh_anchors(
 
 def training_head(root: Path, cache: Path) -> BuiltinHead:
     """The head whose identities are most like people's: scan-made where the data has them."""
-    from facerelief.synth.ict import registered_ict
-
     try:
         return registered_ict(root, cache)
     except FileNotFoundError:

@@ -12,8 +12,8 @@ from torch import Generator, Tensor
 from facerelief.data import augment, positions
 from facerelief.data.sample import Sample, Shapes
 from facerelief.geometry.uv import filled
-from facerelief.synth.sample_files import SampleError
-from facerelief.synth.shards import ShardReader
+from facerelief.samples.files import SampleError
+from facerelief.samples.shards import ShardReader
 
 
 class Renderings:

@@ -165,8 +165,9 @@ def mean_head() -> NDArray[np.float32]:
 
 def rendered(root: Path, limit: int | None = None) -> list[MarkedFace]:
     """Heads of a seed that no training has, in the full range of poses; kept in the cache."""
+    from facerelief.samples.files import to_files
+    from facerelief.samples.shards import ShardReader, TarShards
     from facerelief.synth import assets, draw, produce
-    from facerelief.synth.shards import ShardReader, TarShards
 
     count = min(limit or HEADS, HEADS)
     options = draw.SynthOptions(margin=1.2)
@@ -179,7 +180,7 @@ def rendered(root: Path, limit: int | None = None) -> list[MarkedFace]:
     if pending:
         make = produce.random_heads(assets.Assets.find(root), options, SEED, "torch", 0)
         for shard in pending:
-            shards.write(shard, (produce.sample_files.to_files(make(i)) for i in shard))
+            shards.write(shard, (to_files(make(i)) for i in shard))
     faces = []
     for index, head in enumerate(ShardReader(folder)):
         # The nose's direction, as the camera sees it.

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from facerelief.geometry.light import linear_to_srgb, srgb_to_linear
 from facerelief.render import film
 from facerelief.render.position_map import position_map
-from facerelief.render.scene import Rendering, Scene
+from facerelief.render.scene import Scene
+from facerelief.samples.rendering import Rendering
 
 FloatArray = NDArray[np.floating[Any]]
 

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from facerelief.render.fine_mesh import FineMesh, fine_mesh
 from facerelief.render.finish import background, photograph, rendering
 from facerelief.render.illumination import illumination
-from facerelief.render.scene import DECAL_KINDS, FACE_KINDS, Lamp, Rendering, Scene
+from facerelief.render.scene import DECAL_KINDS, FACE_KINDS, Lamp, Scene
 from facerelief.render.tracing import Tracer, load_mitsuba, to_mesh
+from facerelief.samples.rendering import Rendering
 
 FloatArray = NDArray[np.floating[Any]]
 

@@ -16,9 +16,10 @@ from facerelief.render.finish import background, photograph, rendering
 from facerelief.render.illumination import illumination
 from facerelief.render.layers import draw_decals, draw_layers
 from facerelief.render.light import light_surface
-from facerelief.render.scene import DECAL_KINDS, FACE_KINDS, Rendering, Scene
+from facerelief.render.scene import DECAL_KINDS, FACE_KINDS, Scene
 from facerelief.render.shadows import DepthMaps
 from facerelief.render.surface import draw_surface, place
+from facerelief.samples.rendering import Rendering
 
 _SKY_CELLS, _LAMP_CELLS = 48, 176  # along each side of a depth map
 

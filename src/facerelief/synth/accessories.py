@@ -15,15 +15,18 @@ from numpy.typing import NDArray
 
 from facerelief.geometry.morphable import MorphableModel
 from facerelief.render.scene import Cutout, Part
-from facerelief.synth import brows, cutouts, proxies
-from facerelief.synth.beards import Beards
-from facerelief.synth.eyes import Eyes, Teeth
-from facerelief.synth.glasses import Glasses
-from facerelief.synth.hair import MESHES, STYLES, CapHair, HairMesh
-from facerelief.synth.hats import Hats
-from facerelief.synth.shell import HeadGrid
-from facerelief.synth.strands import HairColour, draw_colour
-from facerelief.synth.wearer import prepare
+from facerelief.synth.features.eyes import Eyes
+from facerelief.synth.features.teeth import Teeth
+from facerelief.synth.hair import brows
+from facerelief.synth.hair.beards import Beards
+from facerelief.synth.hair.strands import HairColour, draw_colour
+from facerelief.synth.hair.styles import MESHES, STYLES, CapHair, HairMesh
+from facerelief.synth.ties import proxies
+from facerelief.synth.ties.shell import HeadGrid
+from facerelief.synth.ties.wearer import prepare
+from facerelief.synth.worn import cutouts
+from facerelief.synth.worn.glasses import Glasses
+from facerelief.synth.worn.hats import Hats
 
 FloatArray = NDArray[np.floating]
 

@@ -11,6 +11,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from facerelief.data.folders import cache_folder
+from facerelief.data.ict import registered_ict
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.morphable import MorphableModel
 from facerelief.render.scene import (
@@ -21,14 +22,13 @@ from facerelief.render.scene import (
 )
 from facerelief.synth.accessories import Accessories, Chances
 from facerelief.synth.assets import Assets
-from facerelief.synth.backgrounds import draw_background
-from facerelief.synth.camera import PoseRange, draw_pose
-from facerelief.synth.expressions import draw_expression
-from facerelief.synth.ict import registered_ict
-from facerelief.synth.lifted import lifted_skins
-from facerelief.synth.lighting import draw_lighting
-from facerelief.synth.skins import Skins
-from facerelief.synth.strands import draw_colour
+from facerelief.synth.hair.strands import draw_colour
+from facerelief.synth.setting.backgrounds import draw_background
+from facerelief.synth.setting.camera import PoseRange, draw_pose
+from facerelief.synth.setting.expressions import draw_expression
+from facerelief.synth.setting.lighting import draw_lighting
+from facerelief.synth.skin.lifted import lifted_skins
+from facerelief.synth.skin.skins import Skins
 
 SIZES = (32, 2048)  # pixels, least and most
 

@@ -14,8 +14,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from facerelief.memory import keep_freed_memory
-from facerelief.render.scene import Rendering
-from facerelief.synth import sample_files
+from facerelief.samples.files import FILES, to_files
+from facerelief.samples.rendering import Rendering
 from facerelief.synth.assets import Assets
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def produce(
     make: Callable[[], Draw],
     indices: Iterable[int],
     workers: int,
-    files: Iterable[str] = sample_files.FILES,
+    files: Iterable[str] = FILES,
 ) -> Generator[dict[str, bytes], None, None]:
     """The files of the samples `indices`, in their order.
 
@@ -124,4 +124,4 @@ def _start(make: Callable[[], Draw], files: tuple[str, ...]) -> None:
 def _sample(index: int) -> dict[str, bytes]:
     if _draw is None:
         raise _failure or RuntimeError("the worker did not start")
-    return sample_files.to_files(_draw(index), _files)
+    return to_files(_draw(index), _files)

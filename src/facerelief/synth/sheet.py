@@ -11,7 +11,7 @@ from PIL import Image
 
 from facerelief.geometry.light import linear_to_srgb
 from facerelief.geometry.normals import encode
-from facerelief.render.scene import Rendering
+from facerelief.samples.rendering import Rendering
 
 _GAP = 4  # pixels between heads
 _WHITE = 255

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from facerelief.synth.skin_look import Colour, Look
-from facerelief.synth.skin_map import SkinMap, Strip
-from facerelief.synth.skin_noise import SkinNoise
-from facerelief.synth.skin_regions import Regions
+from facerelief.synth.skin.look import Colour, Look
+from facerelief.synth.skin.map import SkinMap, Strip
+from facerelief.synth.skin.noise import SkinNoise
+from facerelief.synth.skin.regions import Regions
 
 Map = NDArray[np.float32]
 Picture = NDArray[np.float32]  # (3, N) sRGB in [0, 1], planes of the flat texture

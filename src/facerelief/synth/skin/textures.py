@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from facerelief.synth.skin_colour import Pigments, decode, separate
-from facerelief.synth.skin_map import SkinMap
-from facerelief.synth.skin_regions import Regions
+from facerelief.synth.skin.colour import Pigments, decode, separate
+from facerelief.synth.skin.map import SkinMap
+from facerelief.synth.skin.regions import Regions
 
 Map = NDArray[np.float32]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
-from facerelief.synth.skin_map import SkinMap, Strip
+from facerelief.synth.skin.map import SkinMap, Strip
 
 FloatArray = NDArray[np.floating[Any]]
 Map = NDArray[np.float32]  # (S, S) in [0, 1]

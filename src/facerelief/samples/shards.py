@@ -1,7 +1,7 @@
 """Rendered samples on the disk: tar shards as webdataset reads them, or a folder a sample.
 
 ``heads-000000.tar`` holds the members ``000000000.photo.png``, ``000000000.normals.png`` and so on
-(see `sample_files`) of its samples, one after the other; ``heads-000001.tar`` goes on where it
+(see `samples.files`) of its samples, one after the other; ``heads-000001.tar`` goes on where it
 ends. As folders, the same files are ``000000000/photo.png``. A shard or folder has its name only
 once it is whole, so that an interrupted run can go on with the first one that is not there.
 """
@@ -22,9 +22,9 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from facerelief.render.scene import Rendering
-from facerelief.synth import sample_files
-from facerelief.synth.sample_files import SampleError
+from facerelief.samples import files as sample_files
+from facerelief.samples.files import SampleError
+from facerelief.samples.rendering import Rendering
 
 SHARD_SAMPLES = 256
 _BLOCK = tarfile.BLOCKSIZE
@@ -36,7 +36,7 @@ _SAMPLE = re.compile(r"\d{9}")
 class TarShards:
     """Writes samples into tar files of `samples` each.
 
-    The bytes depend on the samples alone: members are in the order of `sample_files.FILES` and
+    The bytes depend on the samples alone: members are in the order of `samples.files.FILES` and
     have no owner and no time.
     """
 

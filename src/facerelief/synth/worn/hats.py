@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 from facerelief.render.scene import Material, Part
-from facerelief.synth.cloth import cloth
-from facerelief.synth.shell import HeadGrid, drape, grid_mesh
-from facerelief.synth.strands import resized
-from facerelief.synth.wearer import Wearer
+from facerelief.synth.hair.strands import resized
+from facerelief.synth.ties.shell import HeadGrid, drape, grid_mesh
+from facerelief.synth.ties.wearer import Wearer
+from facerelief.synth.worn.cloth import cloth
 
 FloatArray = NDArray[np.floating]
 IntArray = NDArray[np.integer]

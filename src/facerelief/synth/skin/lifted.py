@@ -29,8 +29,8 @@ from facerelief.geometry.morphable import MorphableModel
 from facerelief.geometry.normals import normalise
 from facerelief.geometry.raster import rasterise
 from facerelief.images import load_photo
-from facerelief.synth.skin_colour import skin_colour
-from facerelief.synth.skin_map import SkinMap
+from facerelief.synth.skin.colour import skin_colour
+from facerelief.synth.skin.map import SkinMap
 
 Map = NDArray[np.float32]
 

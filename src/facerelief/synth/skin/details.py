@@ -1,6 +1,6 @@
 """Relief of the skin in millimetres: folds, lumps, pores, lip lines, spots and scars.
 
-All of it is drawn at random in lengths on the face, not in texels; see `skin_map`. Slopes stay
+All of it is drawn at random in lengths on the face, not in texels; see `skin.map`. Slopes stay
 below about 25 degrees, except where several folds meet.
 """
 
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facerelief.synth.skin_map import SkinMap
-from facerelief.synth.skin_noise import SkinNoise
-from facerelief.synth.skin_wrinkles import Crease, draw_courses, wrinkles
+from facerelief.synth.skin.map import SkinMap
+from facerelief.synth.skin.noise import SkinNoise
+from facerelief.synth.skin.wrinkles import Crease, draw_courses, wrinkles
 
 Map = NDArray[np.float32]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facerelief.synth.skin_map import SkinMap
+from facerelief.synth.skin.map import SkinMap
 
 Points = list[tuple[float, float]]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from facerelief.synth.skin_details import Relief
+from facerelief.synth.skin.details import Relief
 
 Colour = tuple[float, float, float]  # sRGB in [0, 1]
 

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from facerelief.encode import to_png
 from facerelief.geometry.normals import encode
-from facerelief.render.scene import Rendering
+from facerelief.samples.rendering import Rendering
 
 FloatArray = NDArray[np.floating[Any]]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facerelief.geometry.morphable import MorphableModel
-from facerelief.synth.binding import spread
+from facerelief.synth.ties.binding import spread
 
 FloatArray = NDArray[np.floating]
 IntArray = NDArray[np.integer]

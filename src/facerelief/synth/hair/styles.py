@@ -11,11 +11,11 @@ from scipy.ndimage import gaussian_filter
 
 from facerelief.geometry.raster import rasterise
 from facerelief.render.scene import Material, Part
-from facerelief.synth import proxies
-from facerelief.synth.binding import SpaceBinding
-from facerelief.synth.shell import HeadGrid, drape, grid_mesh
-from facerelief.synth.strands import HairColour, resized, strands, tufted
-from facerelief.synth.wearer import Wearer
+from facerelief.synth.hair.strands import HairColour, resized, strands, tufted
+from facerelief.synth.ties import proxies
+from facerelief.synth.ties.binding import SpaceBinding
+from facerelief.synth.ties.shell import HeadGrid, drape, grid_mesh
+from facerelief.synth.ties.wearer import Wearer
 
 FloatArray = NDArray[np.floating]
 IntArray = NDArray[np.integer]

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from facerelief.geometry.morphable import MorphableModel
 from facerelief.render.scene import Material
-from facerelief.synth.skin_colour import Palette
-from facerelief.synth.skin_details import SkinDetails, scar, spot, window
-from facerelief.synth.skin_look import Look, draw_look
-from facerelief.synth.skin_map import SkinMap
-from facerelief.synth.skin_noise import SkinNoise
-from facerelief.synth.skin_paint import SkinPaint, sparse
-from facerelief.synth.skin_regions import Regions
-from facerelief.synth.skin_textures import (
+from facerelief.synth.skin.colour import Palette
+from facerelief.synth.skin.details import SkinDetails, scar, spot, window
+from facerelief.synth.skin.look import Look, draw_look
+from facerelief.synth.skin.map import SkinMap
+from facerelief.synth.skin.noise import SkinNoise
+from facerelief.synth.skin.paint import SkinPaint, sparse
+from facerelief.synth.skin.regions import Regions
+from facerelief.synth.skin.textures import (
     load_textures,
     makehuman_textures,
     photographed_textures,
@@ -106,12 +106,12 @@ class Skins:
         Args:
             g: everything is drawn from it.
             expression: weights by ARKit's names, which deepen the lines that they make.
-            limits: see `skin_look.draw_look`; ``brows=0`` where brows are meshes.
+            limits: see `skin.look.draw_look`; ``brows=0`` where brows are meshes.
         """
         return self.make(self.look(g, **limits), g, expression)
 
     def look(self, g: np.random.Generator, **limits: Any) -> Look:
-        """A random look for `make`; see `skin_look.draw_look` for the limits."""
+        """A random look for `make`; see `skin.look.draw_look` for the limits."""
         return draw_look(g, *self._counts, **limits)
 
     def make(

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 from facerelief.render.scene import Kind, Material, Part
-from facerelief.synth import proxies
-from facerelief.synth.binding import SurfaceBinding
-from facerelief.synth.strands import HairColour, packed_table
-from facerelief.synth.wearer import Wearer
+from facerelief.synth.hair.strands import HairColour, packed_table
+from facerelief.synth.ties import proxies
+from facerelief.synth.ties.binding import SurfaceBinding
+from facerelief.synth.ties.wearer import Wearer
 
 FloatArray = NDArray[np.floating]
 IntArray = NDArray[np.integer]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.interpolate import RBFInterpolator
 
-from facerelief.synth.binding import spread
+from facerelief.synth.ties.binding import spread
 
 FloatArray = NDArray[np.floating]
 IntArray = NDArray[np.integer]

@@ -14,7 +14,7 @@ from scipy.interpolate import CubicSpline
 from scipy.spatial import cKDTree
 
 from facerelief.render.scene import Material, Part
-from facerelief.synth.wearer import Wearer
+from facerelief.synth.ties.wearer import Wearer
 
 FloatArray = NDArray[np.floating]
 IntArray = NDArray[np.integer]

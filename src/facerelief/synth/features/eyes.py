@@ -1,4 +1,4 @@
-"""Eyes and teeth: the head's own meshes with textures and gloss.
+"""Eyes: the head's own meshes with textures and gloss.
 
 The texture of an eye is a disc around its axis: the distance from the middle is the angle from the
 axis. Irises are drawn, or taken from MakeHuman's eye pictures.
@@ -16,7 +16,8 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from facerelief.geometry.morphable import MorphableModel
 from facerelief.render.scene import Material, Part
-from facerelief.synth import proxies
+from facerelief.synth.features.colours import opaque, smooth_step
+from facerelief.synth.ties import proxies
 
 FloatArray = NDArray[np.floating]
 IntArray = NDArray[np.integer]
@@ -93,46 +94,12 @@ class Eyes:
         across = np.clip((angle - pupil) / (radius - pupil), 0, 1)
         mix = np.clip(across * 1.7 - 0.25 + 0.25 * fibres, 0, 1)[..., None]
         iris = inner + (outer - inner) * mix
-        limbal = g.uniform(0.25, 0.75) * _step(across, 0.72, 1.0)
+        limbal = g.uniform(0.25, 0.75) * smooth_step(across, 0.72, 1.0)
         iris = iris * (1 + 0.28 * fibres - limbal)[..., None]
-        iris = iris * _step(angle, pupil - 1.0, pupil + 1.0)[..., None] + 0.015
-        edge = _step(angle, radius - 1.5, radius + 1.8)[..., None]
+        iris = iris * smooth_step(angle, pupil - 1.0, pupil + 1.0)[..., None] + 0.015
+        edge = smooth_step(angle, radius - 1.5, radius + 1.8)[..., None]
         eye[middle] = iris * (1 - edge) + eye[middle] * edge
-        return _opaque(eye)
-
-
-class Teeth:
-    """The teeth, gums and tongue of a head as one part, or none where the head has none."""
-
-    def __init__(self, head: MorphableModel) -> None:
-        self.parts: list[tuple[IntArray, IntArray, NDArray[np.float32]]] = []
-        for name, sign in (("teeth_upper", 1), ("teeth_lower", -1), ("tongue", 0)):
-            if name in head.regions:
-                self.parts.append(_mouth_mesh(head, head.regions[name], sign))
-
-    def draw(self, g: np.random.Generator, vertices: FloatArray) -> list[Part]:
-        """One part for all of it, on the head with `vertices`."""
-        if not self.parts:
-            return []
-        texture = _mouth_texture(g)
-        points, triangles, uvs, count = [], [], [], 0
-        for used, local, uv in self.parts:
-            points.append(vertices[used])
-            triangles.append(local + count)
-            uvs.append(uv)
-            count += len(used)
-        mesh = np.concatenate(triangles).astype(np.int32)
-        material = Material(texture, specular=0.04, roughness=float(g.uniform(0.2, 0.4)))
-        return [
-            Part(
-                "teeth",
-                np.concatenate(points).astype(np.float32),
-                mesh,
-                np.concatenate(uvs).astype(np.float32),
-                mesh,
-                material,
-            )
-        ]
+        return opaque(eye)
 
 
 def _disc_mesh(
@@ -169,46 +136,6 @@ def _disc_mesh(
     )
 
 
-def _mouth_mesh(
-    head: MorphableModel, mask: NDArray[np.bool_], sign: int
-) -> tuple[IntArray, IntArray, NDArray[np.float32]]:
-    """Used vertices, triangles into them and uv on `_mouth_texture`.
-
-    Its left 80 % are a row of teeth around the arch, gums above (v = 1); the rest is tongue.
-    """
-    own = head.triangles[mask[head.triangles].all(axis=1)]
-    used = np.unique(own)
-    points = head.mean[used].astype(np.float64)
-    low, high = points.min(axis=0), points.max(axis=0)
-    height = (points[:, 1] - low[1]) / (high[1] - low[1])
-    if sign == 0:
-        u = np.full(len(points), 0.9)
-        v = height
-    else:
-        middle = np.array([(low[0] + high[0]) / 2, low[2]])
-        angle = np.arctan2(points[:, 0] - middle[0], points[:, 2] - middle[1])
-        u = 0.4 + 0.4 * np.clip(angle / (np.pi / 2), -1, 1)
-        v = height if sign > 0 else 1 - height
-    return used, np.searchsorted(used, own), np.stack([u, v], axis=1).astype(np.float32)
-
-
-def _mouth_texture(g: np.random.Generator) -> NDArray[np.uint8]:
-    """(32, 160, 4) fourteen teeth side by side under their gums, and tongue at the right."""
-    v = np.linspace(1, 0, 32)[:, None]
-    u = np.linspace(0, 1, 160)[None] / 0.8
-    ivory = np.array([0.86, 0.80, 0.68]) * g.uniform(0.85, 1.05)
-    ivory = ivory * (1, 1 - 0.06 * g.random(), 1 - 0.18 * g.random())
-    gum = np.array([0.66, 0.33, 0.32]) * g.uniform(0.7, 1.05)
-    place = (u * 14) % 1
-    gap = np.exp(-((np.minimum(place, 1 - place) / 0.07) ** 2))
-    shade = (1 - 0.55 * gap) * (1 - 0.25 * _step(v, 0.3, 0.75)) * (1 - 0.5 * (2 * u - 1) ** 4)
-    edge = _step(v, 0.62, 0.70) * np.ones_like(u)
-    row = ivory * (shade * (1 - edge))[..., None] + gum * edge[..., None]
-    tongue = np.array([0.62, 0.28, 0.28]) * g.uniform(0.7, 1.0)
-    row[:, 128:] = tongue
-    return _opaque(row)
-
-
 def _fibres(g: np.random.Generator, angle: FloatArray, around: FloatArray) -> NDArray[np.float32]:
     """(size, size) radial fibres of an iris, about -1 to 1."""
     noise = g.standard_normal((12, 128))
@@ -234,7 +161,7 @@ def _veins(g: np.random.Generator) -> NDArray[np.float32]:
             picture[i, j] += 0.7
     soft = gaussian_filter(picture, 0.6)
     y, x = (np.mgrid[:_SIZE, :_SIZE] + 0.5) / _SIZE * 2 - 1
-    return np.clip(soft * _step(np.hypot(x, y), 0.4, 0.8), 0, 1).astype(np.float32)
+    return np.clip(soft * smooth_step(np.hypot(x, y), 0.4, 0.8), 0, 1).astype(np.float32)
 
 
 def _picture(path: Path) -> NDArray[np.uint8]:
@@ -267,7 +194,7 @@ def _recoloured(g: np.random.Generator, picture: NDArray[np.uint8]) -> NDArray[n
     grey = colour.mean(axis=2, keepdims=True)
     colour = grey + (colour - grey) * np.float32(g.uniform(0.3, 0.8))
     tint = g.uniform(0.8, 1.05) * (1 + g.normal(0, 0.04, 3))
-    return _opaque(colour * tint.astype(np.float32))
+    return opaque(colour * tint.astype(np.float32))
 
 
 def _jittered(g: np.random.Generator, colour: tuple[float, float, float]) -> FloatArray:
@@ -280,16 +207,3 @@ def _jittered(g: np.random.Generator, colour: tuple[float, float, float]) -> Flo
             float(np.clip(value * g.uniform(0.75, 1.25), 0, 1)),
         )
     )
-
-
-def _step(x: FloatArray, low: float, high: float) -> FloatArray:
-    """0 below `low`, 1 above `high`, smooth between."""
-    t = np.clip((x - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
-
-
-def _opaque(colour: FloatArray) -> NDArray[np.uint8]:
-    """(H, W, 4) bytes of RGB (H, W, 3) in [0, 1]."""
-    full = np.full((*colour.shape[:2], 4), 255, np.uint8)
-    full[..., :3] = np.clip(colour * 255, 0, 255).astype(np.uint8)
-    return full

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from facerelief.render.scene import Cutout
-from facerelief.synth.cloth import cloth, smooth_noise, turned
+from facerelief.synth.worn.cloth import cloth, smooth_noise, turned
 
 FloatArray = NDArray[np.floating]
 

@@ -9,8 +9,8 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from facerelief.geometry.mesh import vertex_normals
 from facerelief.render.scene import Material, Part
-from facerelief.synth.strands import HairColour, strands
-from facerelief.synth.wearer import Wearer
+from facerelief.synth.hair.strands import HairColour, strands
+from facerelief.synth.ties.wearer import Wearer
 
 FloatArray = NDArray[np.floating]
 

@@ -13,8 +13,8 @@ from scipy.interpolate import NearestNDInterpolator
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
-from facerelief.synth.binding import SpaceBinding
-from facerelief.synth.wearer import Wearer
+from facerelief.synth.ties.binding import SpaceBinding
+from facerelief.synth.ties.wearer import Wearer
 
 FloatArray = NDArray[np.floating]
 IntArray = NDArray[np.integer]

@@ -1,0 +1,1 @@
+"""The face's own features that are no skin: eyes and teeth."""

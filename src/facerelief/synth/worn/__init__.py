@@ -1,0 +1,1 @@
+"""What heads wear, and what hides them: glasses, hats, cut-outs."""
