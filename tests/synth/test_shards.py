@@ -267,3 +267,10 @@ def test_training_pictures_are_read_quickly(tmp_path: Path) -> None:
         reader.training(place)
         times.append(time.perf_counter() - start)
     assert min(times) < 0.02
+
+
+def test_the_names_of_old_still_read_samples() -> None:
+    from facerelief.synth import sample_files, shards
+
+    assert sample_files.from_files is from_files
+    assert shards.ShardReader is ShardReader
