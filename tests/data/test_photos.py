@@ -119,12 +119,14 @@ def test_of_two_that_start_together_one_prepares(tmp_path: Path) -> None:
         time.sleep(0.05)
         return {"pictures": np.full((4, 5, 3), index, np.uint8), "maps": np.full(2, -index)}
 
+    names = ("pictures", "maps")
     with ThreadPoolExecutor(2) as pool:
         both = [
-            pool.submit(photos._write_once, tmp_path / "made", prepare, [3, 5]) for _ in range(2)
+            pool.submit(photos._prepared_once, tmp_path, "made", names, prepare, [3, 5])
+            for _ in range(2)
         ]
         for one in both:
-            one.result()
+            pictures, maps = one.result()
     assert sorted(calls) == [3, 5]
-    assert photos._read(tmp_path / "made", "pictures")[:, 0, 0, 0].tolist() == [3, 5]
-    assert photos._read(tmp_path / "made", "maps").tolist() == [[-3, -3], [-5, -5]]
+    assert pictures[:, 0, 0, 0].tolist() == [3, 5]
+    assert maps.tolist() == [[-3, -3], [-5, -5]]

@@ -1,9 +1,11 @@
-"""Where data sets are, and where what is derived of them is kept."""
+"""Where data sets are."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+from facerelief.cache import cache_folder as cache_folder
 
 
 def data_root() -> Path:
@@ -18,8 +20,3 @@ def data_root() -> Path:
     if not Path(value).is_dir():
         raise FileNotFoundError(f"FACERELIEF_DATA names {value}, which is no folder")
     return Path(value)
-
-
-def cache_folder() -> Path:
-    """Where derived data is kept: ``FACERELIEF_CACHE``, or ``~/.cache/facerelief``."""
-    return Path(os.environ.get("FACERELIEF_CACHE") or Path.home() / ".cache" / "facerelief")

@@ -6,9 +6,8 @@ the built-in head, so that looks made for that head fit: for training only, at r
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
+from facerelief.cache import cached, digest
 from facerelief.geometry import head as head_module
 from facerelief.geometry import registration as registration_module
 from facerelief.geometry.head import BuiltinHead, builtin_head
@@ -98,16 +98,16 @@ def registered_ict(root: Path, cache: Path, subdivisions: int = 1) -> BuiltinHea
         FileNotFoundError: the files are not there.
     """
     head = builtin_head(subdivisions)
-    path = cache / "ict" / f"registered-{_digest(root, head)}.npz"
-    if path.is_file():
-        with np.load(path, allow_pickle=False) as file:
-            stored = {name: file[name] for name in file.files}
-    else:
-        stored = _made(load_ict(root), head)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.stem}.{os.getpid()}.npz")
-        np.savez(temporary, **stored)  # type: ignore[arg-type]
-        temporary.replace(path)
+    key = digest(
+        *(sys.modules[__name__], registration_module, head_module),
+        *(
+            (root / "ict" / name).read_bytes()
+            for name in ("ict_facekit.npz", "vertex_indices.json")
+        ),
+        *(head.mean, head.triangles, head.expression, head.landmarks),
+        *(part for name in sorted(head.regions) for part in (name, head.regions[name])),
+    )
+    stored = cached(cache / "ict", f"registered-{key}", lambda: _made(load_ict(root), head))
     eyes = [stored["mean"][head.regions[name]].mean(axis=0) for name in ("eye_left", "eye_right")]
     result = head.with_bases(
         stored["mean"],
@@ -120,20 +120,6 @@ def registered_ict(root: Path, cache: Path, subdivisions: int = 1) -> BuiltinHea
     )
     assert isinstance(result, BuiltinHead)
     return result
-
-
-def _digest(root: Path, head: BuiltinHead) -> str:
-    """Of the data, the head and the code that lays one on the other."""
-    digest = hashlib.sha256()
-    for code in (__file__, registration_module.__file__, head_module.__file__):
-        digest.update(Path(code).read_bytes())
-    for name in ("ict_facekit.npz", "vertex_indices.json"):
-        digest.update((root / "ict" / name).read_bytes())
-    for array in (head.mean, head.triangles, head.expression, head.landmarks):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    for name in sorted(head.regions):
-        digest.update(name.encode() + head.regions[name].tobytes())
-    return digest.hexdigest()[:16]
 
 
 def lay_head_on_ict(ict: MorphableModel, head: BuiltinHead) -> Registration:

@@ -9,17 +9,18 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from filelock import FileLock
 from threadpoolctl import threadpool_limits
 from torch import Generator
 
+from facerelief.cache import cached_rows, digest
 from facerelief.data import augment, facemesh, positions, pseudo_normals
 from facerelief.data.sample import Sample, Shapes
 from facerelief.geometry import align, alignment_solver
@@ -160,16 +161,16 @@ def landmark_crop(points: np.ndarray) -> Crop:
 def _prepared(root: Path, cache: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Paths, pictures (N, 320, 320, 3) and surfaces (N, 160, 160, 4), made on first use."""
     paths, points = facemesh.stored_points(root)
-    digest = hashlib.sha256(points.tobytes() + _VERSION.encode()).hexdigest()[:12]
-    folder = cache / digest
     # Some hundred faces give the mean; the rest would not move it.
     triangles = facemesh.triangulate(facemesh.mean_face(points[::12]))
 
     def prepare(index: int) -> dict[str, np.ndarray]:
         return _prepare(load_photo(root / "photos" / paths[index]), points[index], triangles)
 
-    _write_once(folder, prepare, range(len(paths)))
-    return paths, _read(folder, "pictures"), _read(folder, "surfaces")
+    key = digest(points, _VERSION)
+    names = ("pictures", "surfaces")
+    pictures, surfaces = _prepared_once(cache, key, names, prepare, range(len(paths)))
+    return paths, pictures, surfaces
 
 
 def _prepared_aligned(
@@ -187,58 +188,34 @@ def _prepared_aligned(
         raise ValueError(f"no photographs of {', '.join(facemesh.OPEN_SOURCES)} under {root}")
     # Heads and anchors have their own digests, by which the fitter finds them.
     fitter = pseudo_normals.head_fitter(root, cache.parent)
-    code = [
-        Path(file).read_bytes()
-        for file in (
-            __file__,
-            positions.__file__,
-            pseudo_normals.__file__,
-            align.__file__,
-            alignment_solver.__file__,
-        )
-    ]
+    code = (sys.modules[__name__], positions, pseudo_normals, align, alignment_solver)
     anchors = (fitter.aligner.anchors.vertices, fitter.aligner.anchors.weights)
-    digest = pseudo_normals.head_digest(
-        fitter.head, points[chosen].tobytes(), *code, *(array.tobytes() for array in anchors)
-    )
-    folder = cache / f"aligned_{digest}"
+    key = digest(*pseudo_normals.head_arrays(fitter.head), points[chosen], *code, *anchors)
 
     def prepare(index: int) -> dict[str, np.ndarray]:
         return _prepare_aligned(load_photo(root / "photos" / paths[index]), points[index], fitter)
 
-    _write_once(folder, prepare, chosen)
-    pictures, surfaces, maps = (_read(folder, name) for name in ("pictures", "surfaces", "maps"))
+    names = ("pictures", "surfaces", "maps")
+    pictures, surfaces, maps = _prepared_once(cache, f"aligned_{key}", names, prepare, chosen)
     return [paths[i] for i in chosen], pictures, surfaces, maps
 
 
-def _write_once(
-    folder: Path, prepare: Callable[[int], dict[str, np.ndarray]], indices: Sequence[int]
-) -> None:
-    """What `prepare` makes of the photos `indices`, stacked, into `folder`; ``whole`` comes last.
+def _prepared_once(
+    folder: Path,
+    key: str,
+    names: Sequence[str],
+    prepare: Callable[[int], dict[str, np.ndarray]],
+    indices: Sequence[int],
+) -> list[np.ndarray]:
+    """What `prepare` makes of the photos `indices`, stacked: the arrays `names`."""
 
-    Of processes that start together, one does the work and the others wait for it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "lock"):
-        if (folder / "whole").exists():
-            return
-        stacks: dict[str, np.memmap] = {}
+    def rows() -> Iterator[dict[str, np.ndarray]]:
         # The matrices of a fit are small: threads of BLAS would wait for each other.
         with threadpool_limits(1, "blas"), ThreadPoolExecutor(2) as pool:
-            for row, made in enumerate(pool.map(prepare, indices)):
-                for name, array in made.items():
-                    if row == 0:
-                        stacks[name] = np.lib.format.open_memmap(
-                            folder / f"{name}.npy", "w+", array.dtype, (len(indices), *array.shape)
-                        )
-                    stacks[name][row] = array
-        for stack in stacks.values():
-            stack.flush()
-        (folder / "whole").touch()
+            yield from pool.map(prepare, indices)
 
-
-def _read(folder: Path, name: str) -> np.ndarray:
-    return np.load(folder / f"{name}.npy", mmap_mode="r")
+    stacks = cached_rows(folder, key, names, rows, len(indices))
+    return [stacks[name] for name in names]
 
 
 def _points(root: Path) -> np.ndarray:

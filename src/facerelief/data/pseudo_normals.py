@@ -7,13 +7,13 @@ not have the colour of the face's skin (hair, clothes) and where FaceMesh's own 
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from facerelief.cache import cached, digest
 from facerelief.data import facemesh
 from facerelief.data.ict import registered_ict
 from facerelief.geometry import align, anchor_refinement
@@ -156,19 +156,16 @@ def facemesh_anchors(
     )
     usable = np.flatnonzero([path.startswith(facemesh.OPEN_SOURCES) for path in paths])
     faces = points[usable[:: max(len(usable) // _FACES, 1)], : facemesh.SKIN_POINTS]
-    code = [Path(str(module.__file__)).read_bytes() for module in (align, anchor_refinement)]
-    path = cache / "align" / f"facemesh_anchors_{head_digest(head, faces.tobytes(), *code)}.npz"
-    if not path.exists():
+
+    def refined() -> dict[str, np.ndarray]:
         fitter = HeadFitter(head, start, facemesh.triangulate(mean))
         found = anchor_refinement.refine_anchors(
             fitter.aligner, faces, fitter.weights, facemesh.mirrored(mean)
         )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial.npz")
-        np.savez(partial, vertices=found.vertices, weights=found.weights)
-        partial.replace(path)
-    with np.load(path) as stored:
-        return Anchors(stored["vertices"], stored["weights"])
+        return {"vertices": found.vertices, "weights": found.weights}
+
+    key = digest(*head_arrays(head), faces, align, anchor_refinement)
+    return Anchors(**cached(cache / "align", f"facemesh_anchors_{key}", refined))
 
 
 def training_head(root: Path, cache: Path) -> BuiltinHead:
@@ -179,13 +176,9 @@ def training_head(root: Path, cache: Path) -> BuiltinHead:
         return builtin_head()
 
 
-def head_digest(head: BuiltinHead, *more: bytes) -> str:
-    """Changes with the head, or with `more`."""
-    arrays = (head.mean, head.triangles, head.identity, head.expression, head.uv, head.uv_triangles)
-    digest = hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays))
-    for part in more:
-        digest.update(part)
-    return digest.hexdigest()[:12]
+def head_arrays(head: BuiltinHead) -> tuple[np.ndarray, ...]:
+    """What a fitted head depends on."""
+    return head.mean, head.triangles, head.identity, head.expression, head.uv, head.uv_triangles
 
 
 def skin_likeness(picture: np.ndarray, core: np.ndarray) -> np.ndarray:

@@ -4,10 +4,9 @@ Georghiades et al. 2001, Lee et al. 2005. Research use only: weights that saw it
 One file ``yaleBxx/yaleBxx_P00A{azimuth}E{elevation}.png`` a photograph, 168 x 192 grey, linear.
 """
 
-import hashlib
 import json
-import os
 import re
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from facerelief.cache import cached, digest
+from facerelief.geometry import integrate, photometric_stereo
 from facerelief.geometry.light import direction
 from facerelief.geometry.photometric_stereo import near_light_photometric_stereo
 
@@ -110,17 +111,9 @@ def load_ground_truth(person: Person, cache: Path | None = None) -> GroundTruth:
     """:func:`measure`, kept in ``cache`` under a name that changes with the photographs."""
     if cache is None:
         return measure(person)
-    digest = hashlib.sha256(person.images.tobytes() + _code_digest()).hexdigest()[:12]
-    path = Path(cache) / f"{person.name}_{digest}.npz"
-    if path.exists():
-        with np.load(path) as stored:
-            return GroundTruth(stored["normals"], stored["albedo"], stored["mask"])
-    truth = measure(person)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.npz")  # others may be at it too
-    np.savez_compressed(partial, normals=truth.normals, albedo=truth.albedo, mask=truth.mask)
-    partial.replace(path)
-    return truth
+    code = (sys.modules[__name__], integrate, photometric_stereo)
+    key = f"{person.name}_{digest(person.images, *code)}"
+    return GroundTruth(**cached(Path(cache), key, lambda: vars(measure(person))))
 
 
 def pad(array: np.ndarray) -> np.ndarray:
@@ -156,11 +149,3 @@ def crop_truth(truth: GroundTruth, size: int = 256) -> tuple[np.ndarray, np.ndar
 def _resize(image: np.ndarray, size: int) -> np.ndarray:
     resized = Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(resized)
-
-
-def _code_digest() -> bytes:
-    """Changes with the measuring code, so that a stale cache is never read."""
-    from facerelief.geometry import integrate, photometric_stereo
-
-    files = (__file__, integrate.__file__, photometric_stereo.__file__)
-    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).digest()

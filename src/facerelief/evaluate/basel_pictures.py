@@ -8,7 +8,7 @@ is drawn comes from a fixed seed and is the same for every scan.
 
 from __future__ import annotations
 
-import hashlib
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 from scipy.spatial.transform import Rotation
 
+from facerelief.cache import cached, digest
 from facerelief.data import basel
 from facerelief.data.basel import Scan
 from facerelief.geometry import camera, light, mesh, raster, shadows
@@ -152,31 +153,24 @@ def load(root: Path, name: str, cache: Path | None = None) -> list[Shown]:
     scan, listed = basel.load_scan(root, name), poses()
     if cache is None:
         return list(show(scan, listed))
-    files = [__file__, *(str(m.__file__) for m in (basel, camera, light, mesh, raster, shadows))]
-    code = b"".join(Path(file).read_bytes() for file in files)
-    arrays = (scan.vertices, scan.triangles, scan.colours)
-    digest = hashlib.sha256(b"".join(a.tobytes() for a in arrays) + code).hexdigest()[:12]
-    path = cache / f"{name}_{digest}.npz"
-    if path.exists():
-        with np.load(path) as kept:
-            stored = {key: kept[key] for key in kept.files}
-        return [
-            Shown(
-                name, pose, tuple(stored[f"names{i}"].tolist()), stored[f"photos{i}"],
-                normalise(stored[f"normals{i}"].astype(np.float32)), stored[f"mask{i}"],
-            )
-            for i, pose in enumerate(listed)
-        ]  # fmt: skip
-    shown = list(show(scan, listed))
-    contents: dict[str, NDArray[np.generic]] = {}
-    for i, one in enumerate(shown):
-        contents |= {f"names{i}": np.array(one.names), f"photos{i}": one.photos}
-        contents |= {f"normals{i}": one.normals.astype(np.float16), f"mask{i}": one.mask}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial.npz")
-    np.savez(partial, **contents)  # type: ignore[arg-type]
-    partial.replace(path)
-    return load(root, name, cache)
+
+    def drawn() -> dict[str, NDArray[Any]]:
+        contents: dict[str, NDArray[Any]] = {}
+        for i, one in enumerate(show(scan, listed)):
+            contents |= {f"names{i}": np.array(one.names), f"photos{i}": one.photos}
+            contents |= {f"normals{i}": one.normals.astype(np.float16), f"mask{i}": one.mask}
+        return contents
+
+    code = (sys.modules[__name__], basel, camera, light, mesh, raster, shadows)
+    key = digest(scan.vertices, scan.triangles, scan.colours, *code)
+    stored = cached(cache, f"{name}_{key}", drawn)
+    return [
+        Shown(
+            name, pose, tuple(stored[f"names{i}"].tolist()), stored[f"photos{i}"],
+            normalise(stored[f"normals{i}"].astype(np.float32)), stored[f"mask{i}"],
+        )
+        for i, pose in enumerate(listed)
+    ]  # fmt: skip
 
 
 def _lights(turn: NDArray[np.float64], rng: np.random.Generator) -> Iterator[Light]:

@@ -12,7 +12,6 @@ model.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -25,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facerelief import __version__
+from facerelief.cache import cache_folder, digest, locked
 from facerelief.data import facemesh
-from facerelief.data.folders import cache_folder, data_root
+from facerelief.data.folders import data_root
 from facerelief.evaluate import protocol, report
 from facerelief.evaluate.groups import mean_and_error
 from facerelief.evaluate.predictors import Predictor
@@ -172,15 +172,15 @@ def rendered(root: Path, limit: int | None = None) -> list[MarkedFace]:
     count = min(limit or HEADS, HEADS)
     options = draw.SynthOptions(margin=1.2)
     made_with = json.dumps([SEED, repr(options), __version__])
-    digest = hashlib.sha256(made_with.encode()).hexdigest()[:12]
-    folder = cache_folder() / "landmarks" / f"{digest}_{count}"
+    folder = cache_folder() / "landmarks" / f"{digest(made_with)}_{count}"
     folder.mkdir(parents=True, exist_ok=True)
-    shards = TarShards(folder)
-    pending = shards.pending(count)
-    if pending:
-        make = produce.random_heads(assets.Assets.find(root), options, SEED, "torch", 0)
-        for shard in pending:
-            shards.write(shard, (to_files(make(i)) for i in shard))
+    with locked(folder):
+        shards = TarShards(folder)
+        pending = shards.pending(count)
+        if pending:
+            make = produce.random_heads(assets.Assets.find(root), options, SEED, "torch", 0)
+            for shard in pending:
+                shards.write(shard, (to_files(make(i)) for i in shard))
     faces = []
     for index, head in enumerate(ShardReader(folder)):
         # The nose's direction, as the camera sees it.

@@ -7,10 +7,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
-from facerelief.data.folders import cache_folder
+from facerelief.cache import cache_folder
 from facerelief.data.ict import registered_ict
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.morphable import MorphableModel
@@ -111,14 +110,8 @@ class Heads:
         return self.assets.backgrounds()
 
     def prepare(self) -> None:
-        """Load everything, and make what is kept in the cache: half a minute, once.
-
-        One process at a time does the work; others wait for it.
-        """
-        folder = cache_folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / "synth.lock"):
-            _ = self._scanned, self._skins, self._accessories, self._environments
+        """Load everything, and make what is kept in the cache: half a minute, once."""
+        _ = self._scanned, self._skins, self._accessories, self._environments
 
     def scene(self, index: int) -> Scene:
         """The scene of an index; `facerelief.render.renderer.render` draws it."""

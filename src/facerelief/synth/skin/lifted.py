@@ -9,6 +9,7 @@ out.
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from threadpoolctl import threadpool_limits
 
+from facerelief.cache import digest, kept
 from facerelief.data import facemesh, pseudo_normals
 from facerelief.data.pseudo_normals import HeadFitter, skin_likeness
 from facerelief.geometry import align, alignment_solver
@@ -75,17 +77,11 @@ def lifted_skins(root: Path, cache: Path, head: MorphableModel) -> NDArray[np.ui
     if fitter.head.triangles.shape != head.triangles.shape:
         raise ValueError(f"skins are lifted onto the built-in head, not onto {head.name}")
     paths, points = zip(*photographs.items(), strict=True)
-    code = [
-        Path(file).read_bytes()
-        for file in (__file__, pseudo_normals.__file__, align.__file__, alignment_solver.__file__)
-    ]
-    places = fitter.aligner.anchors.of(fitter.head.mean).tobytes()
-    digest = pseudo_normals.head_digest(
-        fitter.head, *code, places, np.stack(points).tobytes(), "".join(paths).encode()
-    )
-    file = cache / f"lifted_{digest}.npy"
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
+    code = (sys.modules[__name__], pseudo_normals, align, alignment_solver)
+    places = fitter.aligner.anchors.of(fitter.head.mean)
+    key = digest(*pseudo_normals.head_arrays(fitter.head), *code, places, np.stack(points), *paths)
+
+    def lift(file: Path) -> None:
         lifter = Lifter(fitter, SIZE)
         skins = []
         with threadpool_limits(1, "blas"):  # as for all fits: their matrices are small
@@ -93,11 +89,10 @@ def lifted_skins(root: Path, cache: Path, head: MorphableModel) -> NDArray[np.ui
                 skin = lifter.lift(load_photo(root / "photos" / path), face)
                 if skin is not None:
                     skins.append(skin.albedo)
-        partial = file.with_suffix(".partial.npy")
-        np.save(partial, np.stack(skins) if skins else np.zeros((0, SIZE, SIZE, 3), np.uint8))
-        partial.replace(file)
-    albedos: NDArray[np.uint8] = np.load(file, mmap_mode="r")
-    return albedos
+        with open(file, "wb") as opened:
+            np.save(opened, np.stack(skins) if skins else np.zeros((0, SIZE, SIZE, 3), np.uint8))
+
+    return kept(cache / f"lifted_{key}.npy", lift, lambda file: np.load(file, mmap_mode="r"))
 
 
 def open_portraits(root: Path, sources: Sequence[str] = SOURCES) -> dict[str, NDArray[np.float32]]:

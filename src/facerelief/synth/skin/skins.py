@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facerelief.cache import cache_folder
 from facerelief.geometry.morphable import MorphableModel
 from facerelief.render.scene import Material
 from facerelief.synth.skin.colour import Palette
@@ -71,10 +72,7 @@ class Skins:
         self.paint = SkinPaint(self.skin, self.noise, self.regions)
         self.palette = Palette.build()
         files = makehuman_textures(assets_root) if assets_root is not None else []
-        if cache is None:
-            from facerelief.data.folders import cache_folder
-
-            cache = cache_folder() / "skins"
+        cache = cache or cache_folder() / "skins"
         painted = load_textures(self.skin, self.regions, files, cache)
         photographed = photographed_textures(extra, self.skin, self.regions, cache)
         self.textures = [*painted, *photographed]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from facerelief.cache import cached, cached_rows, digest
 from facerelief.synth.skin.colour import Pigments, decode, separate
 from facerelief.synth.skin.map import SkinMap
 from facerelief.synth.skin.regions import Regions
@@ -36,6 +35,17 @@ class SkinTexture:
     parts: NDArray[np.int8]  # (3, S, S): tone, flush and shade, hundredths
     creases: NDArray[np.int8]  # (S, S) see `mesoscopic`, 1 / 400
     typical: tuple[float, float]  # tone and flush
+
+    @classmethod
+    def of(cls, name: str, stored: Mapping[str, NDArray[Any]]) -> SkinTexture:
+        """The one whose `stored` these are."""
+        return cls(name, stored["parts"], stored["creases"], tuple(stored["typical"].tolist()))
+
+    def stored(self) -> dict[str, NDArray[Any]]:
+        """As arrays."""
+        return {
+            "parts": self.parts, "creases": self.creases, "typical": np.array(self.typical)
+        }  # fmt: skip
 
     def unpacked(self, strength: float) -> Map:
         """(3, S, S): tone, flush and shade times `strength`."""
@@ -86,33 +96,22 @@ def load_textures(
     if layout is None or not files:
         return []
     corners = layout[skin.head.uv_makehuman_triangles]  # type: ignore[attr-defined]
-    digest = _digest(skin, regions)
-    digest.update(np.ascontiguousarray(corners).tobytes())
-    result = []
-    for path in files:
-        key = digest.copy()
-        key.update(path.read_bytes())
-        kept = cache / f"{path.stem}-{key.hexdigest()[:16]}.npz"
-        if kept.is_file():
-            with np.load(kept) as file:
-                result.append(
-                    SkinTexture(path.stem, file["parts"], file["creases"], tuple(file["typical"]))
-                )
-            continue
+
+    def resampled(path: Path) -> dict[str, NDArray[Any]]:
         try:
             picture = np.asarray(Image.open(path).convert("RGB"))
         except OSError as error:
             raise ValueError(f"{path} is no picture that can be read: {error}") from error
         rgb = skin.from_uv(corners, picture)
         texture = take_apart(path.stem, np.clip(rgb, 0, 255).astype(np.uint8), skin, regions)
-        cache.mkdir(parents=True, exist_ok=True)
-        unfinished = cache / f".{kept.name}.{os.getpid()}.npz"
-        np.savez_compressed(
-            unfinished, parts=texture.parts, creases=texture.creases, typical=texture.typical
-        )
-        unfinished.replace(kept)
-        result.append(texture)
-    return result
+        return texture.stored()
+
+    layout_key = digest(_layout_key(skin, regions), corners)
+    keys = [f"{path.stem}-{digest(layout_key, path.read_bytes())}" for path in files]
+    return [
+        SkinTexture.of(path.stem, cached(cache, key, partial(resampled, path)))
+        for path, key in zip(files, keys, strict=True)
+    ]
 
 
 def photographed_textures(
@@ -128,7 +127,6 @@ def photographed_textures(
     """
     if not len(photographs):
         return []
-    digest = _digest(skin, regions)
     for number, rgb in enumerate(photographs):
         if (
             rgb.ndim != 3
@@ -137,37 +135,23 @@ def photographed_textures(
             or (rgb.dtype != np.uint8)
         ):
             raise ValueError(f"extra {number} must be (S, S, 3) uint8, got {rgb.shape} {rgb.dtype}")
-        digest.update(np.ascontiguousarray(rgb).data)
-    kept = cache / f"photographed-{digest.hexdigest()[:16]}"
-    if not (kept / "typical.npy").is_file():
-        unfinished = cache / f".{kept.name}.{os.getpid()}"
-        unfinished.mkdir(parents=True, exist_ok=True)
-        shape = (len(photographs), 4, skin.size, skin.size)
-        maps = np.lib.format.open_memmap(unfinished / "maps.npy", "w+", np.int8, shape)
-        typical = np.empty((len(photographs), 2))
+
+    def rows() -> Iterator[dict[str, NDArray[Any]]]:
         for number, rgb in enumerate(photographs):
-            texture = take_apart(f"extra {number}", rgb, skin, regions)
-            maps[number, :3], maps[number, 3] = texture.parts, texture.creases
-            typical[number] = texture.typical
-        maps.flush()
-        np.save(unfinished / "typical.npy", typical)
-        with suppress(OSError):  # another process was quicker
-            unfinished.replace(kept)
-        shutil.rmtree(unfinished, ignore_errors=True)
-    maps = np.load(kept / "maps.npy", mmap_mode="r")
-    typical = np.load(kept / "typical.npy")
+            yield take_apart(f"extra {number}", rgb, skin, regions).stored()
+
+    key = f"photographed-{digest(_layout_key(skin, regions), *photographs)}"
+    stacks = cached_rows(cache, key, ("parts", "creases", "typical"), rows, len(photographs))
     return [
-        SkinTexture(f"extra {number}", packed[:3], packed[3], (float(tone), float(flush)))
-        for number, (packed, (tone, flush)) in enumerate(zip(maps, typical, strict=True))
+        SkinTexture.of(f"extra {i}", {name: stack[i] for name, stack in stacks.items()})
+        for i in range(len(photographs))
     ]
 
 
-def _digest(skin: SkinMap, regions: Regions) -> hashlib._Hash:
+def _layout_key(skin: SkinMap, regions: Regions) -> str:
     """Of the code and the layout that textures are taken apart by."""
-    digest = hashlib.sha256(f"{_VERSION} {skin.size}".encode())
-    for array in (skin.head.mean, skin.head.uv, regions.lips):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest
+    assert skin.head.uv is not None  # or there were no map
+    return digest(f"{_VERSION} {skin.size}", skin.head.mean, skin.head.uv, regions.lips)
 
 
 def take_apart(name: str, rgb: NDArray[np.uint8], skin: SkinMap, regions: Regions) -> SkinTexture:
