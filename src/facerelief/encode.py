@@ -58,9 +58,9 @@ def _deflate(data: memoryview) -> bytes:
     return isal_zlib.compress(data, 1)
 
 
-def to_jpeg(pixels: NDArray[np.uint8], quality: int = 92) -> bytes:
-    """The JPEG of RGB `pixels` (H, W, 3)."""
-    return _by_pillow(pixels, "JPEG", quality)
+def to_jpeg(picture: NDArray[np.uint8] | Image.Image) -> bytes:
+    """The JPEG of an RGB picture, (H, W, 3) or Pillow's."""
+    return _by_pillow(picture, "JPEG", 92)
 
 
 def to_picture(pixels: NDArray[np.uint8], suffix: str) -> bytes:
@@ -80,7 +80,8 @@ def picture_format(suffix: str) -> str:
     return format
 
 
-def _by_pillow(pixels: NDArray[np.uint8], format: str, quality: int) -> bytes:
+def _by_pillow(picture: NDArray[np.uint8] | Image.Image, format: str, quality: int) -> bytes:
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format, quality=quality)
+    image.save(buffer, format, quality=quality)
     return buffer.getvalue()

@@ -19,9 +19,10 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
             temporary[path].write_bytes(content)
         for path in contents:
             os.replace(temporary[path], path)
-    finally:
+    except BaseException:
         for path in temporary.values():
             path.unlink(missing_ok=True)
+        raise
 
 
 def make_folder(folder: Path) -> None:

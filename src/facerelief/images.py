@@ -21,6 +21,7 @@ SUFFIXES = frozenset((
     ".tga", ".tif", ".tiff", ".webp",
 ))
 # fmt: on
+_ORIENTATION = 0x0112  # the EXIF tag
 MIN_SIDE = 16  # pixels: nothing smaller can show a face
 MAX_PIXELS = 178_956_970  # where Pillow, too, calls a picture a decompression bomb
 
@@ -206,13 +207,14 @@ def _from_image(image: Image.Image, name: str) -> NDArray[np.uint8]:
     except Exception as error:  # a format's decoder may raise anything on broken data
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise PhotoError(f"{name}: broken picture ({reason})") from None
-    image = ImageOps.exif_transpose(image)
+    if image.getexif().get(_ORIENTATION, 1) != 1:  # Pillow would copy an upright picture, too
+        image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
         return _from_array(_wide_to_array(image), name)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         return _from_array(np.asarray(image), name)
-    return np.array(image.convert("RGB"))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _wide_to_array(image: Image.Image) -> NDArray[Any]:

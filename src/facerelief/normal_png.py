@@ -38,9 +38,12 @@ def encode_png(normals: FloatArray, mask: BoolArray, frame: str, bits: int = 8) 
     """The PNG of `normals` (H, W, 3) already in `frame`, with `mask` (H, W) as alpha."""
     values = encode(normals, bits)
     pixels = np.empty((*mask.shape, 4), values.dtype)
-    for channel, background in enumerate(encode((0, 0, 1), bits)):
-        pixels[..., channel] = np.where(mask, values[..., channel], background)
-    pixels[..., 3] = mask * np.iinfo(values.dtype).max
+    for channel in range(3):  # all three in one statement take four times as long
+        pixels[..., channel] = values[..., channel]
+    pixels[..., 3] = np.iinfo(values.dtype).max
+    whole = np.dtype(f"u{pixels.itemsize * 4}")
+    background = np.append(encode((0, 0, 1), bits), values.dtype.type(0))
+    np.copyto(pixels.view(whole)[..., 0], background.view(whole), where=~mask)
     return to_png(pixels, {FRAME_KEY: frame, "Software": f"facerelief {__version__}"})
 
 

@@ -35,27 +35,39 @@ def shading_row(normals: FloatArray, mask: BoolArray) -> NDArray[np.uint8]:
 
     Returns (H, 7 W): frontal, azimuth -60, -30, 30, 60, elevation -45, 45; black outside `mask`.
     """
-    # Planes first in memory: the sum over x, y and z is four times faster.
+    # Planes first in memory: the sum over x, y and z is four times faster. One buffer for all
+    # lights, because fresh memory costs more than the arithmetic.
     planar = np.moveaxis(np.ascontiguousarray(np.moveaxis(normals, -1, 0)), 0, -1)
-    shading = np.stack([shade(planar, light) for light in seven_lights()])
-    pictures = np.rint(255 * shading.clip(0, 1)).astype(np.uint8) * mask
-    return np.hstack(list(pictures))
+    height, width = mask.shape
+    lights = seven_lights()
+    row = np.empty((height, len(lights), width), np.uint8)
+    shading = np.empty(mask.shape, normals.dtype)
+    for index, light in enumerate(lights):
+        shade(planar, light, out=shading)
+        np.clip(shading, 0, 1, out=shading)
+        np.multiply(shading, 255, out=shading)
+        row[:, index] = np.rint(shading, out=shading)
+    row *= mask[:, None]
+    return row.reshape(height, -1)
 
 
 def colour_error(error: FloatArray) -> NDArray[np.uint8]:
     """Degrees (...) as colours (..., 3), dark for 0 to yellow for ERROR_SCALE and beyond."""
-    table = _viridis()
-    steps = np.clip(error * np.float32((len(table) - 1) / ERROR_SCALE), 0, len(table) - 1)
-    return table.take(np.rint(steps).astype(np.uint8), axis=0)
+    return _viridis().take(_steps(error), axis=0)
 
 
 def error_picture(error: FloatArray, mask: BoolArray) -> NDArray[np.uint8]:
     """The expected error (H, W), degrees, in colours beside its scale; (H, W + scale, 3)."""
-    colours = np.where(mask[..., None], colour_error(error), np.uint8(255))
-    return np.hstack([colours, _scale(len(error))])
+    steps = np.where(mask, _steps(error), np.uint16(256))  # white
+    return np.hstack([_viridis().take(steps, axis=0), _scale(len(error))])
 
 
 def overlay(photo: NDArray[np.uint8], faces: Sequence[Face]) -> NDArray[np.uint8]:
+    """The pixels of `overlay_image`."""
+    return np.asarray(overlay_image(photo, faces))
+
+
+def overlay_image(photo: NDArray[np.uint8], faces: Sequence[Face]) -> Image.Image:
     """`photo` with the normals of `faces` painted in, in the photo's frame, and numbered boxes.
 
     Shrunk to OVERLAY_SIDE where the photo is larger.
@@ -74,7 +86,7 @@ def overlay(photo: NDArray[np.uint8], faces: Sequence[Face]) -> NDArray[np.uint8
         draw.rectangle(box, outline="white")
         if len(faces) > 1:
             draw.text((box[0] + 3, box[1] + 1), str(index), "white", _font(12))
-    return np.asarray(image)
+    return image
 
 
 def _paint(image: Image.Image, face: Face, crop: Crop) -> None:
@@ -87,7 +99,8 @@ def _paint(image: Image.Image, face: Face, crop: Crop) -> None:
     shape = (rows.stop - rows.start, columns.stop - columns.start)
     if 0 in shape:
         return
-    colours = resample(encode(crop.rotate_normals_to_photo(face.normals)), matrix, shape)
+    normals = face.normals if crop.angle == 0 else crop.rotate_normals_to_photo(face.normals)
+    colours = resample(encode(normals), matrix, shape)
     inside = resample(face.mask.astype(np.uint8) * 255, matrix, shape) > 127
     image.paste(Image.fromarray(colours), (columns.start, rows.start), Image.fromarray(inside))
 
@@ -97,11 +110,19 @@ def _scaled(crop: Crop, factor: float) -> Crop:
     return replace(crop, centre=(factor * x, factor * y), side=factor * crop.side)
 
 
+def _steps(error: FloatArray) -> NDArray[np.uint8]:
+    """Degrees (...) as rows of `_viridis`, 0 to 255."""
+    steps = np.clip(error * np.float32(255 / ERROR_SCALE), 0, 255)
+    return np.rint(steps).astype(np.uint8)
+
+
 @lru_cache(maxsize=1)
 def _viridis() -> NDArray[np.uint8]:
+    """(257, 3): the scale in 256 steps, and white."""
     steps = np.linspace(0, 1, len(_VIRIDIS))
     channels = [np.interp(np.linspace(0, 1, 256), steps, channel) for channel in _VIRIDIS.T]
-    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
+    colours = np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
+    return np.concatenate([colours, np.full((1, 3), 255, np.uint8)])
 
 
 @lru_cache(maxsize=4)

@@ -90,15 +90,15 @@ def seven_lights() -> NDArray[np.float64]:
     return direction(*np.transpose(SEVEN_LIGHTS))
 
 
-def shade(normals: ArrayLike, light: ArrayLike) -> FloatArray:
+def shade(normals: ArrayLike, light: ArrayLike, out: FloatArray | None = None) -> FloatArray:
     """Shading (...) of unit `normals` (..., 3) under a far light of strength 1: max(n . l, 0).
 
-    `light` is a direction (3,) or one a normal (..., 3).
+    `light` is a direction (3,) or one a normal (..., 3); `out` (...) takes the result.
     """
     normals = np.asarray(normals)
     # Not as a matrix product: the threads of BLAS would spin, and starve the networks' threads.
-    cosine = np.einsum("...i,...i", normals, np.asarray(light, dtype=normals.dtype))
-    return np.maximum(cosine, 0)
+    cosine = np.einsum("...i,...i", normals, np.asarray(light, dtype=normals.dtype), out=out)
+    return np.clip(cosine, 0, np.inf, out=out)  # a third of the time of `np.maximum`
 
 
 def illuminate(normals: ArrayLike, light: Light) -> FloatArray:
