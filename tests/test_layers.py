@@ -48,7 +48,7 @@ TOP = {
 }
 #: What runs without PyTorch: all that a photo needs, and what reads and writes samples.
 NO_TORCH = ("ground", "geometry", "values", "runtime", "apps", "web", "samples", "cli")
-TORCH = {"torch", "torchmetrics", "lightning"}
+TORCH = {"torch", "lightning"}
 
 SOURCE = Path(facerelief.__file__).parent
 PATHS = {

@@ -34,7 +34,7 @@ def export(
     """Write ``system`` to ``path`` and return the file's sha256.
 
     Args:
-        compact: store large kernels in 16 bits (see :func:`_store_int16`).
+        compact: store large kernels in 16 bits (see `_store_int16`).
         size: of the pictures that it was trained with (see `systems.base.Deployed`).
 
     Raises:

@@ -1,1 +1,1 @@
-"""Data sets, one file each, as batches of :class:`~facerelief.data.sample.Sample`."""
+"""Data sets, one file each, as batches of `facerelief.data.sample.Sample`."""

@@ -36,7 +36,7 @@ class LightRange:
 
 @dataclass(frozen=True)
 class MixRange:
-    """How people are mixed (see :mod:`facerelief.data.face_bank`)."""
+    """How people are mixed (see `facerelief.data.face_bank`)."""
 
     probability: float = 0.6
     three: float = 0.3  # of the mixed ones: three people instead of two
@@ -60,7 +60,7 @@ class ReliefRange:
 
 @dataclass(frozen=True)
 class TurnRange:
-    """How far heads are turned together with their lights (see :mod:`facerelief.data.turning`)."""
+    """How far heads are turned together with their lights (see `facerelief.data.turning`)."""
 
     pitch: float = 6.0  # standard deviation, degrees, cut at two of them
     yaw: float = 6.0

@@ -108,7 +108,7 @@ def measure(person: Person) -> GroundTruth:
 
 
 def load_ground_truth(person: Person, cache: Path | None = None) -> GroundTruth:
-    """:func:`measure`, kept in ``cache`` under a name that changes with the photographs."""
+    """`measure`, kept in ``cache`` under a name that changes with the photographs."""
     if cache is None:
         return measure(person)
     code = (sys.modules[__name__], integrate, photometric_stereo)

@@ -122,7 +122,7 @@ def near_light_photometric_stereo(
         integrate: ``normals_to_depth`` or one with its signature.
 
     Raises:
-        ValueError: as :func:`photometric_stereo`.
+        ValueError: as `photometric_stereo`.
     """
     height, width = images.shape[1:]
     x = (np.arange(width) + 0.5 - width / 2) * pixel_size

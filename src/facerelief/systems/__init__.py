@@ -1,4 +1,4 @@
-"""The published systems, one file a paper, behind one interface (:mod:`.base`)."""
+"""The published systems, one file a paper, behind one interface (`base`)."""
 
 import sys
 from types import ModuleType

@@ -136,7 +136,7 @@ class Deployed(nn.Module, ABC):
 
 
 def names() -> list[str]:
-    """The systems that :func:`build` knows."""
+    """The systems that `build` knows."""
     return sorted(_MODULES)
 
 

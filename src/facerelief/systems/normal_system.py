@@ -17,13 +17,13 @@ _WHITE = 40  # degrees of error that a sheet shows as white
 
 
 class NormalSystem(System):
-    """A system whose answer is a :class:`Prediction`, as ``outputs`` reads it off a layer."""
+    """A system whose answer is a `Prediction`, as ``outputs`` reads it off a layer."""
 
     outputs: Outputs
 
     @abstractmethod
     def forward(self, image: Tensor) -> Prediction:
-        """(B, 3, H, W) RGB in [0, 1] to a :class:`Prediction`; H and W are multiples of 32."""
+        """(B, 3, H, W) RGB in [0, 1] to a `Prediction`; H and W are multiples of 32."""
 
     @torch.no_grad()
     def metrics(self, sample: Sample, prediction: Prediction) -> dict[str, Tensor]:

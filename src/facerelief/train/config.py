@@ -99,7 +99,7 @@ def load_phases(path: Path, overrides: list[str] | None = None) -> list[TrainCon
     phase, those that begin with ``phases.N`` to one.
 
     Raises:
-        ConfigError: as :func:`load_config`, but for several phases.
+        ConfigError: as `load_config`, but for several phases.
     """
     tree = _read(path)
     own = [text for text in overrides or [] if re.match(r"phases\b", text)]

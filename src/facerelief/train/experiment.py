@@ -36,7 +36,7 @@ def run_phase(
     """Train one phase, and leave ``last.ckpt``, ``config.yaml``, logs and pictures in ``out``.
 
     Returns:
-        Its summary; see :func:`facerelief.train.run`.
+        Its summary; see `facerelief.train.run`.
 
     Raises:
         FileExistsError: ``out`` holds a training and ``resume`` is off.
@@ -102,7 +102,7 @@ def run_phase(
 
 
 def load_system(checkpoint: Path, overrides: list[str] | None = None) -> System:
-    """The trained system (averaged weights) of a checkpoint of :func:`run`, in evaluation mode.
+    """The trained system (averaged weights) of a checkpoint of `run`, in evaluation mode.
 
     Args:
         overrides: ``key.key=value`` changes of its configuration that leave the weights fitting,

