@@ -40,7 +40,7 @@ STANDS_ON = {
 }
 #: The rooms of the modules that lie side by side with the packages.
 TOP = {
-    "ground": "cache catalogue encode files images memory",
+    "ground": "arrays cache catalogue encode files images memory",
     "values": "mesh_reading mesh_writing normal_png pictures types",
     "runtime": "correspondence decoders detect facerelief finding reconstruction runtime",
     "train": "export",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from facerelief.arrays import BoolArray, FloatArray
 from facerelief.geometry.light import Light as Light
 from facerelief.geometry.normals import cos_sin, rotate_in_plane
 from facerelief.images import resample
@@ -22,8 +23,6 @@ from facerelief.images import resample
 if TYPE_CHECKING:
     from facerelief.geometry.skin import Skin
 
-FloatArray = NDArray[np.floating[Any]]
-BoolArray = NDArray[np.bool_]
 T = TypeVar("T")
 
 #: Side of a landmark crop over the longer side of the tightest box round the landmarks.

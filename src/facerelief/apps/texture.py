@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.ndimage import distance_transform_edt, gaussian_filter, uniform_filter
 
+from facerelief.arrays import FloatArray
 from facerelief.geometry.skin import Skin
 from facerelief.geometry.skin_mesh import SUBDIVISIONS, skin_mesh, skin_normals
 from facerelief.geometry.uv import filled, skin_layout
 from facerelief.images import bilinear
 from facerelief.types import Face
-
-FloatArray = NDArray[np.floating[Any]]
 
 #: Values of `Texture.source`.
 SEEN, MIRRORED, FILLED = 255, 128, 0

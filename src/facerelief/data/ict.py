@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
+from facerelief.arrays import FloatArray
 from facerelief.cache import cached, digest
 from facerelief.geometry import head as head_module
 from facerelief.geometry import registration as registration_module
@@ -31,8 +32,6 @@ from facerelief.geometry.registration import (
     transfer,
 )
 from facerelief.geometry.similarity import Similarity
-
-FloatArray = NDArray[np.floating[Any]]
 
 #: Points of the left ear: back of the helix from above to below, the lobe's end, where the helix
 #: meets the cheek, the notch below the tragus; as ICT-FaceKit's vertices and MakeHuman's.

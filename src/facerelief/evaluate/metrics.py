@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-FloatArray = NDArray[np.floating[Any]]
+from facerelief.arrays import FloatArray
 
 #: Shares of pixels are reported below these: papers on faces use 20, 25, 30 (Trigeorgis et al. 2017
 #: and those after it), papers on scenes 11.25, 22.5, 30.

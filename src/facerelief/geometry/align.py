@@ -12,18 +12,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from facerelief.arrays import DoubleArray, FloatArray
 from facerelief.geometry.alignment_solver import FitOptions, Problem, State, starting_pose
 from facerelief.geometry.anchors import Anchors
 from facerelief.geometry.camera import Perspective, WeakPerspective
 from facerelief.geometry.morphable import MorphableModel
-
-FloatArray = NDArray[np.floating[Any]]
-DoubleArray = NDArray[np.float64]
 
 #: Fewer landmarks than this do not fix a pose and a shape.
 LEAST_POINTS = 6

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, cholesky, lapack
 from scipy.spatial.transform import Rotation
 
+from facerelief.arrays import DoubleArray
 from facerelief.geometry.camera import Perspective, WeakPerspective
-
-FloatArray = NDArray[np.floating[Any]]
-DoubleArray = NDArray[np.float64]
 
 # Tukey's constant for Cauchy weights: 95 % efficient where the noise is Gaussian after all.
 _CAUCHY = 2.385

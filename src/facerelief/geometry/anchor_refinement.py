@@ -12,14 +12,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from facerelief.arrays import FloatArray
 from facerelief.geometry.align import Aligner, Alignment, AlignmentError
 from facerelief.geometry.anchors import Anchors
 from facerelief.geometry.closest import ClosestPoints
 from facerelief.geometry.mesh import vertex_normals
-
-FloatArray = NDArray[np.floating[Any]]
 
 _FACING = 0.25  # cosine to the camera from which on a landmark is taken as seen
 #: Otherwise shape, not the anchors, explains what all faces have in common.

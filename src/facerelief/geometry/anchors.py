@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-FloatArray = NDArray[np.floating[Any]]
+from facerelief.arrays import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,12 +6,12 @@ third coordinate, so its result is what the rasterisers take: larger z is nearer
 
 from dataclasses import dataclass
 from math import isfinite, radians, tan
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-FloatArray = NDArray[np.floating[Any]]
+from facerelief.arrays import FloatArray
 
 
 class Camera(Protocol):

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
+from facerelief.arrays import FloatArray, IntArray
 from facerelief.geometry.mesh import face_normals
-
-FloatArray = NDArray[np.floating[Any]]
-IntArray = NDArray[np.integer[Any]]
 
 #: Triangles that are tried for each point, by the distance of their centres.
 _CANDIDATES = 24

@@ -7,16 +7,14 @@ statistical head that fits the face is a better guess, and joins it without a st
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from facerelief.arrays import FloatArray
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.skin_mesh import SUBDIVISIONS, skin_mesh
-
-FloatArray = NDArray[np.floating[Any]]
 
 _NOISE = 2.0  # mm, what face vertices are off by, beside coefficients of deviation 1
 _EXPRESSION = 0.3  # standard deviation of an expression's weight

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,6 @@ from numpy.typing import NDArray
 from facerelief.geometry.anchors import Anchors
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.skin_mesh import SUBDIVISIONS, skin_mesh
-
-FloatArray = NDArray[np.floating[Any]]
 
 #: iBUG's 68; the 106 of JD-landmark and LaPa; MediaPipe's FaceMesh without and with irises.
 SCHEMES = ("ibug68", "jd106", "facemesh468", "facemesh478")

@@ -16,14 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from facerelief.arrays import FloatArray
 from facerelief.geometry.normals import cos_sin
-
-FloatArray = NDArray[np.floating[Any]]
 
 #: The constants of the nine harmonics, and of the cosine lobe (over pi) for each of them.
 SH_CONSTANTS = np.array(

@@ -4,16 +4,12 @@ Vertices are (..., V, 3), right-handed; triangles (T, 3) hold vertex indices, co
 seen from outside. One set of triangles serves a whole batch of vertices.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import sparse
 
+from facerelief.arrays import FloatArray, IntArray
 from facerelief.geometry.normals import normalise
-
-FloatArray = NDArray[np.floating[Any]]
-IntArray = NDArray[np.integer[Any]]
 
 
 def face_areas(vertices: ArrayLike, triangles: ArrayLike) -> FloatArray:

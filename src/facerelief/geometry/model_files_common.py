@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from facerelief.arrays import FloatArray, IntArray
 from facerelief.geometry.mesh import face_areas, face_normals
 from facerelief.geometry.morphable import MorphableModel
-
-FloatArray = NDArray[np.floating[Any]]
-IntArray = NDArray[np.integer[Any]]
 
 
 class ModelFileError(ValueError):

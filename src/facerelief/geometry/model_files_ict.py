@@ -23,11 +23,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facerelief.arrays import FloatArray, IntArray
 from facerelief.geometry.model_files_common import ModelFileError
 from facerelief.geometry.morphable import MorphableModel
-
-FloatArray = NDArray[np.floating[Any]]
-IntArray = NDArray[np.integer[Any]]
 
 VERTICES = 26719
 MM_PER_UNIT = 10.0  # it is in cm

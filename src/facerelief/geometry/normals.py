@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-FloatArray = NDArray[np.floating[Any]]
+from facerelief.arrays import FloatArray
 
 #: opengl: x right, y up, z to the viewer. directx: x right, y down, z to the viewer.
 #: opencv: x right, y down, z away. tangent: along the tangent, bitangent and normal of a surface.

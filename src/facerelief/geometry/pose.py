@@ -6,16 +6,12 @@ camera is parallel: pixel = (x, -y).
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from facerelief.arrays import FloatArray
 from facerelief.geometry.camera import camera_space
 from facerelief.geometry.similarity import Similarity
 from facerelief.geometry.skin_mesh import skin_mesh
-
-FloatArray = NDArray[np.floating[Any]]
 
 _SMALLEST = 12.0  # pixels of the landmarks' box, below which there is no face to speak of
 _WORST = 0.12  # of the face's height: RMS distance from the mean head, beyond which it is no face

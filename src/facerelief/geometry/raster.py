@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-FloatArray = NDArray[np.floating[Any]]
-BoolArray = NDArray[np.bool_]
+from facerelief.arrays import BoolArray, FloatArray
 
 #: Pairs of a triangle and a pixel that are tested at a time: bounds the memory, about 200 MB.
 PAIRS_AT_ONCE = 1 << 21

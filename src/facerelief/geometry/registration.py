@@ -14,23 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from facerelief.arrays import BoolArray, FloatArray, IntArray
 from facerelief.geometry.closest import Closest, ClosestPoints
 from facerelief.geometry.mesh import face_normals, vertex_normals
 from facerelief.geometry.raster import rasterise
 from facerelief.geometry.similarity import Similarity
-
-FloatArray = NDArray[np.floating[Any]]
-IntArray = NDArray[np.integer[Any]]
-BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,17 +5,14 @@ rasterised as the light sees it, and a vertex is lit where nothing is nearer to 
 are lifted along their normals first, so that the map's pixels throw no shadow on their own surface.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from facerelief.arrays import FloatArray
 from facerelief.geometry.camera import WeakPerspective
 from facerelief.geometry.mesh import vertex_normals
 from facerelief.geometry.normals import normalise
 from facerelief.geometry.raster import rasterise
-
-FloatArray = NDArray[np.floating[Any]]
 
 # Places round a vertex that are looked up, pixels of the map: their mean softens the edge.
 _TAPS = np.array([(x, y) for x in (-0.75, 0, 0.75) for y in (-0.75, 0, 0.75)])

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facerelief.arrays import BoolArray, FloatArray
 from facerelief.geometry.camera import camera_space
 from facerelief.geometry.mesh import face_normals
 from facerelief.geometry.normals import normalise
 from facerelief.geometry.pose import problem
 from facerelief.geometry.raster import Raster, rasterise
 from facerelief.geometry.skin_mesh import skin_mesh, skin_normals
-
-FloatArray = NDArray[np.floating[Any]]
-BoolArray = NDArray[np.bool_]
 
 _BEHIND = 0.03  # of the face's height: how far behind the nearest surface is still seen
 _FOLD = 3  # edges from a vertex to one that is turned to the camera, in a fold

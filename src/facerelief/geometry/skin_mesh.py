@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import Delaunay
 
+from facerelief.arrays import BoolArray, FloatArray
 from facerelief.geometry.camera import camera_space
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.mesh import vertex_normals
-
-FloatArray = NDArray[np.floating[Any]]
-BoolArray = NDArray[np.bool_]
 
 SUBDIVISIONS = 1  # of the head in whose layout the maps are
 

@@ -8,16 +8,14 @@ is read back at the vertices.
 from __future__ import annotations
 
 from functools import cached_property, lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.ndimage import distance_transform_edt
 
+from facerelief.arrays import FloatArray
 from facerelief.geometry.raster import rasterise
-
-FloatArray = NDArray[np.floating[Any]]
 
 
 class UVLayout:

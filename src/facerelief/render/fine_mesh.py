@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil, log2
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facerelief.arrays import FloatArray, IntArray
 from facerelief.geometry.mesh import vertex_normals
 from facerelief.render.scene import Part, Scene
-
-FloatArray = NDArray[np.floating[Any]]
-IntArray = NDArray[np.integer[Any]]
 
 _MOST_LEVELS = 3  # 64 triangles for one
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
+from facerelief.arrays import FloatArray
 from facerelief.geometry.light import linear_to_srgb, srgb_to_linear
 from facerelief.render import film
 from facerelief.render.position_map import position_map
 from facerelief.render.scene import Scene
 from facerelief.samples.rendering import Rendering
-
-FloatArray = NDArray[np.floating[Any]]
 
 _LINEAR = srgb_to_linear(np.arange(256) / 255).astype(np.float32)  # of every byte
 _LANDMARK_TOLERANCE = 0.3  # mm that a visible landmark may lie behind the plane of what is drawn

@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facerelief.arrays import FloatArray
 from facerelief.render.fine_mesh import FineMesh, fine_mesh
 from facerelief.render.finish import background, photograph, rendering
 from facerelief.render.illumination import illumination
 from facerelief.render.scene import DECAL_KINDS, FACE_KINDS, Lamp, Scene
 from facerelief.render.tracing import Tracer, load_mitsuba, to_mesh
 from facerelief.samples.rendering import Rendering
-
-FloatArray = NDArray[np.floating[Any]]
 
 _LAMP_DISTANCE = 1e5  # mm: falls off by half a per cent across a head
 _DECAL_REACH = 6.0  # mm from the skin at which a brow's card colours it

@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from facerelief.arrays import FloatArray, IntArray
 from facerelief.geometry.camera import Camera
 from facerelief.geometry.light import srgb_to_linear
 from facerelief.render.fine_mesh import FineMesh, bilinear
-
-FloatArray = NDArray[np.floating[Any]]
-IntArray = NDArray[np.integer[Any]]
 
 _MOST_LAYERS = 16  # before one pixel that are looked through
 _STEP = 1e-2  # mm that a ray goes on behind a hit

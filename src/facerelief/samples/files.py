@@ -30,11 +30,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facerelief.arrays import FloatArray
 from facerelief.encode import to_png
 from facerelief.geometry.normals import encode
 from facerelief.samples.rendering import Rendering
-
-FloatArray = NDArray[np.floating[Any]]
 
 #: The files of a sample; the last holds everything that is no picture.
 FILES = (

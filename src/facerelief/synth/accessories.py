@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from facerelief.arrays import FloatArray
 from facerelief.geometry.morphable import MorphableModel
 from facerelief.render.scene import Cutout, Part
 from facerelief.synth.features.eyes import Eyes
@@ -27,8 +28,6 @@ from facerelief.synth.ties.wearer import prepare
 from facerelief.synth.worn import cutouts
 from facerelief.synth.worn.glasses import Glasses
 from facerelief.synth.worn.hats import Hats
-
-FloatArray = NDArray[np.floating]
 
 # How often each of MakeHuman's styles is drawn: those that hide half of the face, less.
 _MESH_SHARES = {"bob01": 0.25, "bob02": 0.4, "short03": 0.5}

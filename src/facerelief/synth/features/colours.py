@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.floating]
+from facerelief.arrays import FloatArray
 
 
 def smooth_step(x: FloatArray, low: float, high: float) -> FloatArray:

@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 
+from facerelief.arrays import FloatArray
 from facerelief.geometry.morphable import MorphableModel
 from facerelief.render.scene import Material, Part
 from facerelief.synth.features.colours import opaque, smooth_step
 from facerelief.synth.ties import proxies
-
-FloatArray = NDArray[np.floating]
-IntArray = NDArray[np.integer]
 
 _SIZE = 128  # pixels of a texture
 _REACH = 75.0  # degrees from the axis at the edge of the disc

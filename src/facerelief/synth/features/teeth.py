@@ -8,12 +8,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from facerelief.arrays import FloatArray, IntArray
 from facerelief.geometry.morphable import MorphableModel
 from facerelief.render.scene import Material, Part
 from facerelief.synth.features.colours import opaque, smooth_step
-
-FloatArray = NDArray[np.floating]
-IntArray = NDArray[np.integer]
 
 
 class Teeth:

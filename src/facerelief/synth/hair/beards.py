@@ -7,12 +7,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
+from facerelief.arrays import FloatArray
 from facerelief.geometry.mesh import vertex_normals
 from facerelief.render.scene import Material, Part
 from facerelief.synth.hair.strands import HairColour, strands
 from facerelief.synth.ties.wearer import Wearer
-
-FloatArray = NDArray[np.floating]
 
 _HEIGHT, _WIDTH, _BANK = 256, 384, 4
 _PIXEL = 0.65  # mm that a pixel of the texture is about wide on the face

@@ -12,14 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
+from facerelief.arrays import FloatArray, IntArray
 from facerelief.render.scene import Kind, Material, Part
 from facerelief.synth.hair.strands import HairColour, packed_table
 from facerelief.synth.ties import proxies
 from facerelief.synth.ties.binding import SurfaceBinding
 from facerelief.synth.ties.wearer import Wearer
-
-FloatArray = NDArray[np.floating]
-IntArray = NDArray[np.integer]
 
 _TEXTURE = 256
 _LIFT = 0.4  # mm that brows lie over the skin

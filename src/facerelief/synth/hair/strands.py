@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-FloatArray = NDArray[np.floating]
+from facerelief.arrays import FloatArray
 
 # sRGB of hair in shade and of its highlights; the share among light and dark skinned people; and
 # whether age turns it grey.

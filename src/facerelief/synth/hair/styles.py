@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from facerelief.arrays import FloatArray
 from facerelief.geometry.raster import rasterise
 from facerelief.render.scene import Material, Part
 from facerelief.synth.hair.strands import HairColour, resized, strands, tufted
@@ -16,9 +17,6 @@ from facerelief.synth.ties import proxies
 from facerelief.synth.ties.binding import SpaceBinding
 from facerelief.synth.ties.shell import HeadGrid, drape, grid_mesh
 from facerelief.synth.ties.wearer import Wearer
-
-FloatArray = NDArray[np.floating]
-IntArray = NDArray[np.integer]
 
 #: MakeHuman's styles that are used. `afro01` is left out: the cap makes better ones.
 MESHES = (

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-FloatArray = NDArray[np.floating[Any]]
+from facerelief.arrays import FloatArray
 
 #: Optical density of the melanin at 550 nm, in and out, at tone 0 (very pale) and at tone 1.
 MELANIN = (0.06, 2.8)

@@ -12,11 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facerelief.synth.skin.map import SkinMap
+from facerelief.synth.skin.map import Map, SkinMap
 from facerelief.synth.skin.noise import SkinNoise
 from facerelief.synth.skin.wrinkles import Crease, draw_courses, wrinkles
-
-Map = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,7 @@ from facerelief.geometry.normals import normalise
 from facerelief.geometry.raster import rasterise
 from facerelief.images import load_photo
 from facerelief.synth.skin.colour import skin_colour
-from facerelief.synth.skin.map import SkinMap
-
-Map = NDArray[np.float32]
+from facerelief.synth.skin.map import Map, SkinMap
 
 #: Sources of the photo manifest whose pictures are lifted: studio portraits under open licences.
 SOURCES = ("webmorph",)

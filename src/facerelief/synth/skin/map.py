@@ -8,7 +8,6 @@ the face is that wavelength.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,11 +16,11 @@ from scipy import ndimage
 from scipy.interpolate import CubicSpline
 from scipy.spatial import cKDTree
 
+from facerelief.arrays import FloatArray
 from facerelief.geometry.mesh import vertex_normals
 from facerelief.geometry.morphable import MorphableModel
 from facerelief.geometry.raster import rasterise
 
-FloatArray = NDArray[np.floating[Any]]
 Map = NDArray[np.float32]  # (S, S)
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.linalg.blas import saxpy
 
-Map = NDArray[np.float32]
+from facerelief.synth.skin.map import Map
 
 #: Wavelengths that are kept, mm.
 BANDS = (2.4, 4.0, 7.0, 13.0, 25.0, 60.0)

@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facerelief.synth.skin.look import Colour, Look
-from facerelief.synth.skin.map import SkinMap, Strip
+from facerelief.synth.skin.map import Map, SkinMap, Strip
 from facerelief.synth.skin.noise import SkinNoise
 from facerelief.synth.skin.regions import Regions
 
-Map = NDArray[np.float32]
 Picture = NDArray[np.float32]  # (3, N) sRGB in [0, 1], planes of the flat texture
 Index = NDArray[np.int32]
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
-from facerelief.synth.skin.map import SkinMap, Strip
-
-FloatArray = NDArray[np.floating[Any]]
-Map = NDArray[np.float32]  # (S, S) in [0, 1]
+from facerelief.arrays import FloatArray
+from facerelief.synth.skin.map import Map, SkinMap, Strip
 
 
 @dataclass(frozen=True, eq=False)

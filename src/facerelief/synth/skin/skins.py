@@ -20,7 +20,7 @@ from facerelief.render.scene import Material
 from facerelief.synth.skin.colour import Palette
 from facerelief.synth.skin.details import SkinDetails, scar, spot, window
 from facerelief.synth.skin.look import Look, draw_look
-from facerelief.synth.skin.map import SkinMap
+from facerelief.synth.skin.map import Map, SkinMap
 from facerelief.synth.skin.noise import SkinNoise
 from facerelief.synth.skin.paint import SkinPaint, sparse
 from facerelief.synth.skin.regions import Regions
@@ -29,8 +29,6 @@ from facerelief.synth.skin.textures import (
     makehuman_textures,
     photographed_textures,
 )
-
-Map = NDArray[np.float32]
 
 #: Regions whose tone and flush differ, as `_weights` says.
 _SOFT = (

@@ -15,10 +15,8 @@ from scipy import ndimage
 
 from facerelief.cache import cached, cached_rows, digest
 from facerelief.synth.skin.colour import Pigments, decode, separate
-from facerelief.synth.skin.map import SkinMap
+from facerelief.synth.skin.map import Map, SkinMap
 from facerelief.synth.skin.regions import Regions
-
-Map = NDArray[np.float32]
 
 #: Where MakeHuman's skins lie under the root of the assets.
 FOLDER = Path("makehuman", "base", "skins", "textures")

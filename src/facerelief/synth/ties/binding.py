@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 
+from facerelief.arrays import FloatArray, IntArray
 from facerelief.geometry.closest import ClosestPoints
-
-FloatArray = NDArray[np.floating]
-IntArray = NDArray[np.integer]
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.interpolate import RBFInterpolator
 
+from facerelief.arrays import FloatArray, IntArray
 from facerelief.synth.ties.binding import spread
-
-FloatArray = NDArray[np.floating]
-IntArray = NDArray[np.integer]
 
 #: How to get the assets, for messages.
 PUBLISHED = "https://github.com/makehumancommunity/makehuman-assets (CC0)"

@@ -13,11 +13,9 @@ from scipy.interpolate import NearestNDInterpolator
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
+from facerelief.arrays import FloatArray, IntArray
 from facerelief.synth.ties.binding import SpaceBinding
 from facerelief.synth.ties.wearer import Wearer
-
-FloatArray = NDArray[np.floating]
-IntArray = NDArray[np.integer]
 
 _TILT = 18.0  # degrees that the crown lies behind the highest point
 _LOWEST = 135.0  # degrees from the crown to the last row

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from facerelief.arrays import BoolArray, IntArray
 from facerelief.geometry.morphable import MorphableModel
 from facerelief.synth.ties.binding import spread
-
-FloatArray = NDArray[np.floating]
-IntArray = NDArray[np.integer]
-BoolArray = NDArray[np.bool_]
 
 _CONTROLS = 160
 _STILL = 1.5  # mm that an expression may move a control vertex

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-FloatArray = NDArray[np.floating[Any]]
+from facerelief.arrays import FloatArray
 
 
 def smooth_noise(g: np.random.Generator, size: int, scale: float) -> NDArray[np.float32]:

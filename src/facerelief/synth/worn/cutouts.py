@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from facerelief.arrays import FloatArray
 from facerelief.render.scene import Cutout
 from facerelief.synth.worn.cloth import cloth, smooth_noise, turned
-
-FloatArray = NDArray[np.floating]
 
 #: Skin of hands, sRGB from light to dark.
 _SKINS = np.array([[236, 198, 176], [214, 164, 136], [176, 124, 94], [122, 80, 56], [78, 50, 36]])

@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.spatial import cKDTree
 
+from facerelief.arrays import FloatArray, IntArray
 from facerelief.render.scene import Material, Part
 from facerelief.synth.ties.wearer import Wearer
-
-FloatArray = NDArray[np.floating]
-IntArray = NDArray[np.integer]
 
 _AROUND = 40  # points around a lens
 _CLEARANCE = 1.0  # mm between frame and skin

@@ -6,14 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
+from facerelief.arrays import FloatArray, IntArray
 from facerelief.render.scene import Material, Part
 from facerelief.synth.hair.strands import resized
 from facerelief.synth.ties.shell import HeadGrid, drape, grid_mesh
 from facerelief.synth.ties.wearer import Wearer
 from facerelief.synth.worn.cloth import cloth
-
-FloatArray = NDArray[np.floating]
-IntArray = NDArray[np.integer]
 
 KINDS = ("cap", "beanie", "brim", "band", "scarf")
 _SHARES = (0.34, 0.26, 0.12, 0.08, 0.2)
