@@ -1,6 +1,7 @@
 """Training: falls, stops in time, goes on where it stopped, and leaves what it says."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,9 @@ pytest.importorskip("lightning")
 import yaml  # noqa: E402
 
 from facerelief.data.sample import Sample  # noqa: E402
+from facerelief.nn.efficientnet_lite import EfficientNetLite0  # noqa: E402
 from facerelief.nn.losses import normalize  # noqa: E402
+from facerelief.systems import find, names  # noqa: E402
 from facerelief.train import experiment, run  # noqa: E402
 from facerelief.train.config import ConfigError, load_config, load_phases  # noqa: E402
 from facerelief.train.experiment import load_system  # noqa: E402
@@ -270,3 +273,63 @@ def test_overrides_reach_into_lists(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(Path(__file__).parents[2].glob("configs/*.yaml")), ids=str)
 def test_every_configuration_is_one(path: Path) -> None:
     assert all(phase.samples > 0 for phase in load_phases(path))
+
+
+def based(folder: Path, name: str, tree: Any) -> Path:
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(yaml.safe_dump(tree))
+    return path
+
+
+def test_a_configuration_changes_its_base(tmp_path: Path) -> None:
+    sources = [{"name": "ellipsoids"}, {"name": "others", "share": 2, "options": {"a": 1}}]
+    data = {"size": 32, "sources": sources}
+    config(tmp_path, data=data, phases=[{"samples": 40}, {"samples": 8, "seed": 4}])
+    changes = {"sources": {1: {"share": 3, "options": {"b": 2}}}}
+    based(tmp_path, "middle.yaml", {"base": "config.yaml", "seed": 3, "data": changes})
+    path = based(tmp_path, "far/last.yaml", {"base": "../middle.yaml", "phases": {1: {"ema": 0.5}}})
+    first, second = load_phases(path, ["phases.0.data.batch=2"])
+    assert [s.share for s in first.data.sources] == [1, 3]
+    assert first.data.sources[1].options == {"a": 1, "b": 2}
+    assert (first.seed, first.samples, first.ema, first.data.batch) == (3, 40, 0.9, 2)
+    assert (second.seed, second.samples, second.ema) == (4, 8, 0.5)
+    alone = based(tmp_path, "alone.yaml", {"base": "middle.yaml", "phases": [{}], "samples": 7})
+    assert load_config(alone).samples == 7
+
+
+def test_bases_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    config(tmp_path)
+    based(tmp_path, "a.yaml", {"base": "b.yaml"})
+    loop = based(tmp_path, "b.yaml", {"base": "./a.yaml"})
+    for tree, message in (
+        ({"base": "nowhere.yaml"}, r"nowhere\.yaml: No such file"),
+        ({"base": 3}, r"c\.yaml: base is the name of a file, not 3$"),
+        ({"base": "config.yaml", "data": {"sources": {1: {}}}}, "places that a list does not have"),
+        ({"base": "a.yaml"}, "is based on itself"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            load_config(based(tmp_path, "c.yaml", tree))
+    with pytest.raises(ConfigError, match="is based on itself"):
+        load_config(loop)
+
+
+def test_a_summary_says_whether_the_loss_fell(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    loss = run(config(tmp_path, samples=200), out, progress=False)["loss"]
+    assert loss["last"] < 0.9 * loss["first"]
+    # What a resumed run began with is still what it was.
+    again = run(config(tmp_path, samples=400), out, resume=True, progress=False)["loss"]
+    assert again["first"] == pytest.approx(loss["first"], rel=0.3) and again["last"] < loss["first"]
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_blank_system_reads_no_weights(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise AssertionError("weights are read")
+
+    monkeypatch.setattr(EfficientNetLite0, "load_imagenet", refuse)
+    kind = find(name)
+    system = kind.from_preset("compact", **kind.blank)
+    assert re.match(system.optional, "discriminator.0.weight")
+    assert not re.match(system.optional, "encoder.stem.weight")

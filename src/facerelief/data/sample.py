@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -24,14 +26,13 @@ class Shapes:
     points: Tensor  # (B, N, 3); z is right but for a shift
     points_known: Tensor  # (B, N, 2) float in [0, 1]: how far x with y, and z, are believed
 
-    def map(self, change: Callable[[Tensor], Tensor]) -> Shapes:
-        """Every tensor changed."""
-        return Shapes(**{f.name: change(getattr(self, f.name)) for f in fields(self)})
-
 
 @dataclass(frozen=True)
 class Sample:
     """A batch of crops with what is known about them. Every truth has its own mask.
+
+    A kind of truth that few sources have is a group of tensors, a dataclass as `Shapes` is, or
+    None; whatever moves samples about moves every group.
 
     Normals are unit vectors in camera space (x right, y up, z towards the viewer), channels first.
     """
@@ -55,8 +56,7 @@ class Sample:
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Sample:
         """Every tensor changed."""
-        tensors: dict[str, Any] = {f.name: change(getattr(self, f.name)) for f in _TENSORS}
-        return Sample(**tensors, shapes=self.shapes and self.shapes.map(change))
+        return mapped(self, change)
 
     def chosen(self, flags: Tensor) -> Sample:
         """The samples that a (B,) bool tensor marks."""
@@ -75,22 +75,39 @@ class Sample:
         return self.map(Tensor.pin_memory)
 
 
-_TENSORS = [f for f in fields(Sample) if f.name != "shapes"]
-
-
 def concatenate(batches: list[Sample]) -> Sample:
     """One batch out of several.
 
     Raises:
-        ValueError: some have shapes and others not.
+        ValueError: some have a kind of truth, shapes for one, and others not.
     """
-    tensors: dict[str, Any] = {
-        f.name: torch.cat([getattr(b, f.name) for b in batches]) for f in _TENSORS
+    joined: Sample = _joined(batches, "samples")
+    return joined
+
+
+def mapped(tree: T, change: Callable[[Tensor], Tensor]) -> T:
+    """Every tensor changed in a tensor, a dataclass or tuple of such things, or None."""
+    result: Any = tree
+    if isinstance(tree, Tensor):
+        result = change(tree)
+    elif isinstance(tree, tuple):
+        result = tuple(mapped(part, change) for part in tree)
+    elif is_dataclass(tree) and not isinstance(tree, type):
+        parts = {f.name: mapped(getattr(tree, f.name), change) for f in fields(tree)}
+        result = replace(tree, **parts)
+    return result
+
+
+def _joined(trees: Sequence[Any], name: str) -> Any:
+    """Trees as `mapped` takes them, of the same form, as one."""
+    if isinstance(trees[0], Tensor):
+        return torch.cat(list(trees))
+    absent = sum(tree is None for tree in trees)
+    if absent == len(trees):
+        return None
+    if absent:
+        raise ValueError(f"some sources give {name} and others do not (shapes: option positions)")
+    parts = {
+        f.name: _joined([getattr(tree, f.name) for tree in trees], f.name) for f in fields(trees[0])
     }
-    shapes = [batch.shapes for batch in batches if batch.shapes is not None]
-    if not shapes:
-        return Sample(**tensors)
-    if len(shapes) < len(batches):
-        raise ValueError("some sources give position maps and others do not: option positions")
-    joined = {f.name: torch.cat([getattr(one, f.name) for one in shapes]) for f in fields(Shapes)}
-    return Sample(**tensors, shapes=Shapes(**joined))
+    return replace(trees[0], **parts)

@@ -3,9 +3,9 @@
 import sys
 from types import ModuleType
 
-from facerelief.systems.base import System, build, names
+from facerelief.systems.base import System, build, find, names
 
-__all__ = ["System", "build", "names"]
+__all__ = ["System", "build", "find", "names"]
 
 
 class _Systems(ModuleType):

@@ -31,13 +31,18 @@ class Turn:
 
     player: str
     terms: dict[str, Tensor]
-    prediction: Any = None  # of the batch's pictures, where the turn made one
+    #: Of the batch's pictures, where the turn made one that `train.consistency` can compare.
+    prediction: Any = None
 
 
 class System(nn.Module, ABC):
     """A network with its losses and metrics. The training loop knows nothing else of it."""
 
     presets: ClassVar[dict[str, dict[str, Any]]]
+    #: Options under which no weights are read that a training begins with: others are to follow.
+    blank: ClassVar[dict[str, Any]] = {}
+    #: A regular expression: names of weights that a file may be without, or have beyond these.
+    optional: ClassVar[str] = r"discriminator\."
 
     def __init__(self) -> None:
         super().__init__()
@@ -140,14 +145,23 @@ def names() -> list[str]:
     return sorted(_MODULES)
 
 
+def find(name: str) -> type[System]:
+    """A system's class by its name.
+
+    Raises:
+        ValueError: unknown name; the message lists the valid ones.
+    """
+    if name not in _MODULES:
+        raise ValueError(f"unknown system {name!r}; one of {', '.join(names())}")
+    module, _, attribute = _MODULES[name].partition(":")
+    system: type[System] = getattr(importlib.import_module(module), attribute)
+    return system
+
+
 def build(name: str, preset: str, **options: Any) -> System:
     """A system by name and preset.
 
     Raises:
         ValueError: unknown name, preset or option; the message lists the valid names.
     """
-    if name not in _MODULES:
-        raise ValueError(f"unknown system {name!r}; one of {', '.join(names())}")
-    module, _, attribute = _MODULES[name].partition(":")
-    system: type[System] = getattr(importlib.import_module(module), attribute)
-    return system.from_preset(preset, **options)
+    return find(name).from_preset(preset, **options)

@@ -84,6 +84,8 @@ class CrossModal(NormalSystem):
         ValueError: an unknown name.
     """
 
+    #: Networks that see no picture, or make one again, are not exported.
+    optional: ClassVar[str] = NormalSystem.optional + r"|(image_decoder|normal_encoder)\."
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"backbone": "resnet18", "uncertainty": False, "mask": False},
         "compact": {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,8 @@ class NormalSystem(System):
     """A system whose answer is a `Prediction`, as ``outputs`` reads it off a layer."""
 
     outputs: Outputs
+    blank: ClassVar[dict[str, Any]] = {"pretrained": False}
+    optional: ClassVar[str] = System.optional + r"|(.*\.)?detail\."  # which comes later
 
     @abstractmethod
     def forward(self, image: Tensor) -> Prediction:

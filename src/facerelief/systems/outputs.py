@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from facerelief.nn.losses import normalize
+from facerelief.data.augment import Warp
+from facerelief.nn.losses import masked_mean, normalize
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,17 @@ class Prediction:
     def stages(self) -> tuple[Prediction, ...]:
         """Every stage, first to last, this one included."""
         return (*self.earlier, self)
+
+    def departure(self, before: Prediction, warp: Warp, mask: Tensor) -> Tensor:
+        """One minus the cosine between these normals and those of `before`, moved.
+
+        These are of pictures that `warp` made of those that `before` is of, whose faces are in
+        `mask` (B, 1, H, W).
+        """
+        surface = warp.apply(torch.cat([before.normals * mask, mask], 1), self.normals.shape[-1])
+        weight = (surface[:, 3:] > 0.5).float()
+        off = 1 - (self.normals * warp.normals(surface[:, :3])).sum(1, keepdim=True)
+        return masked_mean(off, weight)
 
 
 @dataclass(frozen=True)

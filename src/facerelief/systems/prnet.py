@@ -61,6 +61,8 @@ class PRNet(System):
         ValueError: unknown networks.
     """
 
+    blank: ClassVar[dict[str, Any]] = {"pretrained": False}
+    optional: ClassVar[str] = System.optional + r"|(.*\.)?look\."  # which comes later
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"networks": "paper"},
         "compact": {"networks": "light", "weights": {"rest": 0.5}},

@@ -80,6 +80,9 @@ class TrainConfig:
     start_parts: dict[str, str] | None = None
 
 
+# Beside these a file may have `base`, the file that it changes, and `phases`.
+
+
 def load_config(path: Path, overrides: list[str] | None = None) -> TrainConfig:
     """Read the YAML file of one phase and apply ``key.key=value`` overrides (values are YAML).
 
@@ -93,24 +96,23 @@ def load_config(path: Path, overrides: list[str] | None = None) -> TrainConfig:
 
 
 def load_phases(path: Path, overrides: list[str] | None = None) -> list[TrainConfig]:
-    """Read a YAML file whose ``phases``, if it has any, each change the rest of it.
+    """Read a YAML file that may change a ``base``, and whose ``phases`` each change the rest of it.
 
-    A phase is merged into the file key by key (lists are replaced whole). Overrides apply to every
-    phase, those that begin with ``phases.N`` to one.
+    A file is merged into its base, a phase into its file, key by key; lists are replaced whole, or
+    changed at the places that a mapping such as ``{0: ..., 2: ...}`` names. Overrides apply to
+    every phase, those that begin with ``phases.N`` to one.
 
     Raises:
         ConfigError: as `load_config`, but for several phases.
     """
-    tree = _read(path)
+    tree = _with_base(Path(path))
     own = [text for text in overrides or [] if re.match(r"phases\b", text)]
     common = [text for text in overrides or [] if text not in own]
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{path}: expected a mapping, found {type(tree).__name__}")
     _apply(tree, own)
     phases = tree.pop("phases", [{}])
     if not isinstance(phases, list) or not phases:
         raise ConfigError(f"{path}: phases is a list")
-    merged = [_merged(tree, phase) for phase in phases]
+    merged = [_merged(tree, phase, str(path)) for phase in phases]
     for phase in merged:
         _apply(phase, common)
     return [_build(TrainConfig, phase, str(path)) for phase in merged]
@@ -134,6 +136,23 @@ def _read(path: Path) -> Any:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
 
 
+def _with_base(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A file's tree, in that of its `base` if it names one; files `above` are based on it."""
+    if path.resolve() in above:
+        raise ConfigError(f"{path}: is based on itself")
+    tree = _read(path)
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: expected a mapping, found {type(tree).__name__}")
+    base = tree.pop("base", None)
+    if base is None:
+        return tree
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: base is the name of a file, not {base!r}")
+    under = _with_base(path.parent / base, (*above, path.resolve()))
+    merged: dict[str, Any] = _merged(under, tree, str(path))
+    return merged
+
+
 def _unshared(tree: Any) -> Any:
     """Aliases written out, so that changing one place does not change the other."""
     if isinstance(tree, dict):
@@ -141,11 +160,16 @@ def _unshared(tree: Any) -> Any:
     return [_unshared(value) for value in tree] if isinstance(tree, list) else tree
 
 
-def _merged(tree: Any, changes: Any) -> Any:
+def _merged(tree: Any, changes: Any, where: str) -> Any:
     """A copy of a tree with changes in it."""
+    if isinstance(tree, list) and isinstance(changes, dict):
+        entries = dict(enumerate(tree))
+        if not changes.keys() <= entries.keys():
+            raise ConfigError(f"{where}: {changes} names places that a list does not have")
+        return list(_merged(entries, changes, where).values())
     if not isinstance(tree, dict) or not isinstance(changes, dict):
         return copy.deepcopy(changes)
-    both = {key: _merged(tree[key], changes[key]) for key in tree.keys() & changes.keys()}
+    both = {key: _merged(tree[key], changes[key], where) for key in tree.keys() & changes.keys()}
     return {**copy.deepcopy(tree), **copy.deepcopy(changes), **both}
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from facerelief.data import augment
-from facerelief.data.sample import Sample
-from facerelief.nn.losses import masked_mean
+from facerelief.data.sample import Sample, mapped
 from facerelief.systems.base import System
-from facerelief.systems.outputs import Prediction
 
 
 @dataclass(frozen=True)
@@ -27,30 +26,36 @@ class ConsistencyConfig:
     )
 
 
+class Movable(Protocol):
+    """What a system answers for pictures, where it can be compared with that for moved ones."""
+
+    def departure(self, before: Any, warp: augment.Warp, mask: Tensor) -> Tensor:
+        """How far this is from what `before` says of the pictures that `warp` moved: a loss.
+
+        `mask` (B, 1, H, W): the faces in the pictures of `before`.
+        """
+
+
 def consistency(
     system: System,
     sample: Sample,
-    prediction: Prediction,
+    prediction: Movable,
     settings: ConsistencyConfig,
     g: torch.Generator,
 ) -> Tensor:
-    """One minus the cosine between the normals of perturbed pictures and the perturbed normals.
+    """How far the answers for perturbed pictures are from the perturbed answers.
 
     Only of the samples that are `weak`: the others have a truth, which says more. The estimate of
     the picture as it is teaches (no gradient), the one of the perturbed picture learns.
     """
     chosen = sample.weak
     if not chosen.any():
-        return prediction.normals.sum() * 0
+        return sample.image.sum() * 0
     image = sample.image[chosen]
     count, size = len(image), image.shape[-1]
     warp = augment.random_warp(count, 1.0, size, settings.warp, g)
-    warp = augment.Warp(*(x.to(image.device) for x in (warp.matrix, warp.offset, warp.relief)))
+    warp = mapped(warp, lambda tensor: tensor.to(image.device))
     moved = augment.photometric(warp.apply(image, size), settings.photometric, g)
-    mask = sample.face_mask[chosen]
-    teacher = torch.cat([prediction.normals[chosen].detach() * mask, mask], 1)
-    surface = warp.apply(teacher, size)
-    weight = (surface[:, 3:] > 0.5).float()
-    found = system(moved.contiguous(memory_format=torch.channels_last)).normals
-    off = 1 - (found * warp.normals(surface[:, :3])).sum(1, keepdim=True)
-    return masked_mean(off, weight)
+    found: Movable = system(moved.contiguous(memory_format=torch.channels_last))
+    teacher = mapped(prediction, lambda tensor: tensor[chosen].detach())
+    return found.departure(teacher, warp, sample.face_mask[chosen])

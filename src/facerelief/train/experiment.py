@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from facerelief.data.sources import Mixture, build_source, build_validation
 from facerelief.memory import keep_freed_memory
-from facerelief.systems import System, build
+from facerelief.systems import System, find
 from facerelief.train import start
 from facerelief.train.callbacks import Averaging, Checkpoint, NetworkShare, Pictures
 from facerelief.train.config import ConfigError, TrainConfig, load_config
@@ -95,6 +95,7 @@ def run_phase(
         "seconds": round(module.seconds, 1),
         "samples_per_second": round(share.rate, 2),
         "network_share": round(share.share, 4),
+        "loss": module.fall,
         "figures": figures,
     }
     (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
@@ -112,20 +113,15 @@ def load_system(checkpoint: Path, overrides: list[str] | None = None) -> System:
         ConfigError: there is no usable ``config.yaml`` beside the checkpoint.
     """
     experiment = load_config(Path(checkpoint).parent / "config.yaml", overrides)
-    system = _system(experiment, pretrained=False)
+    system = _system(experiment, blank=True)
     system.load_state_dict(start.checkpoint_weights(Path(checkpoint)))
     return system.eval()
 
 
-def _system(experiment: TrainConfig, pretrained: bool = True) -> System:
-    options = dict(experiment.system.options)
-    if not pretrained:
-        options["pretrained"] = False
-    return build(experiment.system.name, experiment.system.preset, **options)
-
-
-#: Parts that one of two may be without: what only training uses, detail and looks that come later.
-_OPTIONAL = r"(discriminator|image_decoder|normal_encoder)\.|(.*\.)?(detail|look)\."
+def _system(experiment: TrainConfig, blank: bool = False) -> System:
+    system = find(experiment.system.name)
+    options = {**experiment.system.options, **(system.blank if blank else {})}
+    return system.from_preset(experiment.system.preset, **options)
 
 
 def _begin(system: System, experiment: TrainConfig, mixture: Mixture) -> None:
@@ -134,7 +130,7 @@ def _begin(system: System, experiment: TrainConfig, mixture: Mixture) -> None:
         return
     try:
         weights = start.read(experiment.start_from)
-        norms = start.begin(system, weights, experiment.start_parts, _OPTIONAL)
+        norms = start.begin(system, weights, experiment.start_parts, system.optional)
     except StartError as error:
         raise ConfigError(f"start_from: {error}") from error
     if norms:

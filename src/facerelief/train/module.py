@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 import lightning
@@ -17,6 +19,8 @@ from facerelief.data.sample import Sample
 from facerelief.systems.base import System
 from facerelief.train.config import OptimizerConfig
 from facerelief.train.consistency import ConsistencyConfig, consistency
+
+_SMOOTHED = 20  # steps
 
 
 class Training(lightning.LightningModule):
@@ -44,9 +48,18 @@ class Training(lightning.LightningModule):
         self.settings = optimizer
         self.consistency = consistency or ConsistencyConfig()
         self.budget, self.max_seconds = samples, max_seconds
-        self.samples_seen = 0
+        self.samples_seen = self.steps = 0
         self.seconds = 0.0  # spent in all runs of this training
         self._tick = time.monotonic()
+        self._first: list[float] = []  # losses of the first steps
+        self._last: deque[Tensor] = deque(maxlen=_SMOOTHED)  # and of those that were just made
+
+    @property
+    def fall(self) -> dict[str, float]:
+        """Mean training loss of the ``first`` steps and of the ``last``: twenty each, or half."""
+        count = min(len(self._last), max(1, self.steps // 2))
+        last = [float(loss) for loss in self._last][-count:]
+        return {"first": fmean(self._first[:count]), "last": fmean(last)} if last else {}
 
     @property
     def progress(self) -> float:
@@ -124,6 +137,10 @@ class Training(lightning.LightningModule):
             self.log_dict(values, batch_size=len(sample))
         if total is not None:
             self.log("train/loss", total, batch_size=len(sample))
+            self._last.append(total)
+            if len(self._first) < _SMOOTHED:
+                self._first.append(float(total))
+            self.steps += 1
         self.samples_seen += len(sample)
         now = time.monotonic()
         self.seconds += now - self._tick
@@ -154,11 +171,14 @@ class Training(lightning.LightningModule):
         self._tick = time.monotonic()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["progress"] = {"samples_seen": self.samples_seen, "seconds": self.seconds}
+        checkpoint["progress"] = {
+            "samples_seen": self.samples_seen, "seconds": self.seconds, "first_losses": self._first
+        }  # fmt: skip
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.samples_seen = checkpoint["progress"]["samples_seen"]
         self.seconds = checkpoint["progress"]["seconds"]
+        self._first = list(checkpoint["progress"].get("first_losses", []))
 
 
 def _channels_last(sample: Sample) -> Sample:
