@@ -27,8 +27,8 @@ def find(photo: Any, max_faces: int | None = None, threads: int | None = None) -
     """
     image = load_photo(photo)
     height, width = image.shape[:2]
-    found = shared_detector(threads)(image, max_faces=max_faces)
-    return [_place(detection, (height, width)) for detection in found]
+    detections = shared_detector(threads)(image, max_faces=max_faces)
+    return [_place(detection, (height, width)) for detection in detections]
 
 
 def shared_detector(threads: int | None = None) -> Detector:
@@ -39,5 +39,7 @@ def shared_detector(threads: int | None = None) -> Detector:
         return _detectors[threads or 0]
 
 
-def _place(found: Detection, photo_size: tuple[int, int]) -> Place:
-    return Place(crop_from_detection(found), found.box, found.score, found.points, photo_size)
+def _place(detection: Detection, photo_size: tuple[int, int]) -> Place:
+    return Place(
+        crop_from_detection(detection), detection.box, detection.score, detection.points, photo_size
+    )

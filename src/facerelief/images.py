@@ -67,12 +67,12 @@ def expand_inputs(inputs: Iterable[str | os.PathLike[str]]) -> list[Path]:
     files; a glob gives the files it matches, `**` included. What stands for nothing stays in the
     list as it is, so that `load_photo` can say of it alone what is wrong.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for item in inputs:
         path = Path(item).expanduser()
         for file in _expand(path) or [path]:
-            found.setdefault(os.path.abspath(file), file)
-    return list(found.values())
+            files.setdefault(os.path.abspath(file), file)
+    return list(files.values())
 
 
 def resample(

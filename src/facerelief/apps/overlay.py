@@ -41,7 +41,7 @@ def _lines(points: NDArray[np.floating], size: int) -> NDArray[np.bool_]:
     """(size, size) where a cell of the layout ends, on the face of points (M, 3)."""
     raster, shows_face = drawn(points, size)
     cells = np.floor(raster.interpolate(skin_mesh().uv) * _LINES)
-    found = np.zeros((size, size), bool)
-    found[:-1] |= (np.diff(cells, axis=0) != 0).any(axis=-1)
-    found[:, :-1] |= (np.diff(cells, axis=1) != 0).any(axis=-1)
-    return found & shows_face
+    edges = np.zeros((size, size), bool)
+    edges[:-1] |= (np.diff(cells, axis=0) != 0).any(axis=-1)
+    edges[:, :-1] |= (np.diff(cells, axis=1) != 0).any(axis=-1)
+    return edges & shows_face

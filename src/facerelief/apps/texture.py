@@ -50,8 +50,8 @@ def unwrap(photo: NDArray[np.uint8], face: Face, size: int = 1024) -> Texture:
         ValueError: another size, or a face without a shape.
     """
     shape = face.need_shape("texture")
-    found, crop, points = shape.position, face.crop, shape.skin.points
-    texels = len(found)
+    position, crop, points = shape.position, face.crop, shape.skin.points
+    texels = len(position)
     if size % texels:
         raise ValueError(f"a texture of this face has a multiple of {texels} pixels, not {size}")
     factor = size // texels
@@ -59,7 +59,7 @@ def unwrap(photo: NDArray[np.uint8], face: Face, size: int = 1024) -> Texture:
     # Eyes and mouth are where `read` spreads the skin, not where the map has sockets and a bag.
     inner = _written(skin_mesh().inner[:, None], texels)
     spread = _written(points[:, :2], texels)
-    places = np.where(inner > 0, spread, np.asarray(found, np.float32)[..., :2])
+    places = np.where(inner > 0, spread, np.asarray(position, np.float32)[..., :2])
     places[~mask] = np.nan
     own = _enlarged(_soft(_seen(shape.skin, texels), texels), factor)
     used = own[..., 0] > 0
@@ -137,10 +137,10 @@ def _diffused(
     spread = np.zeros_like(total)
     have = np.zeros_like(weight)
     for sigma in (1, 3, 9, 27):
-        found = gaussian_filter(total, (sigma, sigma, 0))
+        blurred = gaussian_filter(total, (sigma, sigma, 0))
         amount = gaussian_filter(weight, (sigma, sigma, 0))
         share = np.clip(amount * 20, 0, 1) * (1 - have)
-        spread += share * found / np.maximum(amount, 1e-6)
+        spread += share * blurred / np.maximum(amount, 1e-6)
         have += share
     spread = spread / np.maximum(have, 1e-6)
     return _enlarged(spread.astype(np.float32), step)

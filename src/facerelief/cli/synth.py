@@ -126,11 +126,11 @@ def synth(
     except ValueError as error:
         fail(str(error), code=2)
     files = _files(only)
-    found = _find_assets(assets)
-    make = partial(random_heads, found, options, first, renderer, paths)
-    settings = _settings(found, options, first, renderer, paths, format, files)
-    if not json and found.missing():
-        missing = ", ".join(found.missing())
+    available = _find_assets(assets)
+    make = partial(random_heads, available, options, first, renderer, paths)
+    settings = _settings(available, options, first, renderer, paths, format, files)
+    if not json and available.missing():
+        missing = ", ".join(available.missing())
         typer.echo(f"done without: {missing} (see --assets-help)", err=True)
     workers = workers or (1 if renderer == "mitsuba" else cores())
     started = time.perf_counter()
@@ -152,7 +152,7 @@ def synth(
             "heads": heads,
             "made": made,
             "seconds": round(seconds, 3),
-            "assets_missing": list(found.missing()),
+            "assets_missing": list(available.missing()),
         }
         typer.echo(json_module.dumps(summary, ensure_ascii=False))
         return

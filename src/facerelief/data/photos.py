@@ -225,10 +225,10 @@ def _points(root: Path) -> np.ndarray:
     mesh_known = np.tile((1, _DEPTH_KNOWN), (facemesh.SKIN_POINTS, 1))
     mesh_known[list(facemesh.OUTLINE), 0] = _OUTLINE_KNOWN
     marks_known = np.where(np.arange(68) < 17, _OUTLINE_KNOWN, 1)
-    found = np.zeros((len(paths), 68 + facemesh.SKIN_POINTS, 5), np.float32)
+    marks = np.zeros((len(paths), 68 + facemesh.SKIN_POINTS, 5), np.float32)
     with np.load(root / "photos" / "landmarks.npz") as marked:
         names = set(marked.files)
-        for row, path, mesh in zip(found, paths, meshes, strict=True):
+        for row, path, mesh in zip(marks, paths, meshes, strict=True):
             crop = _kept_crop(mesh)
             skin = mesh[: facemesh.SKIN_POINTS]
             row[68:, :2] = crop.to_crop(skin[:, :2]) - crop.size / 2
@@ -237,7 +237,7 @@ def _points(root: Path) -> np.ndarray:
             if path in names and len(marked[path]) == 68:
                 row[:68, :2] = crop.to_crop(marked[path]) - crop.size / 2
                 row[:68, 3] = marks_known
-    return found
+    return marks
 
 
 def _kept_crop(points: np.ndarray) -> Crop:
@@ -267,27 +267,27 @@ def _prepare_aligned(
     confidence, head = np.zeros(outline.shape), outline
     position = np.zeros((POSITION_TEXELS, POSITION_TEXELS, 4), np.int16)
     try:
-        found = fitter.fit(points)
+        alignment = fitter.fit(points)
     except AlignmentError:
         pass
     else:
-        seen = fitter.surface(found, points, small.extract(photo), small.inverse_matrix)
+        seen = fitter.surface(alignment, points, small.extract(photo), small.inverse_matrix)
         normals, confidence, head = seen.normals, seen.confidence, seen.head
-        position = _position(found, crop)
+        position = _position(alignment, crop)
     # Ears, neck and what hair may cover: a face or not.
     face = outline | (confidence > 0.5)
     surface = np.dstack([normals, confidence, face, head & ~face])
     return {"pictures": crop.extract(photo), "surfaces": _bytes(surface), "maps": position}
 
 
-def _position(found: Alignment, crop: Crop) -> np.ndarray:
+def _position(alignment: Alignment, crop: Crop) -> np.ndarray:
     """(128, 128, 4) int16, see `_prepared_aligned`."""
-    points = np.array(found.projected, np.float64)
+    points = np.array(alignment.projected, np.float64)
     points[:, :2] = crop.to_crop(points[:, :2]) - crop.size / 2
-    points[:, 2] = (points[:, 2] - found.translation[2]) * found.scale / crop.scale
+    points[:, 2] = (points[:, 2] - alignment.translation[2]) * alignment.scale / crop.scale
     texels = filled(positions.layout(POSITION_TEXELS).write(points))
     steps = np.clip(np.round(texels / POSITION_STEP), -32768, 32767)
-    believed = np.full((*steps.shape[:2], 1), round(100 * found.confidence))
+    believed = np.full((*steps.shape[:2], 1), round(100 * alignment.confidence))
     return np.concatenate([steps, believed], -1).astype(np.int16)
 
 

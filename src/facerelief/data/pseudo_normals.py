@@ -82,28 +82,28 @@ class HeadFitter:
         return self.aligner.fit(points[: facemesh.SKIN_POINTS], self.weights)
 
     def surface(
-        self, found: Alignment, points: np.ndarray, picture: np.ndarray, matrix: np.ndarray
+        self, alignment: Alignment, points: np.ndarray, picture: np.ndarray, matrix: np.ndarray
     ) -> Surface:
         """Normals and confidence in a square `picture` (S, S, 3) uint8 cut out of the photo.
 
         Args:
-            found: the head in the photo. points: (468 or 478, 3) that it was fitted to.
+            alignment: the head in the photo. points: (468 or 478, 3) that it was fitted to.
             matrix: (2, 3), takes photo pixels (x, y, 1) to the picture's; a similarity that does
                 not turn.
         """
         size = len(picture)
-        screen = found.projected.copy()
+        screen = alignment.projected.copy()
         screen[:, :2] = screen[:, :2] @ matrix[:, :2].T + matrix[:, 2]
         raster = rasterise(
             screen,
             self.head.triangles,
             (size, size),
-            perspective=found.camera.perspective,
+            perspective=alignment.camera.perspective,
             cull_back_faces=True,
         )
-        normals = vertex_normals(found.camera_vertices, self.head.triangles)
-        local = self._near @ (found.residuals / found.scale).astype(np.float32)
-        believed = self._reach / (1 + 0.66 * (local / _RESIDUAL) ** 2) * found.confidence
+        normals = vertex_normals(alignment.camera_vertices, self.head.triangles)
+        local = self._near @ (alignment.residuals / alignment.scale).astype(np.float32)
+        believed = self._reach / (1 + 0.66 * (local / _RESIDUAL) ** 2) * alignment.confidence
         drawn = raster.interpolate(
             np.column_stack([normals, believed, self._covered, self.core(normals)])
         )
@@ -159,10 +159,10 @@ def facemesh_anchors(
 
     def refined() -> dict[str, np.ndarray]:
         fitter = HeadFitter(head, start, facemesh.triangulate(mean))
-        found = anchor_refinement.refine_anchors(
+        anchors = anchor_refinement.refine_anchors(
             fitter.aligner, faces, fitter.weights, facemesh.mirrored(mean)
         )
-        return {"vertices": found.vertices, "weights": found.weights}
+        return {"vertices": anchors.vertices, "weights": anchors.weights}
 
     key = digest(*head_arrays(head), faces, align, anchor_refinement)
     return Anchors(**cached(cache / "align", f"facemesh_anchors_{key}", refined))

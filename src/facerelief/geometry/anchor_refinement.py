@@ -64,8 +64,8 @@ def refine_anchors(
         place = place + _shift(_fitted(fitter, np.asarray(faces), weights), anchors.of(normals))
         if mirror is not None:
             place = (place + place[np.asarray(mirror)] * (-1, 1, 1)) / 2
-        found = closest(place)
-        anchors = Anchors.on_triangles(model.triangles, found.triangle, found.barycentrics)
+        nearest = closest(place)
+        anchors = Anchors.on_triangles(model.triangles, nearest.triangle, nearest.barycentrics)
     return anchors
 
 
@@ -76,13 +76,13 @@ def _fitted(
     done = 0
     for points in faces:
         try:
-            found = aligner.fit(points, weights)
+            alignment = aligner.fit(points, weights)
         except AlignmentError:
             continue
         done += 1
-        at = aligner.anchors.of(found.vertices) @ found.rotation.T + found.translation
-        gap = points[:, :2] - found.camera.project(at)[:, :2]
-        yield found, gap * (1, -1) / found.scale
+        at = aligner.anchors.of(alignment.vertices) @ alignment.rotation.T + alignment.translation
+        gap = points[:, :2] - alignment.camera.project(at)[:, :2]
+        yield alignment, gap * (1, -1) / alignment.scale
     if not done:
         raise AlignmentError("not one of the faces could be fitted")
 
@@ -95,9 +95,11 @@ def _shift(faces: Iterable[tuple[Alignment, FloatArray]], normals: FloatArray) -
     hessian = np.zeros((len(normals), 3, 3))
     gradient = np.zeros((len(normals), 3))
     count = 0
-    for found, gap in faces:
-        screen = found.rotation[:2]
-        seen = (normals @ found.rotation[2] > _FACING) * found.weights * np.isfinite(gap[:, 0])
+    for alignment, gap in faces:
+        screen = alignment.rotation[:2]
+        seen = (
+            (normals @ alignment.rotation[2] > _FACING) * alignment.weights * np.isfinite(gap[:, 0])
+        )
         hessian += seen[:, None, None] * (screen.T @ screen)
         gradient += seen[:, None] * (np.nan_to_num(gap) @ screen)
         count += 1

@@ -63,11 +63,11 @@ class ClosestPoints:
                 rows = rows[cosine >= compatible]
             candidate = nearest[rows, k]
             weights = _closest_in_triangles(p[rows], self.corners[candidate])
-            found = np.einsum("nc,ncx->nx", weights, self.corners[candidate])
-            distance = np.linalg.norm(found - p[rows], axis=-1)
+            foot = np.einsum("nc,ncx->nx", weights, self.corners[candidate])
+            distance = np.linalg.norm(foot - p[rows], axis=-1)
             nearer = distance < best.distance[rows]
             rows = rows[nearer]
-            best.points[rows], best.distance[rows] = found[nearer], distance[nearer]
+            best.points[rows], best.distance[rows] = foot[nearer], distance[nearer]
             best.triangle[rows], best.barycentrics[rows] = candidate[nearer], weights[nearer]
         return best
 

@@ -196,18 +196,18 @@ def fit_directional(
     if colour_shape:
         raise ValueError("one directional light is fitted to one luminance, not to colours")
     target = target[:, 0]
-    found = np.zeros(4)  # strength * direction, ambient
+    fit = np.zeros(4)  # strength * direction, ambient
 
     def solve(weight: FloatArray) -> FloatArray:
         # The lit side of the last round counts as linear; its first round takes all as lit.
-        nonlocal found
-        lit = (unit @ found[:3] > 0) if found.any() else np.ones(len(unit), bool)
+        nonlocal fit
+        lit = (unit @ fit[:3] > 0) if fit.any() else np.ones(len(unit), bool)
         root = np.sqrt(weight)[:, None]
         rows = np.column_stack([unit * lit[:, None], np.ones(len(unit))]) * root
-        found = np.linalg.lstsq(rows, target * root[:, 0], rcond=None)[0]
-        if found[3] < 0:  # darkness does not add: without the ambient term then
-            found = np.append(np.linalg.lstsq(rows[:, :3], target * root[:, 0], rcond=None)[0], 0)
-        return found
+        fit = np.linalg.lstsq(rows, target * root[:, 0], rcond=None)[0]
+        if fit[3] < 0:  # darkness does not add: without the ambient term then
+            fit = np.append(np.linalg.lstsq(rows[:, :3], target * root[:, 0], rcond=None)[0], 0)
+        return fit
 
     def residual(solution: FloatArray) -> FloatArray:
         return target - np.maximum(unit @ solution[:3], 0) - solution[3]

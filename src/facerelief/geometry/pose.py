@@ -24,18 +24,18 @@ def pose(points: FloatArray, head: FloatArray | None = None) -> Similarity:
     return Similarity.between(model[mesh.outer], camera_space(points[mesh.outer]))
 
 
-def residual(points: FloatArray, found: Similarity) -> float:
+def residual(points: FloatArray, fitted: Similarity) -> float:
     """Pixels, RMS distance of the face of points (M, 3) from the mean head in that pose."""
     mesh = skin_mesh()
-    off = camera_space(points[mesh.outer]) - found(mesh.mean[mesh.outer])
+    off = camera_space(points[mesh.outer]) - fitted(mesh.mean[mesh.outer])
     return float(np.sqrt((off**2).sum(1).mean()))
 
 
-def height(found: Similarity) -> float:
+def height(fitted: Similarity) -> float:
     """Pixels from the chin to the bridge of the mean head's nose, as it lies."""
     mesh = skin_mesh()
     chin, bridge = mesh.mean[mesh.landmarks[[8, 27]]]
-    return found.scale * float(np.linalg.norm(chin - bridge))
+    return fitted.scale * float(np.linalg.norm(chin - bridge))
 
 
 def problem(points: FloatArray, size: int) -> str | None:
@@ -49,7 +49,7 @@ def problem(points: FloatArray, size: int) -> str | None:
         return "the position map has collapsed to a point"
     if (high < 0).any() or (low > size).any():
         return "the position map lies outside the picture"
-    found = pose(points)
-    if residual(points, found) > _WORST * height(found):
+    fitted = pose(points)
+    if residual(points, fitted) > _WORST * height(fitted):
         return "the position map is no face"
     return None

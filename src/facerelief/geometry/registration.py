@@ -167,18 +167,20 @@ def register(
     stages = np.geomspace(reach[0], reach[1], len(stiffness))
     for hardness, limit in zip(stiffness, stages, strict=True):
         for _ in range(steps):
-            found, trusted = search(moved, limit)
-            weight = np.where(trusted, area / (1 + (found.distance / limit) ** 2) ** 2, 0.0)
+            nearest, trusted = search(moved, limit)
+            weight = np.where(trusted, area / (1 + (nearest.distance / limit) ** 2) ** 2, 0.0)
             # A landmark weighs as much as a patch of skin of the stiffness' wave length.
             marked = np.bincount(marks, trust[used], minlength=len(start)) * (1 + hardness / 10)
             aim = np.zeros_like(start)
-            aim[trusted] = (weight[:, None] * (found.points - start))[trusted]
+            aim[trusted] = (weight[:, None] * (nearest.points - start))[trusted]
             np.add.at(aim, marks, (trust[used] * (1 + hardness / 10))[:, None]
                       * (aims - start[marks]))  # fmt: skip
             system = hardness * plate + sparse.diags_array(weight + marked + 1e-6)
             moved = start + _solve(system, aim)
-    found, trusted = search(moved, reach[1] / 3)
-    return _settle(start, moved, source.triangles, found, trusted, search.target[found.triangle])
+    nearest, trusted = search(moved, reach[1] / 3)
+    return _settle(
+        start, moved, source.triangles, nearest, trusted, search.target[nearest.triangle]
+    )
 
 
 class _Search:
@@ -195,15 +197,15 @@ class _Search:
     def __call__(self, moved: FloatArray, reach: float) -> tuple[Closest, BoolArray]:
         """Of all vertices, in the target's vertices; meant where trusted alone."""
         rows = self.usable
-        found = self.closest(moved[rows], vertex_normals(moved, self.triangles)[rows])
-        on_border = ((found.barycentrics > 1e-6) <= self.border[found.triangle]).all(axis=1)
+        nearest = self.closest(moved[rows], vertex_normals(moved, self.triangles)[rows])
+        on_border = ((nearest.barycentrics > 1e-6) <= self.border[nearest.triangle]).all(axis=1)
         trusted = np.zeros(len(moved), bool)
-        trusted[rows] = ~on_border & (found.distance < 3 * reach)
+        trusted[rows] = ~on_border & (nearest.distance < 3 * reach)
         count = len(moved)
         whole = Closest(moved.copy(), np.full(count, np.inf), np.zeros(count, np.int64),
                         np.full((count, 3), 1 / 3))  # fmt: skip
-        whole.points[rows], whole.distance[rows] = found.points, found.distance
-        whole.triangle[rows], whole.barycentrics[rows] = found.triangle, found.barycentrics
+        whole.points[rows], whole.distance[rows] = nearest.points, nearest.distance
+        whole.triangle[rows], whole.barycentrics[rows] = nearest.triangle, nearest.barycentrics
         return whole, trusted
 
 
@@ -211,7 +213,7 @@ def _settle(
     start: FloatArray,
     moved: FloatArray,
     triangles: IntArray,
-    found: Closest,
+    nearest: Closest,
     trusted: BoolArray,
     corners: IntArray,
 ) -> Registration:
@@ -219,11 +221,11 @@ def _settle(
 
     In space first, since what lies behind the skin must stay behind it.
     """
-    settled = np.where(trusted[:, None], found.points, moved)
+    settled = np.where(trusted[:, None], nearest.points, moved)
     carried = start + in_space(start, trusted, (settled - start)[None])[0]
     residual = np.where(trusted[:, None], settled - carried, 0)
     settled = carried + extend(start, triangles, trusted, residual[None], fading=1e-3)[0]
-    return Registration(settled, trusted, corners, found.barycentrics)
+    return Registration(settled, trusted, corners, nearest.barycentrics)
 
 
 def in_space(points: FloatArray, known: BoolArray, fields: FloatArray) -> FloatArray:

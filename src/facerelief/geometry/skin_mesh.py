@@ -101,9 +101,9 @@ def skin_mesh() -> SkinMesh:
 
 def _within(points: FloatArray, corners: FloatArray) -> BoolArray:
     """(N,) which of the points (N, 2) lie in the convex hull of the corners."""
-    found = np.all((points >= corners.min(0)) & (points <= corners.max(0)), axis=1)
-    found[found] = Delaunay(corners).find_simplex(points[found]) >= 0
-    return found
+    inside = np.all((points >= corners.min(0)) & (points <= corners.max(0)), axis=1)
+    inside[inside] = Delaunay(corners).find_simplex(points[inside]) >= 0
+    return inside
 
 
 def face_part(mean: FloatArray) -> BoolArray:

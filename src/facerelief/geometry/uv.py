@@ -96,10 +96,10 @@ def filled(texels: FloatArray) -> NDArray[np.float32]:
 @lru_cache(maxsize=4)
 def _nearest(missing: bytes, size: int) -> NDArray[np.int64]:
     mask = np.frombuffer(missing, np.bool_).reshape(size, size)
-    found: NDArray[np.int64] = distance_transform_edt(
+    nearest: NDArray[np.int64] = distance_transform_edt(
         mask, return_distances=False, return_indices=True
     )
-    return found
+    return nearest
 
 
 @lru_cache(maxsize=4)

@@ -36,10 +36,10 @@ def draw_decals(decals: list[Placed], surface: Surface, scene: Scene) -> Tensor:
     where = torch.full((scene.size**2,), -1, device=albedo.device)
     where[surface.pixel] = torch.arange(len(surface.pixel), device=albedo.device)
     for decal in decals:
-        found = _fragments(decal, scene, surface.depth - _DECAL_REACH)
-        near = found.depth < surface.depth[found.pixel] + _DECAL_REACH  # where there is a surface
-        found = found.chosen(near)
-        pixel, colour = where[found.pixel], _colours(decal, found)
+        pieces = _fragments(decal, scene, surface.depth - _DECAL_REACH)
+        near = pieces.depth < surface.depth[pieces.pixel] + _DECAL_REACH  # where there is a surface
+        pieces = pieces.chosen(near)
+        pixel, colour = where[pieces.pixel], _colours(decal, pieces)
         if compiled := kernels(albedo):
             made = compiled.paint(array(albedo), array(pixel), array(colour))
             albedo = torch.from_numpy(made)
@@ -66,14 +66,14 @@ def draw_layers(
     """Light the parts at their vertices and compose all of their fragments, nearest first."""
     pixels, depths, colours = [], [], []
     for part in layered:
-        found = _fragments(part, scene, surface.depth)
-        colour = _colours(part, found)
+        pieces = _fragments(part, scene, surface.depth)
+        colour = _colours(part, pieces)
         solid = colour[:, 3] > _FAINT
-        found, colour = found.chosen(solid), colour[solid]
+        pieces, colour = pieces.chosen(solid), colour[solid]
         shade = _vertex_light(part, light, sky, lamps)
-        shade = interpolate(shade, part.triangles[found.triangle], found.barycentrics)
-        pixels.append(found.pixel)
-        depths.append(found.depth)
+        shade = interpolate(shade, part.triangles[pieces.triangle], pieces.barycentrics)
+        pixels.append(pieces.pixel)
+        depths.append(pieces.depth)
         colours.append(torch.cat([colour[:, :3] * shade, colour[:, 3:]], 1))
     return _compose(torch.cat(pixels), torch.cat(depths), torch.cat(colours), scene.size**2)
 
@@ -105,9 +105,9 @@ def _fragments(placed: Placed, scene: Scene, behind: Tensor) -> Fragments:
     return fragments(screen, placed.triangles, size, perspective=True, behind=behind)
 
 
-def _colours(placed: Placed, found: Fragments) -> Tensor:
+def _colours(placed: Placed, pieces: Fragments) -> Tensor:
     """(F, 4) linear colour and alpha of fragments."""
-    uv = interpolate(placed.uv, placed.uv_triangles[found.triangle], found.barycentrics)
+    uv = interpolate(placed.uv, placed.uv_triangles[pieces.triangle], pieces.barycentrics)
     return textures.sample(placed.part.material.texture, uv)
 
 

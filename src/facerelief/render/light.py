@@ -48,20 +48,20 @@ def _sky_light(
     reached = cosine * seen
     colours = light.colours[:count]
     parts = [reached.T @ colours, (cosine - reached).T @ colours, seen.mean(0)[:, None]]
-    found = interpolate(torch.cat(parts, 1), local, surface.weights)
+    arriving = interpolate(torch.cat(parts, 1), local, surface.weights)
     harmonics = light.harmonics(count)
     floor = 0.05 * harmonics[0] + 1e-6
-    if compiled := kernels(found):
+    if compiled := kernels(arriving):
         weights = harmonics * harmonics.new_tensor(SH_CONSTANTS * COSINE_LOBE)[:, None]
-        given = (found, surface.points, surface.smooth, surface.detail, albedo)
+        given = (arriving, surface.points, surface.smooth, surface.detail, albedo)
         look = (surface.specular[:, 0], surface.roughness[:, 0])
         made = compiled.sky_light(
             *map(array, (*given, *look, weights, floor, light.gloss[0].permute(1, 2, 0))),
-            *map(found.numpy().dtype.type, (_BLEND, *_RELIEF, _BOUNCE)),
+            *map(arriving.numpy().dtype.type, (_BLEND, *_RELIEF, _BOUNCE)),
         )
         return torch.from_numpy(made[0]), torch.from_numpy(made[1])
 
-    direct, hidden, openness = found.split([3, 3, 1], 1)
+    direct, hidden, openness = arriving.split([3, 3, 1], 1)
     blend = unit(torch.lerp(surface.detail, surface.smooth, _BLEND))
     with_detail = torch.maximum(shade_sh(blend[None], harmonics[None])[0], floor)
     without = torch.maximum(shade_sh(surface.smooth[None], harmonics[None])[0], floor)

@@ -172,7 +172,7 @@ def fragments(
         made = compiled.fragments(*given)
         return Fragments(*map(torch.from_numpy, made))
     planes = _planes(points[None], triangles)
-    found = []
+    pieces = []
     usable = _usable(planes, perspective, cull_back_faces=False)
     for index, column, row in _pairs(planes, usable, height, width):
         edges = _edge_functions(planes, index, column + 0.5, row + 0.5)
@@ -180,11 +180,11 @@ def fragments(
         index, pixel = index[inside], (row * width + column)[inside]
         share, depth = _on_surface(planes, index, edges[:, inside], perspective)
         near = (depth > behind[pixel]).nonzero()[:, 0]
-        found.append((index[near], pixel[near], share.T[near], depth[near]))
-    if not found:
+        pieces.append((index[near], pixel[near], share.T[near], depth[near]))
+    if not pieces:
         empty = torch.zeros(0, dtype=torch.int64, device=points.device)
         return Fragments(empty, empty, points.new_zeros(0, 3), points.new_zeros(0))
-    triangle, pixel, share, depth = (torch.cat(values) for values in zip(*found, strict=True))
+    triangle, pixel, share, depth = (torch.cat(values) for values in zip(*pieces, strict=True))
     return Fragments(triangle, pixel, share.to(points.dtype), depth.to(points.dtype))
 
 
@@ -199,10 +199,9 @@ def _visible(
     """The nearest triangle (B, H, W), -1 for none, and which were drawn (B, T)."""
     height, width = size
     if compiled := kernels(points):
-        found = compiled.visible(
-            array(points), array(triangles), height, width, perspective, cull_back_faces
-        )
-        return torch.from_numpy(found[0]), torch.from_numpy(found[1])
+        given = array(points), array(triangles), height, width, perspective, cull_back_faces
+        seen, drawn = map(torch.from_numpy, compiled.visible(*given))
+        return seen, drawn
     batch, count = len(points), len(triangles)
     planes = _planes(points, triangles)
     drawn = _usable(planes, perspective, cull_back_faces)
@@ -367,7 +366,7 @@ def _coverage_rightwards(points: Tensor, triangles: Tensor, drawn: Tensor, mask:
     item, row, column = item[chosen], row[chosen], column[chosen]
     winners = points[item[:, None], triangles[index[chosen] % count]]
     crossing, slope = (
-        found.gather(0, edge[chosen][None])[0] for found in _crossings(winners, row + 0.5)
+        values.gather(0, edge[chosen][None])[0] for values in _crossings(winners, row + 0.5)
     )
     # How far past the border between the two pixels, from -1/2 to 1/2; the lines along the other
     # axis see to the rest of an oblique edge.
@@ -382,12 +381,12 @@ def _crossings(corners: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
     x is -inf where an edge does not cross.
     """
-    found, slopes = [], []
+    crossings, slopes = [], []
     for i, j in ((0, 1), (1, 2), (2, 0)):
         start, run = corners[:, i, :2], corners[:, j, :2] - corners[:, i, :2]
         crosses = (corners[:, i, 1] <= y) != (corners[:, j, 1] <= y)
         slope = run[:, 0] / torch.where(crosses, run[:, 1], 1)
         x = start[:, 0] + (y - start[:, 1]) * slope
-        found.append(torch.where(crosses, x, -torch.inf))
+        crossings.append(torch.where(crosses, x, -torch.inf))
         slopes.append(slope)
-    return torch.stack(found), torch.stack(slopes)
+    return torch.stack(crossings), torch.stack(slopes)

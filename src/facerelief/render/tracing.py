@@ -47,8 +47,8 @@ class Tracer:
     def surface(self) -> Hits:
         """Of every pixel that sees one, the first surface that faces the camera."""
         pixel = np.arange(len(self._directions))
-        found = list(self.layers(pixel, np.zeros(len(pixel)), facing=True))
-        every = [np.concatenate([getattr(h, name) for h in found]) for name in vars(found[0])]
+        layers = list(self.layers(pixel, np.zeros(len(pixel)), facing=True))
+        every = [np.concatenate([getattr(h, name) for h in layers]) for name in vars(layers[0])]
         return Hits(*every)
 
     def layers(self, pixel: IntArray, depth: FloatArray, facing: bool = False) -> Iterator[Hits]:
@@ -99,12 +99,12 @@ class Tracer:
         mi = load_mitsuba()
         directions = self._directions[pixel]
         origins = (directions * start[:, None]).tolist()
-        found = []
+        rows = []
         for number, ray in enumerate(zip(origins, directions.tolist(), strict=True)):
             hit = self._scene.ray_intersect_preliminary(mi.Ray3f(*ray))
             if hit.is_valid():
-                found.append((number, hit.t, hit.prim_index, *hit.prim_uv))
-        table = np.array(found).reshape(-1, 5)
+                rows.append((number, hit.t, hit.prim_index, *hit.prim_uv))
+        table = np.array(rows).reshape(-1, 5)
         place = table[:, 0].astype(int)
         return Hits(
             pixel=pixel[place],

@@ -145,14 +145,14 @@ class Assets:
         assert chosen is not None
         if not chosen.is_dir():
             raise AssetError(f"{where} names {chosen}, which is no folder")
-        found = cls(chosen)
-        if folder is not None and len(found.missing()) == len(CATALOGUE):
+        assets = cls(chosen)
+        if folder is not None and len(assets.missing()) == len(CATALOGUE):
             wanted = ", ".join(asset.path for asset in CATALOGUE)
             raise AssetError(
                 f"{where} names {chosen}, which has none of {wanted};"
                 " `facerelief synth --assets-help` says where they are published"
             )
-        return found
+        return assets
 
     def path(self, name: str) -> Path | None:
         """Where the asset `name` of `CATALOGUE` is, None where it is missing.
@@ -237,17 +237,17 @@ class EnvironmentMaps(Mapping[str, NDArray[np.float16]]):
     @cached_property
     def _files(self) -> dict[str, Path]:
         """The file that each map is in."""
-        found: dict[str, Path] = {}
+        files: dict[str, Path] = {}
         for path in sorted(self.folder.iterdir()) if self.folder is not None else ():
             if path.suffix in (".hdr", ".exr"):
-                found[path.stem] = path
+                files[path.stem] = path
             elif path.suffix == ".npz":
                 try:
                     with np.load(path, allow_pickle=False) as arrays:
-                        found.update(dict.fromkeys(arrays.files, path))
+                        files.update(dict.fromkeys(arrays.files, path))
                 except (OSError, ValueError, zipfile.BadZipFile, EOFError):
                     raise AssetError(f"{path}: not a NumPy archive that can be read") from None
-        return dict(sorted(found.items()))
+        return dict(sorted(files.items()))
 
 
 def _has_content(path: Path) -> bool:

@@ -197,14 +197,14 @@ class Look(nn.Module):
         self.motion = Motion(64)
         self.seen = nn.Conv2d(width, 1, 1)
 
-    def forward(self, features: Sequence[Tensor], found: Tensor) -> tuple[Tensor, Tensor]:
-        """The map (B, 3, S, S) `found`, moved, and (B, 1, size, size) logits that skin is seen.
+    def forward(self, features: Sequence[Tensor], given: Tensor) -> tuple[Tensor, Tensor]:
+        """The map (B, 3, S, S) `given`, moved, and (B, 1, size, size) logits that skin is seen.
 
         An untrained one moves nothing.
         """
         # What a look corrects is no reason to change where it looked from.
-        found = found.detach()
-        small = positions.resized(found, self.size)
+        given = given.detach()
+        small = positions.resized(given, self.size)
         places = small[:, :2].permute(0, 2, 3, 1)
         read = [F.grid_sample(f.float(), places, align_corners=False) for f in features]
         mean = positions.mean_head(self.size).to(small).expand_as(small)
@@ -213,8 +213,8 @@ class Look(nn.Module):
         coarse = self.coarse(F.avg_pool2d(middle, 2))
         middle = self.up_middle(middle + F.interpolate(coarse, scale_factor=2.0, mode="nearest"))
         fine = self.up_fine(fine + F.interpolate(middle, scale_factor=2.0, mode="nearest"))
-        offset = positions.resized(self.head(fine).float(), found.shape[-1])
-        return self.motion(coarse, found) + offset, self.seen(fine).float()
+        offset = positions.resized(self.head(fine).float(), given.shape[-1])
+        return self.motion(coarse, given) + offset, self.seen(fine).float()
 
 
 def _convolution(width: int, out: int, kernel: int = 4, stride: int = 1) -> nn.Module:

@@ -41,18 +41,18 @@ def supervised(
     def add(name: str, weight: float, value: Tensor) -> None:
         terms[name] = terms.get(name, value.new_zeros(())) + weight * value
 
-    for found in predictions:
-        normals = found.normals
+    for prediction in predictions:
+        normals = prediction.normals
         add("cosine", weights.cosine, losses.cosine(normals, sample.normals, measured))
         if weights.total_variation:
             add("total_variation", weights.total_variation, losses.total_variation(normals))
-        if weights.angular and found.concentration is not None:
-            nll = losses.angular_vmf(normals, found.concentration, sample.normals, measured)
+        if weights.angular and prediction.concentration is not None:
+            nll = losses.angular_vmf(normals, prediction.concentration, sample.normals, measured)
             add("angular", weights.angular, nll)
         if weights.weak:
             add("weak", weights.weak, losses.low_frequency(normals, sample.normals, taught))
-        if weights.mask and found.mask_logits is not None:
-            value = losses.binary(found.mask_logits, sample.face_mask, sample.face_known)
+        if weights.mask and prediction.mask_logits is not None:
+            value = losses.binary(prediction.mask_logits, sample.face_mask, sample.face_known)
             add("mask", weights.mask, value)
     return terms
 
@@ -74,8 +74,8 @@ def supervised_turns(
 def fooled(discriminator: nn.Module, predictions: Sequence[Prediction]) -> Tensor:
     """How far the maps are from passing as measured ones, summed over `predictions`."""
     total = predictions[0].normals.new_zeros(())
-    for found in predictions:
-        verdict = discriminator(found.normals)
+    for prediction in predictions:
+        verdict = discriminator(prediction.normals)
         total = total + F.binary_cross_entropy_with_logits(verdict, torch.ones_like(verdict))
     return total
 
@@ -90,8 +90,8 @@ def discriminated(
     mask = sample.normals_mask[measured]
     real = discriminator(sample.normals[measured] * mask)
     loss = F.binary_cross_entropy_with_logits(real, torch.ones_like(real))
-    for found in predictions:
-        fake = discriminator(found.normals.detach()[measured] * mask)
+    for prediction in predictions:
+        fake = discriminator(prediction.normals.detach()[measured] * mask)
         zeros = torch.zeros_like(fake)
         loss = loss + F.binary_cross_entropy_with_logits(fake, zeros) / len(predictions)
     return loss

@@ -9,10 +9,10 @@ from facerelief.render.kernels.compile import kernel
 
 @kernel
 def sky_light(
-    found, points, smooth, detail, albedo, specular, roughness, weights, floor, sky,
+    arriving, points, smooth, detail, albedo, specular, roughness, weights, floor, sky,
     blend, least, greatest, bounce,
 ):  # fmt: skip
-    """Irradiance (N, 3) and gloss (N, 3), from light `found` (N, 7): direct, hidden, openness.
+    """Irradiance (N, 3) and gloss (N, 3), from light `arriving` (N, 7): direct, hidden, openness.
 
     `weights` (9, 3) of the harmonics as polynomials, `sky` (h, w, 3) blurred radiance.
     """
@@ -33,12 +33,12 @@ def sky_light(
         turn = two * facing
         _read(sky, turn * dx - vx, turn * dy - vy, turn * dz - vz, mirrored)
         smoothness = (one - roughness[n]) * (one - roughness[n])
-        fresnel = _schlick(facing, specular[n], smoothness) * min(two * found[n, 6], one)
+        fresnel = _schlick(facing, specular[n], smoothness) * min(two * arriving[n, 6], one)
         for c in range(3):
             with_detail = max(_harmonics(x, y, z, weights, c), floor[c])
             without = max(_harmonics(sx, sy, sz, weights, c), floor[c])
             change = min(max(with_detail / without, least), greatest)
-            irradiance[n, c] = found[n, c] * change + found[n, 3 + c] * albedo[n, c] * bounce
+            irradiance[n, c] = arriving[n, c] * change + arriving[n, 3 + c] * albedo[n, c] * bounce
             gloss[n, c] = mirrored[c] * fresnel
     return irradiance, gloss
 
@@ -83,7 +83,7 @@ def _harmonics(x, y, z, weights, c):
 
 
 @kernel
-def _read(sky, x, y, z, found):
+def _read(sky, x, y, z, into):
     """Bilinear values (3,) of an equirectangular map towards a direction; edges are repeated."""
     height, width = sky.shape[0], sky.shape[1]
     half, one, pi = np.float32(0.5), np.float32(1), np.float32(np.pi)
@@ -97,7 +97,7 @@ def _read(sky, x, y, z, found):
     for c in range(3):
         high = sky[above, left, c] * (one - u) + sky[above, right, c] * u
         low = sky[below, left, c] * (one - u) + sky[below, right, c] * u
-        found[c] = high * (one - v) + low * v
+        into[c] = high * (one - v) + low * v
 
 
 @kernel

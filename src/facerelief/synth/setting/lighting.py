@@ -139,10 +139,10 @@ def _frontal(sky: NDArray[np.float32], suns: list[Lamp]) -> float:
     """
     directions, area = _directions(*sky.shape[:2])
     faces = np.array([[0, 0, 1], [0.7, 0, 0.7], [-0.7, 0, 0.7], [0, 0.7, 0.7], [0, -0.7, 0.7]])
-    found = np.clip(faces @ directions.T, 0, None) @ (area * sky[..., 1].ravel())
+    received = np.clip(faces @ directions.T, 0, None) @ (area * sky[..., 1].ravel())
     for sun in suns:
-        found = found + np.clip(faces @ sun.direction, 0, None) * sun.colour[1]
-    return float(max(found[0], 0.5 * found.max())) / np.pi
+        received = received + np.clip(faces @ sun.direction, 0, None) * sun.colour[1]
+    return float(max(received[0], 0.5 * received.max())) / np.pi
 
 
 @lru_cache(maxsize=4)

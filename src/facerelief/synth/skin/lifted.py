@@ -145,12 +145,12 @@ class Lifter:
         if gap > _MOUTH * np.linalg.norm(points[_HEIGHT[0], :2] - points[_HEIGHT[1], :2]):
             return None
         try:
-            found = self.fitter.fit(points)
+            alignment = self.fitter.fit(points)
         except AlignmentError:
             return None
-        if found.rotation[2, 2] < np.cos(np.radians(_TURNED)) or found.confidence < 0.5:
+        if alignment.rotation[2, 2] < np.cos(np.radians(_TURNED)) or alignment.confidence < 0.5:
             return None
-        colour, likeness, normals, weight = self._unwrap(found, photo)
+        colour, likeness, normals, weight = self._unwrap(alignment, photo)
         doubtful = self._covered | self._lids
         covered = np.where(doubtful, ((likeness - 0.5) / 0.4).clip(0, 1), 1)
         covered = ndimage.gaussian_filter(ndimage.grey_erosion(covered, 5), 1.5)
@@ -172,14 +172,14 @@ class Lifter:
         encoded = np.rint(255 * linear_to_srgb(np.exp(complete).clip(0, 1)))
         return Lifted(encoded.astype(np.uint8), seen, coverage, rims)
 
-    def _unwrap(self, found: Alignment, photo: NDArray[np.uint8]) -> tuple[Map, Map, Map, Map]:
+    def _unwrap(self, alignment: Alignment, photo: NDArray[np.uint8]) -> tuple[Map, Map, Map, Map]:
         """Linear colour (S, S, 3), likeness to skin, normals (S, S, 3) and how well all is seen."""
-        head, place = self.fitter.head, found.projected
+        head, place = self.fitter.head, alignment.projected
         low = np.floor(place[:, :2].min(axis=0)).clip(0)
         high = np.ceil(place[:, :2].max(axis=0)).clip(0, photo.shape[1::-1])
         left, top, right, bottom = (int(v) for v in (*low, *high))
         cut = photo[top:bottom, left:right]
-        normals = vertex_normals(found.camera_vertices, head.triangles)
+        normals = vertex_normals(alignment.camera_vertices, head.triangles)
         screen = place - (left, top, 0)
         # Half the resolution is enough to tell what is hidden, and what is skin.
         half = screen * (0.5, 0.5, 1)
@@ -187,7 +187,7 @@ class Lifter:
             half,
             head.triangles,
             ((bottom - top) // 2, (right - left) // 2),
-            perspective=found.camera.perspective,
+            perspective=alignment.camera.perspective,
             cull_back_faces=True,
         )
         core = self.fitter.core(normals)
