@@ -1,82 +1,111 @@
 """How accurate every system of the catalogue is, on people that no training has seen.
 
     FACERELIEF_DATA=... python benchmarks/accuracy.py [--only PARTS] [--peer-python PYTHON]
+        [--keep] [--systems NAME ...] [-o OUT] [NAME=FILE ...]
 
-All that the results page and the model card say of accuracy: photographs of Extended Yale B,
-renderings of real scans, and photographs by age, sex and ancestry. PYTHON is an interpreter that
-has MediaPipe (`pip install mediapipe==0.10.21`), which is then scored beside ours. Without it the
-peer's last figures are kept, and with --keep those of weights that have not changed, as long as the
-floors score the same as then: truth and protocol are unchanged.
+PARTS are protocols of `facerelief evaluate`; unless said, those that the model card is made from:
+photographs of Extended Yale B, renderings of real scans, and photographs by age, sex and ancestry.
+The others are `table` (all systems side by side), `robustness`, `wild`, and of what makes shapes
+`landmarks` and `reconstruction`.
+
+FILE is a checkpoint of a run (last.ckpt beside its config.yaml) or an exported .onnx file, NAME its
+line in the tables; of NAME_s0, NAME_s1 and so on, seeds of one training, `table` shows the mean
+too. PYTHON is an interpreter that has MediaPipe (`pip install mediapipe==0.10.21`), which is then
+scored beside ours. Without it the peer's last figures are kept, and with --keep those of weights
+that have not changed, as long as the floors score the same as then: truth and protocol are
+unchanged. OUT keeps predictions and pictures; `table` and `robustness` draw
+docs/pictures/systems.jpg and spoiled.jpg anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from networks import unchanged, with_unchanged
+from networks import exported, shipped, unchanged, with_unchanged
+from specimens import draw, draw_spoiled
 from tables import TABLES, read, write
 
-from facerelief import catalogue
-from facerelief.evaluate import EvaluationError, run_basel, run_groups, run_yaleb
-from facerelief.evaluate.predictors import MEDIAPIPE
+from facerelief import catalogue, evaluate
+from facerelief.evaluate.predictors import MEDIAPIPE, expanded, normal_systems, shape_systems
 
 
-def yaleb(systems: list[str], folder: Path, peer: Path | None) -> dict[str, Any]:
-    """Figures of accuracy_yaleb.json."""
-    return run_yaleb(systems, folder, "test", peer_python=peer, progress=True)
+def draw_systems(networks: dict[str, Path]) -> None:
+    """Of several seeds, the first."""
+    draw("systems", {n: file for n, file in networks.items() if not re.search(r"_s[1-9]\d*$", n)})
 
 
-def basel(systems: list[str], folder: Path, peer: Path | None) -> dict[str, Any]:
-    """Figures of accuracy_basel.json."""
-    return run_basel(systems, folder, peer_python=peer, progress=True)
+@dataclass(frozen=True)
+class Part:
+    """A protocol."""
+
+    result: str  # NAME of results/NAME.json
+    systems: Callable[[], list[str]] = catalogue.systems  # if none are said
+    draw: Callable[[dict[str, Path]], None] | None = None  # the documentation's picture
+    timed: bool = False  # whether it measures times, which only compare within one run
 
 
-def groups(systems: list[str], folder: Path, peer: Path | None) -> dict[str, Any]:
-    """Figures of groups.json; FaceMesh's points come with the photographs."""
-    return run_groups(systems, folder, progress=True)
-
-
-PARTS: dict[str, tuple[str, Callable[[list[str], Path, Path | None], dict[str, Any]]]] = {
-    "yaleb": ("accuracy_yaleb", yaleb),
-    "basel": ("accuracy_basel", basel),
-    "groups": ("groups", groups),
+PARTS = {
+    "yaleb": Part("accuracy_yaleb"),
+    "basel": Part("accuracy_basel"),
+    "groups": Part("groups"),
+    "table": Part("comparison", normal_systems, draw_systems, timed=True),
+    "robustness": Part("robustness", normal_systems, partial(draw_spoiled, "spoiled")),
+    "wild": Part("wild", normal_systems),
+    "landmarks": Part("landmarks", shape_systems),
+    "reconstruction": Part("reconstruction", shape_systems),
 }
+CARD = ("yaleb", "basel", "groups")
+
+
+def measured(name: str, options: argparse.Namespace, files: dict[str, Path], out: Path) -> Any:
+    """The results of a part, with what stays of before. Raises ValueError, OSError."""
+    part, old = PARTS[name], read(PARTS[name].result)
+    stay = unchanged(old, part.timed) if old else {}
+    if not options.keep:
+        stay = {label: one for label, one in stay.items() if label == MEDIAPIPE}
+    if options.peer_python:
+        stay.pop(MEDIAPIPE, None)
+    named = expanded(options.systems or ["all"], part.systems)
+    systems = [*(one for one in named if one not in stay), *map(str, files.values())]
+    run = getattr(evaluate, f"run_{name}")
+    results = run(systems, out, peer_python=options.peer_python, progress=True)
+    try:
+        results = with_unchanged(results, old, stay)
+    except ValueError:
+        if options.keep:
+            raise
+    if part.draw is not None:
+        part.draw(shipped() | files)
+    return results
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("networks", nargs="*", metavar="NAME=FILE")
+    parser.add_argument("--only", default=",".join(CARD), help="parts (default: %(default)s)")
+    parser.add_argument("--systems", action="append", metavar="NAME")
     parser.add_argument("--peer-python", type=Path, metavar="PYTHON", help="has MediaPipe")
-    parser.add_argument("--only", default=",".join(PARTS), help="parts (default: %(default)s)")
     parser.add_argument("--keep", action="store_true", help="measure what has changed alone")
+    parser.add_argument("-o", "--out", type=Path, help="keeps a folder for each part")
     options = parser.parse_args()
     chosen = options.only.split(",")
     if unknown := set(chosen) - set(PARTS):
         parser.error(f"--only knows {', '.join(PARTS)}; not {', '.join(sorted(unknown))}")
-    for part in chosen:
-        name, measure = PARTS[part]
-        old = read(name)
-        stay = unchanged(old) if old else {}
-        if not options.keep:
-            stay = {label: one for label, one in stay.items() if label == MEDIAPIPE}
-        if options.peer_python:
-            stay.pop(MEDIAPIPE, None)
-        systems = [label for label in catalogue.systems() if label not in stay]
-        try:
-            with TemporaryDirectory() as folder:
-                results = measure(systems, Path(folder), options.peer_python)
-        except (EvaluationError, FileNotFoundError) as error:
-            parser.error(str(error))
-        try:
-            results = with_unchanged(results, old, stay)
-        except ValueError as error:
-            if options.keep:
-                parser.error(str(error))
-        write(name, results)
-        print(TABLES[name](results))
+    try:
+        with exported(options.networks) as files, TemporaryDirectory() as scratch:
+            for name in chosen:
+                results = measured(name, options, files, (options.out or Path(scratch)) / name)
+                write(PARTS[name].result, results)
+                print(TABLES[PARTS[name].result](results))
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

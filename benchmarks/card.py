@@ -11,7 +11,8 @@ from itertools import groupby
 from typing import Any
 
 from facerelief import catalogue
-from facerelief.evaluate.report import groups_markdown, table
+from facerelief.evaluate import PROTOCOLS
+from facerelief.evaluate.report import table
 
 MISSING = "Not measured yet: `python benchmarks/accuracy.py`."
 
@@ -137,7 +138,7 @@ def pose(basel: dict[str, Any], name: str) -> str:
 
 def of_groups(groups: dict[str, Any], name: str) -> str:
     """The default's groups alone."""
-    return groups_markdown({**groups, "systems": {name: groups["systems"][name]}})
+    return PROTOCOLS["groups"].table({**groups, "systems": {name: groups["systems"][name]}})
 
 
 def degrees(figures: dict[str, Any] | None) -> str:

@@ -31,7 +31,7 @@ from tables import write
 from facerelief.data import facemesh, photos, pseudo_normals
 from facerelief.data.folders import cache_folder, data_root
 from facerelief.data.ict import registered_ict
-from facerelief.evaluate.groups import mean_and_error
+from facerelief.evaluate.scores import mean_and_error
 from facerelief.geometry import landmark_schemes
 from facerelief.geometry.align import AlignmentError
 from facerelief.geometry.head import builtin_head

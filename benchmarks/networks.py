@@ -2,70 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tables import read, write
-
 from facerelief import __version__, catalogue
-from facerelief.evaluate import EvaluationError
-from facerelief.evaluate.comparison import expanded
 
 _ALIKE = 0.01  # degrees, percent or shares that two processors' figures may be apart
-
-
-def measure(
-    doc: str,
-    name: str,
-    run: Callable[..., dict[str, Any]],
-    markdown: Callable[[dict[str, Any]], str],
-    draw: Callable[[dict[str, Path]], None] | None = None,
-    peer: bool = False,
-    default: Sequence[str] = ("all",),
-    timed: bool = False,
-) -> None:
-    """The whole of a protocol's benchmark, from its arguments to ``results/NAME.json``.
-
-    Args:
-        doc: of the benchmark; its first line describes the command.
-        run: of `facerelief.evaluate`; markdown: of its results.
-        draw: makes the documentation's picture of the networks, .onnx files by name.
-        peer: whether `run` takes an interpreter that has MediaPipe.
-        default: the systems, if none are said.
-        timed: whether it measures times, which only compare within one run.
-    """
-    parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
-    parser.add_argument("networks", nargs="*", metavar="NAME=FILE")
-    parser.add_argument("--systems", action="append", metavar="NAME")
-    if peer:
-        parser.add_argument("--peer-python", type=Path, metavar="PYTHON")
-    parser.add_argument(
-        "--keep",
-        action="store_true",
-        help="measure what is new alone; other figures stay, if the floors score as they did",
-    )
-    parser.add_argument("-o", "--out", type=Path)
-    options = parser.parse_args()
-    more = {"peer_python": options.peer_python} if peer else {}
-    try:
-        with exported(options.networks) as files, TemporaryDirectory() as scratch:
-            old = read(name) if options.keep else None
-            stay = unchanged(old, timed) if old else {}
-            chosen = [one for one in expanded(options.systems or default) if one not in stay]
-            systems = [*chosen, *map(str, files.values())]
-            result = run(systems, options.out or Path(scratch), progress=True, **more)
-            result = with_unchanged(result, old, stay)
-            if draw is not None:
-                draw(shipped() | files)
-    except (EvaluationError, OSError, ValueError) as error:
-        parser.error(str(error))
-    write(name, result)
-    print(markdown(result))
 
 
 def unchanged(old: dict[str, Any], timed: bool = False) -> dict[str, Any]:

@@ -29,9 +29,10 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from measured_tables import speed_markdown
 from measuring import busy_cores, in_turns, launch, machine, processor_seconds
 from PIL import Image, ImageOps
-from tables import ROOT, read, speed_markdown, write
+from tables import ROOT, read, write
 
 from facerelief.apps.normals import produce
 from facerelief.apps.photos import process, stream

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from facerelief.cli import app, research
+from facerelief.cli import app, protocols, research
 
 SUMMARY = {"samples": 64, "seconds": 3.0, "figures": {"val/error": 12.5}}
 
@@ -131,3 +131,30 @@ def test_evaluation_passes_everything_on(monkeypatch: pytest.MonkeyPatch, tmp_pa
     }
     result = facerelief(*call[:-1], tmp_path / "other", "--json")
     assert json.loads(result.stdout) == {"protocol": "basel"} and not asked["progress"]
+
+
+def test_protocols_have_the_same_options_and_their_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from facerelief import evaluate
+
+    own = {"yaleb": ("--split", "val"), "renderings": (tmp_path,)}
+    passed = {"yaleb": {"split": "val"}, "renderings": {"folder": tmp_path}}
+    for name in protocols.COMMANDS:
+        for word in ("--system", "--systems"):
+            asked: dict[str, Any] = {}
+
+            def run(systems: list[str], out: Path, asked=asked, **options: Any) -> dict[str, Any]:
+                asked.update(options, systems=systems)
+                return {}
+
+            monkeypatch.setattr(evaluate, f"run_{name}", run)
+            call = ("evaluate", name, *own.get(name, ()), word, "a", "-o", tmp_path, "--json")
+            result = facerelief(*call, "--crops", tmp_path / "crops")
+            assert result.exit_code == 0 and json.loads(result.stdout) == {}
+            common = {"peer_python": None, "threads": None, "progress": False}
+            assert asked == {**common, "systems": ["a"], "crops": tmp_path / "crops",
+                             **passed.get(name, {})}  # fmt: skip
+        result = facerelief("evaluate", name, *own.get(name, ()), "-o", tmp_path, "--json")
+        assert result.exit_code == (0 if protocols.COMMANDS[name].optional else 2)
+    assert asked["systems"] == ["a"]

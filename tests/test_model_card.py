@@ -30,7 +30,7 @@ def photographs(shift: float) -> dict:
         for person in (11, 12)
         for subset, azimuth in ((1, 0), (4, 60))
     ]
-    return yaleb.tabulate(scores)
+    return yaleb.Yaleb().tabulate(scores)
 
 
 def renderings(shift: float) -> dict:
@@ -42,7 +42,7 @@ def renderings(shift: float) -> dict:
             ("random", "up to 45°", "mixed", 15),
         )
     ]
-    return basel.tabulate(scores)
+    return basel.Basel().tabulate(scores)
 
 
 @pytest.fixture
@@ -51,7 +51,11 @@ def results() -> tuple[dict, dict, dict]:
     floors = {"posed-mean": renderings(3)}
     on_scans = {"floors": ["posed-mean"], "systems": {**floors, "tiny": renderings(0)}}
     rows = [groups.Row(groups.Labelled("x", "3–12", "male", "Asian"), True, 9.0, 11.0)] * 3
-    by_group = {"photographs": 3, "source": "utkface", "systems": {"tiny": groups.tabulate(rows)}}
+    by_group = {
+        "photographs": 3,
+        "source": "utkface",
+        "systems": {"tiny": groups.Groups().tabulate(rows)},
+    }
     return on_yale, on_scans, by_group
 
 

@@ -131,7 +131,7 @@ def test_figures_between_the_markers_are_replaced_and_nothing_else(tables: Modul
     ],
 )
 def test_verdict(tables: ModuleType, made: dict, expected: str) -> None:
-    assert tables.verdict(made) == expected
+    assert tables.measured_tables.verdict(made) == expected
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_verdict(tables: ModuleType, made: dict, expected: str) -> None:
     [(34.567, "ms", "34.6 ms"), (0.9444, "", "0.944"), (1657.3, "ms", "1657 ms")],
 )
 def test_amount(tables: ModuleType, value: float, unit: str, expected: str) -> None:
-    assert tables.amount(value, unit) == expected
+    assert tables.measured_tables.amount(value, unit) == expected
 
 
 def test_speed_table_marks_what_other_work_has_spoilt(tables: ModuleType) -> None:
@@ -153,7 +153,7 @@ def test_speed_table_marks_what_other_work_has_spoilt(tables: ModuleType) -> Non
         "memory": section(1.5, figure(200, "MB")),
         "unknown": section(None, figure(1, "s")),
     }
-    text = tables.speed_markdown({"machine": machine, "sections": sections})
+    text = tables.measured_tables.speed_markdown({"machine": machine, "sections": sections})
     assert "| A thing | 10 ms | at most 35 ms | yes |" in text
     assert "| A thing | 40 ms (beside other work) | at most 35 ms | **no** |" in text
     assert "| A thing | 200 MB |  |  |" in text
@@ -213,26 +213,26 @@ def test_readme_names_what_has_a_target_beside_floors_and_peers(tables: ModuleTy
         "another": system(11.0, sha256="2"),
     }
     results = {"systems": systems, "floor": "mean-map"}
-    rows = tables.headlines(results, results, None, None, None).splitlines()[2:]
+    rows = tables.headlines.headlines(results, results, None, None, None).splitlines()[2:]
     assert [row.split("|")[3].strip() for row in rows[:3]] == ["", "at most 13°", "at most 10.5°"]
     assert len(rows) == 6 and all("scans" in row and "9.2°" in row for row in rows[3:])
     assert not any("another" in row for row in rows)
 
 
 def test_readme_says_how_far_landmarks_are_off(tables: ModuleType) -> None:
-    yaws = {name: {"mean": 2.345} for name in tables.LANDMARK_TARGETS}
+    yaws = {name: {"mean": 2.345} for name in tables.headlines.LANDMARK_TARGETS}
     marks = {"systems": {"prnet": {"yaws": yaws, "photographs": {"mean": 3.5}}}}
-    rows = tables.headlines(None, None, marks, None, None).splitlines()[2:]
+    rows = tables.headlines.headlines(None, None, marks, None, None).splitlines()[2:]
     assert "yaw 0 to 30°" in rows[0] and "2.35 %" in rows[0] and "at most 2.5 %" in rows[0]
     assert "photographs" in rows[3] and "at most 4 %" in rows[3]
 
 
 def test_readme_says_how_far_meshes_are_off(tables: ModuleType) -> None:
     shapes = {"systems": {"prnet": {"frontal": {"mean": 1.7}, "yaws": {"60": {"mean": 2.1}}}}}
-    rows = tables.headlines(None, None, None, shapes, None).splitlines()[2:]
+    rows = tables.headlines.headlines(None, None, None, shapes, None).splitlines()[2:]
     assert "1.70 %" in rows[0] and "at most 3 %" in rows[0]
     assert "60°" in rows[1] and "2.10 %" in rows[1] and "at most 4 %" in rows[1]
 
 
 def test_headlines_without_measurements(tables: ModuleType) -> None:
-    assert "make bench" in tables.headlines(None, None, None, None, None)
+    assert "make bench" in tables.headlines.headlines(None, None, None, None, None)

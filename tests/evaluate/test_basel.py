@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from facerelief.evaluate import EvaluationError, basel, predictions, run_basel
-from facerelief.evaluate.basel import MEAN_MAP, POSED_MEAN
+from facerelief.evaluate.basel import MEAN_MAP, POSED_MEAN, Basel
 from facerelief.evaluate.basel_pictures import Light, Pose, Shown
-from facerelief.evaluate.report import basel_markdown
 from facerelief.geometry.normals import encode, normalise
 
 SIZE = 256
@@ -46,8 +45,8 @@ SCANS = {"a": scan_of("a", 0), "b": scan_of("b", 10), "c": scan_of("c", 20)}
 def test_the_truth_scores_nothing_and_a_turn_its_angle(tmp_path: Path) -> None:
     for one in SCANS["b"]:
         for index, name in enumerate(one.names):
-            predictions.write(tmp_path, name, tilted(16 if index else 10))
-    scores = basel.score(tmp_path, SCANS["b"])
+            predictions.write(tmp_path, name, {"normals": tilted(16 if index else 10)})
+    scores = Basel().score(tmp_path, SCANS["b"])
     errors = {(s.part, s.pose, s.light): float(s.score.errors.mean()) for s in scores}
     expected = {
         ("yaw", "0°", "frontal"): 0,
@@ -58,7 +57,7 @@ def test_the_truth_scores_nothing_and_a_turn_its_angle(tmp_path: Path) -> None:
     }
     assert errors == pytest.approx(expected, abs=0.05)
     assert {s.score.known for s in scores} == {128 * 128}
-    table = basel.tabulate(scores)
+    table = Basel().tabulate(scores)
     assert table["yaw"]["mean"] == pytest.approx(15, abs=0.05)
     assert table["yaw"]["within"]["20"] == pytest.approx(50)
     assert table["random"]["images"] == 1
@@ -69,7 +68,10 @@ def test_the_truth_scores_nothing_and_a_turn_its_angle(tmp_path: Path) -> None:
 
 
 def test_posed_mean_is_of_the_other_scans_in_the_same_pose(tmp_path: Path) -> None:
-    basel.write_posed_means(tmp_path, SCANS)
+    for scan in SCANS.values():
+        pictures = [picture for one in scan for picture in one.names]
+        for picture, answer in zip(pictures, basel.posed_means(scan, SCANS), strict=True):
+            predictions.write(tmp_path, picture, answer)
     for name, others in {"a": 15.0, "b": 10.0, "c": 5.0}.items():
         for one, turn in zip(SCANS[name], (0, 30, 10), strict=True):
             for picture in one.names:
@@ -107,7 +109,7 @@ def test_everything_is_written(prepared: Path) -> None:
         f"basel_{name}.png" for name in SCANS
     }
     text = (out / "results.md").read_text()
-    assert text == basel_markdown(results)
+    assert text == Basel.table(results)
     assert "| posed-mean (floor) | 10.0" in text and "| System | 0° | +60° |" in text
 
 

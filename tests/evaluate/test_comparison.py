@@ -10,7 +10,7 @@ pytest.importorskip("onnx")
 
 import tiny_system  # noqa: E402
 from facerelief import catalogue  # noqa: E402
-from facerelief.evaluate import comparison, report  # noqa: E402
+from facerelief.evaluate import comparison, predictors  # noqa: E402
 from facerelief.evaluate.costs import costs, count  # noqa: E402
 from facerelief.evaluate.pictures import comparison_row, labelled  # noqa: E402
 from facerelief.export import Provenance, export  # noqa: E402
@@ -37,7 +37,7 @@ def test_a_network_without_weights_costs_time_alone(tmp_path: Path) -> None:
 
 
 def test_all_is_everything_that_ships() -> None:
-    names = comparison.expanded(["all", "default", "mine.onnx"])
+    names = predictors.expanded(["all", "default", "mine.onnx"], predictors.normal_systems)
     assert names == [*catalogue.systems(), "shape-from-shading", "mine.onnx"]
 
 
@@ -68,7 +68,7 @@ def test_the_table_says_every_system_once() -> None:
         "posed-mean": {"costs": None, "yaleb": None, "random": figures, "yaw": figures},
     }  # fmt: skip
     counts = {"random": 5, "yaw": 7}
-    text = report.comparison_markdown(
+    text = comparison.markdown(
         {"systems": systems, "floors": ["mean-map", "posed-mean"], "photographs": 3,
          "pictures": counts}
     )  # fmt: skip

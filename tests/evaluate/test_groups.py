@@ -8,10 +8,9 @@ import pytest
 
 from facerelief.data import facemesh
 from facerelief.detect import Detection
-from facerelief.evaluate import groups, run_groups
-from facerelief.evaluate.groups import AGES, Found, Labelled, Row
+from facerelief.evaluate import groups, predictions, run_groups
+from facerelief.evaluate.groups import AGES, Found, Groups, Labelled, Row
 from facerelief.evaluate.predictors import Predictor
-from facerelief.evaluate.report import groups_markdown
 from facerelief.geometry.normals import angular_error, rotate_in_plane
 from facerelief.types import Crop, Estimate
 
@@ -90,13 +89,21 @@ def ahead(crops: np.ndarray) -> Estimate:
 PHOTOS = [Labelled(f"{i}.jpg", "20–39", "male", "White") for i in range(3)]
 
 
-def test_what_a_network_makes_of_faces_found_or_not() -> None:
-    rows = groups.measure(PHOTOS, [found_face(5), None, found_face(12)], Predictor("p", ahead))
+def test_what_a_network_makes_of_faces_found_or_not(tmp_path: Path) -> None:
+    def measure(faces: list[Found | None]) -> list[Row]:
+        protocol, batch = Groups(), list(zip(PHOTOS, faces, strict=False))
+        names, crops = protocol.pictures(batch)
+        answers = protocol.answers(crops, Predictor("p", ahead))
+        for name, answer in zip(names, answers, strict=True):
+            predictions.write(tmp_path, name, answer, half=False)
+        return protocol.score(tmp_path, batch)
+
+    rows = measure([found_face(5), None, found_face(12)])
     assert [row.found for row in rows] == [True, False, True]
     assert rows[0].disagreement == pytest.approx(5, abs=1e-3)
     assert rows[2].disagreement == pytest.approx(12, abs=1e-3)
     assert rows[0].expected_error == 8 and rows[1].expected_error is None
-    assert groups.measure(PHOTOS[:1], [None], Predictor("p", ahead)) == [Row(PHOTOS[0], False)]
+    assert measure([None]) == [Row(PHOTOS[0], False)]
 
 
 def test_means_and_standard_errors() -> None:
@@ -118,7 +125,7 @@ def test_groups_are_in_order_and_whole() -> None:
         ("13–19", "male", "Asian"),
     ]
     rows = [Row(Labelled("x", *label), True, 5.0, 6.0) for label in labels for _ in range(2)]
-    table = groups.tabulate(rows)
+    table = Groups().tabulate(rows)
     assert list(table["age"]) == ["3–12", "13–19", "60 and over"]
     assert list(table["sex"]) == ["male", "female"]
     assert list(table["ancestry"]) == ["White", "Asian", "other"]
@@ -139,7 +146,7 @@ def test_run_on_photographs(
     assert 2 < figures["all"]["expected_error"]["mean"] < 40
     assert 2 < figures["all"]["disagreement"]["mean"] < 25  # frames mixed up give far more
     assert json.loads((tmp_path / "results.json").read_text()) == results
-    assert (tmp_path / "results.md").read_text() == groups_markdown(results)
+    assert (tmp_path / "results.md").read_text() == Groups.table(results)
     assert len((tmp_path / "photographs.csv").read_text("utf-8").splitlines()) == 6
 
 

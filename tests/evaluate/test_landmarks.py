@@ -7,7 +7,7 @@ import pytest
 
 import posed_heads
 import tiny_system
-from facerelief.evaluate import EvaluationError, landmarks, report, run_landmarks
+from facerelief.evaluate import EvaluationError, landmarks, run_landmarks
 from facerelief.geometry import landmark_schemes
 from facerelief.geometry.skin_mesh import skin_mesh
 
@@ -44,7 +44,7 @@ def test_every_range_of_yaw_counts_alike() -> None:
     assert found["yaws"]["0 to 30"]["mean"] == 3 and found["yaws"]["60 to 90"]["count"] == 1
     assert found["balanced"] == pytest.approx(6)
     assert found["photographs"]["mean"] == 7 and found["300w_lp"] is None
-    text = report.landmarks_markdown(
+    text = landmarks.Landmarks.table(
         {
             "faces": {"renderings": 4, "photographs": 1, "300w_lp": 0},
             "floors": ["mean-head"],
@@ -72,6 +72,12 @@ def test_a_few_faces(data_root: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     # The mean head, but for where it is: it answers alike.
     assert posed["300w_lp"]["mean"] < 2 * floor["300w_lp"]["mean"]
     assert (tmp_path / "out" / "faces.csv").read_text().count("posed,") == 9
+    files = tmp_path / "out" / "predictions" / "posed"
+    for path in (files / "300w_lp").rglob("*.npz"):  # as others may have found no face
+        np.savez(path, landmarks=np.full((68, 2), np.nan))
+    theirs = run_landmarks([str(files)], tmp_path / "theirs", limit=3)["systems"]["posed"]
+    assert theirs["yaws"] == posed["yaws"] and theirs["photographs"] == posed["photographs"]
+    assert theirs["300w_lp"] is None and theirs["missed"] == 3 and posed["missed"] == 0
     again = landmarks.rendered(data_root, 3)
     assert len(again) == 3 and all(face.points.shape == (68, 2) for face in again)
     for face in again:

@@ -11,6 +11,7 @@ import posed_heads
 from facerelief.data import basel
 from facerelief.data.basel import Scan
 from facerelief.evaluate import EvaluationError, reconstruction, run_reconstruction
+from facerelief.evaluate.basel_pictures import in_picture
 from facerelief.evaluate.reconstruction import error, mean_head, summary, turned
 from facerelief.geometry.skin_mesh import skin_mesh
 
@@ -73,5 +74,19 @@ def test_a_run_from_photos_to_tables(
     assert json.loads((out / "results.json").read_text()) == results
     assert "| good |" in (out / "results.md").read_text()
     assert (out / "pictures.csv").read_text().count("\n") == 3
+    assert results["systems"]["good"]["missed"] == 0
+
+    # What others write: the same mesh, and one without landmarks, which starts from the pose.
+    one = next(iter(turned(scan, 1)))
+    there = in_picture(mean_head().astype(float), scan, one.rotation)
+    askew = Rotation.from_euler("xyz", (4, -6, 3), degrees=True).apply(there - 128)
+    trimesh = pytest.importorskip("trimesh")
+    (tmp_path / "theirs").mkdir()
+    mesh = trimesh.Trimesh(askew + np.array([131, 125, 500]), skin_mesh().triangles, process=False)
+    mesh.export(tmp_path / "theirs" / f"{one.name}.obj")
+    folders = [str(out / "predictions" / "good"), str(tmp_path / "theirs")]
+    again = run_reconstruction(folders, tmp_path / "again", limit=1)["systems"]
+    assert again["good"]["all"] == results["systems"]["good"]["all"]
+    assert again["theirs"]["all"]["mean"] < 0.4  # its lens has a perspective, the scan none
     with pytest.raises(EvaluationError, match="makes no position maps"):
         run_reconstruction(["casfne_compact"], out, limit=1)

@@ -7,7 +7,7 @@ import pytest
 
 import tiny_system
 from facerelief.data.folders import cache_folder
-from facerelief.evaluate import EvaluationError, report, robustness
+from facerelief.evaluate import EvaluationError, robustness, run_robustness
 from facerelief.evaluate.robustness import CONDITIONS
 from facerelief.evaluate.yaleb import load_subject
 
@@ -69,7 +69,7 @@ def test_the_table_has_a_line_a_condition() -> None:
         "mean-map": {"conditions": {"JPEG": figures(15.0), "Noise": figures(15.1)}},
         "mine": {"conditions": {"JPEG": figures(10, 0, 9.0), "Noise": figures(None, 4)}},
     }
-    text = report.robustness_markdown({"systems": systems, "floor": "mean-map", "people": 2})
+    text = robustness.Robustness.table({"systems": systems, "floor": "mean-map", "people": 2})
     assert "| Photograph | mean-map (floor) | mine |" in text
     assert "| JPEG | 15.00 | 10.00 (9.0) |" in text
     assert "| Noise | 15.10 | –, 100 % missed |" in text
@@ -84,7 +84,7 @@ def test_one_person_through_some_conditions(data_root, tmp_path: Path, monkeypat
     mean[..., 2] = 1
     monkeypatch.setattr(robustness.predictors, "training_mean", lambda root, cache: mean)
     network = str(tiny_system.build(tmp_path / "tiny.onnx"))
-    systems = robustness.run_robustness([network], tmp_path / "out")["systems"]
+    systems = run_robustness([network], tmp_path / "out")["systems"]
     found, floor = (systems[name]["conditions"] for name in ("tiny", "mean-map"))
     assert list(found) == list(floor) == list(names)
     # The floor sees no picture: it is off alike however that is spoiled.
@@ -95,8 +95,8 @@ def test_one_person_through_some_conditions(data_root, tmp_path: Path, monkeypat
     assert (tmp_path / "out" / "pictures" / "yaleB11.png").exists()
 
     (tmp_path / "files").mkdir()
-    with pytest.raises(EvaluationError, match="only has files"):
-        robustness.run_robustness([str(tmp_path / "files")], tmp_path / "other")
+    with pytest.raises(EvaluationError, match="missing"):
+        run_robustness([str(tmp_path / "files")], tmp_path / "other")
 
 
 def test_what_is_drawn_at_random_is_drawn_alike(data_root) -> None:

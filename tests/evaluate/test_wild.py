@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tiny_system
-from facerelief.evaluate import report, wild
+from facerelief.evaluate import run_wild, wild
 from facerelief.geometry.light import linear_to_srgb, shade
 from facerelief.geometry.mesh import icosphere
 from facerelief.geometry.normals import normalise
@@ -44,7 +44,7 @@ def test_the_table_has_a_line_a_system() -> None:
     system = {"explained": figure, "disagreement": figure, "expected_error": None}
     results = {"systems": {"facemesh": system, "mine": system}, "floors": ["facemesh"],
                "photographs": 3}  # fmt: skip
-    text = report.wild_markdown(results)
+    text = wild.Wild.table(results)
     assert "| facemesh (floor) | 71.23 ± 0.50 % | 71.23 ± 0.50 | – |" in text
     assert "| mine |" in text
 
@@ -54,7 +54,7 @@ def test_a_few_photographs(data_root, tmp_path: Path, monkeypatch) -> None:
     mean[..., 2] = 1
     monkeypatch.setattr(wild.predictors, "training_mean", lambda root, cache: mean)
     network = str(tiny_system.build(tmp_path / "tiny.onnx"))
-    found = wild.run_wild([network], tmp_path / "out", limit=4)
+    found = run_wild([network], tmp_path / "out", limit=4)
     assert found["photographs"] == 4
     assert set(found["systems"]) == {"facemesh", "mean-map", "tiny"}
     mesh, floor = found["systems"]["facemesh"], found["systems"]["mean-map"]

@@ -4,10 +4,10 @@ Commands import what they need when they run, so that each starts as fast as it 
 all done, 1 some inputs failed (each is named on stderr, the others are finished), 2 usage.
 """
 
-from facerelief.cli import photos, research, synth  # they register their commands
+from facerelief.cli import photos, protocols, research, synth  # they register their commands
 from facerelief.cli.common import app
 
-__all__ = ["app", "main", "photos", "research", "synth"]
+__all__ = ["app", "main", "photos", "protocols", "research", "synth"]
 
 
 def main() -> None:

@@ -1,21 +1,44 @@
 """Scores by protocol: predictions go to files, and the scores come from the files alone."""
 
-from facerelief.evaluate.basel import run_basel
+from typing import Any
+
+from facerelief.evaluate.basel import Basel
 from facerelief.evaluate.comparison import run_table
-from facerelief.evaluate.groups import run_groups
-from facerelief.evaluate.landmarks import run_landmarks
+from facerelief.evaluate.groups import Groups
+from facerelief.evaluate.landmarks import Landmarks
 from facerelief.evaluate.predictions import EvaluationError
-from facerelief.evaluate.reconstruction import run_reconstruction
-from facerelief.evaluate.robustness import run_robustness
-from facerelief.evaluate.wild import run_wild
-from facerelief.evaluate.yaleb import run_yaleb
+from facerelief.evaluate.protocol import Protocol, runner
+from facerelief.evaluate.reconstruction import Reconstruction
+from facerelief.evaluate.renderings import Renderings
+from facerelief.evaluate.robustness import Robustness
+from facerelief.evaluate.wild import Wild
+from facerelief.evaluate.yaleb import Yaleb
+
+#: By name; `run_table` is two of them side by side.
+PROTOCOLS: dict[str, type[Protocol[Any, Any, Any]]] = {
+    protocol.name: protocol
+    for protocol in (
+        Yaleb, Basel, Robustness, Wild, Landmarks, Reconstruction, Groups, Renderings
+    )
+}  # fmt: skip
+
+run_basel = runner(Basel)
+run_groups = runner(Groups)
+run_landmarks = runner(Landmarks)
+run_reconstruction = runner(Reconstruction)
+run_renderings = runner(Renderings)
+run_robustness = runner(Robustness)
+run_wild = runner(Wild)
+run_yaleb = runner(Yaleb)
 
 __all__ = [
+    "PROTOCOLS",
     "EvaluationError",
     "run_basel",
     "run_groups",
     "run_landmarks",
     "run_reconstruction",
+    "run_renderings",
     "run_robustness",
     "run_table",
     "run_wild",

@@ -11,23 +11,23 @@ scans' true normals in the very same pose: it knows the pose exactly and nothing
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from facerelief import __version__
+from facerelief.cache import cache_folder
 from facerelief.data import basel
-from facerelief.data.folders import cache_folder, data_root
-from facerelief.evaluate import pictures, predictions, predictors, protocol, report
+from facerelief.data.folders import data_root
+from facerelief.evaluate import bands, pictures, predictions, predictors, report
 from facerelief.evaluate.basel_pictures import Shown, load
-from facerelief.evaluate.predictors import MEAN_MAP, Predictor
-from facerelief.evaluate.scores import ImageScore, figures, score_image
-from facerelief.files import make_folder
+from facerelief.evaluate.predictors import MEAN_MAP, Arrays
+from facerelief.evaluate.protocol import Floor, Protocol
+from facerelief.evaluate.scores import ImageScore, figures, grouped, score_image
 
 POSED_MEAN = "posed-mean"
 PARTS = ("yaw", "random")
@@ -46,144 +46,133 @@ class PictureScore:
     pose: str  # the group of poses
     light: str  # the group of lights
     score: ImageScore
+    bands: dict[str, float] | None = None
 
 
-def run_basel(
-    systems: Sequence[str],
-    out: Path,
-    *,
-    peer_python: Path | None = None,
-    threads: int | None = None,
-    progress: bool = False,
-) -> dict[str, Any]:
-    """Predict, score and report; arguments and errors as of `evaluate.yaleb.run_yaleb`.
+class Basel(Protocol[str, Sequence[Shown], PictureScore]):
+    """The first run renders the pictures, some minutes; they are kept in the cache.
 
-    The first run renders the pictures, some minutes; they are kept in the cache. The floor
-    ``mean-map`` is added where the data folder holds Extended Yale B.
-
-    Returns:
-        What ``results.json`` holds.
+    The floor ``mean-map`` is added where the data folder holds Extended Yale B.
     """
-    root, cache = data_root(), cache_folder()
-    names = basel.scan_names(root)
-    track = protocol.bar if progress else protocol.silent
-    entrants = protocol.entrants(
-        systems, root, peer_python, threads, reserved=(MEAN_MAP, POSED_MEAN)
-    )
-    make_folder(out)
 
-    scans = {name: load(root, name, cache / "basel") for name in track(names, "renderings")}
-    floors = [predictors.files(out / "predictions" / POSED_MEAN)]
-    write_posed_means(out / "predictions" / POSED_MEAN, scans)
-    if (root / "yaleb").is_dir():
-        floors.insert(0, predictors.mean_map(predictors.training_mean(root, cache / "yaleb")))
-    entrants = [*floors, *entrants]
-    for entrant in entrants:
-        if entrant.folder is None:
-            for scan in track(scans.values(), f"{entrant.label}: predictions"):
-                write_predictions(out / "predictions" / entrant.label, scan, entrant)
+    name = "basel"
+    reserved = (MEAN_MAP, POSED_MEAN)
+    csv = "pictures.csv"
 
-    results: dict[str, Any] = {
-        "protocol": "basel",
-        "version": __version__,
-        "scans": names,
-        "pictures": {
-            part: sum(len(one.names) for scan in scans.values() for one in scan if _in(one, part))
-            for part in PARTS
-        },
-        "floors": [floor.label for floor in floors],
-        "systems": {},
-    }
-    rows = []
-    for entrant in entrants:
-        folder = entrant.folder or out / "predictions" / entrant.label
+    def keys(self) -> list[str]:
+        return basel.scan_names(data_root())
+
+    @cached_property
+    def scans(self) -> dict[str, Sequence[Shown]]:
+        """All scans, which must be in the same poses."""
+        return {name: load(data_root(), name, cache_folder() / "basel") for name in self.keys()}
+
+    def load(self, key: str) -> Sequence[Shown]:
+        return self.scans[key]
+
+    def pictures(self, subject: Sequence[Shown]) -> tuple[list[str], list[NDArray[np.uint8]]]:
+        names = [name for one in subject for name in one.names]
+        return names, [photo for one in subject for photo in one.photos]
+
+    def floors(self) -> dict[str, Floor[Sequence[Shown]]]:
+        floors: dict[str, Floor[Sequence[Shown]]] = {}
+        if (data_root() / "yaleb").is_dir():
+            floors[MEAN_MAP] = lambda scan: predictors.mean_map(sum(len(one.names) for one in scan))
+        return floors | {POSED_MEAN: lambda scan: posed_means(scan, self.scans)}
+
+    def score(self, folder: Path, subject: Sequence[Shown]) -> list[PictureScore]:
         scores = []
-        for name, scan in track(scans.items(), f"{entrant.label}: scores"):
-            scores += score(folder, scan)
-            path = out / "pictures" / entrant.label / f"{name}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draw(folder, scan).save(path)
-        results["systems"][entrant.label] = {**entrant.about, **tabulate(scores)}
-        rows += [_row(entrant.label, one) for one in scores]
-    markdown = report.basel_markdown(results)
-    protocol.write_results(out, results, markdown)
-    protocol.write_rows(out / "pictures.csv", rows)
-    return results
+        for one in subject:
+            for name, light in zip(one.names, one.pose.lights, strict=True):
+                normals, expected = predictions.read(folder, name, one.mask.shape)
+                image = score_image(normals, expected, one.normals, one.mask)
+                split = bands.bands(normals, one.normals, one.mask)
+                pose = (one.pose.protocol, one.pose.group)
+                scores.append(PictureScore(name, one.scan, *pose, light.group, image, split))
+        return scores
+
+    def tabulate(self, scores: Sequence[PictureScore]) -> dict[str, Any]:
+        """Figures: each part pooled, by pose, by light (of ``yaw``) and by scan, and ``bands``."""
+        parts = {part: [one for one in scores if one.part == part] for part in PARTS}
+        return {
+            **{part: _figures(parts[part]) for part in PARTS},
+            "poses": {part: _by("pose", parts[part]) for part in PARTS},
+            "lights": _by("light", parts["yaw"]),
+            "scans": _by("scan", scores),
+            "bands": {part: bands.figures([one.bands for one in parts[part]]) for part in PARTS},
+        }
+
+    def facts(self, scores: Sequence[PictureScore]) -> dict[str, Any]:
+        return {
+            "scans": list(dict.fromkeys(one.scan for one in scores)),
+            "pictures": {part: sum(one.part == part for one in scores) for part in PARTS},
+            "floors": list(self.floors()),
+        }
+
+    def row(self, score: PictureScore) -> dict[str, Any]:
+        place = {"picture": score.name, "scan": score.scan, "pose": score.pose}
+        return {**place, "light": score.light, **score.score.row}
+
+    def draw(self, out: Path, subject: Sequence[Shown], folders: Mapping[str, Path]) -> None:
+        """Photo, estimate, truth and error for one picture of each yaw of a scan."""
+        rows = []
+        for one in subject:
+            if one.pose.protocol == "yaw":
+                index = min(_SHOWN_LIGHT, len(one.names) - 1)
+                rows.append((one.names[index], one.photos[index], one.normals, one.mask))
+        name = next(name for name, scan in self.scans.items() if scan is subject)
+        pictures.draw_sheets(out, name, folders, rows)
+
+    @staticmethod
+    def table(results: dict[str, Any]) -> str:
+        """A table of each part, then by pose, by light and by scan, then bands."""
+        systems = report.labelled(results["systems"], results["floors"])
+        counts = results["pictures"]
+        return f"""\
+Renderings of {len(results["scans"])} real scans (Basel): angular error in degrees on the face, \
+and the share of pixels below each limit. `posed-mean` is the mean of the other scans in the same \
+pose: it knows the pose and nothing of the person.
+
+Turned about random axes by up to 45°, as the papers render the Florence scans: \
+{counts["random"]} pictures.
+
+{report.pooled(systems, "random")}
+
+Yaws of -60° to 60° under seven lights each: {counts["yaw"]} pictures.
+
+{report.pooled(systems, "yaw")}
+
+Mean by yaw (positive turns the face to the subject's left).
+
+{report.means(systems, "poses", "yaw")}
+
+Mean by angle, random axes.
+
+{report.means(systems, "poses", "random")}
+
+Mean by light, all yaws: far lamps at that angle off the camera axis with a little fill, and \
+environments.
+
+{report.means(systems, "lights")}
+
+Mean by scan, all pictures.
+
+{report.means(systems, "scans")}
+{report.band_table(systems, "random axes", "bands", "random")}"""
 
 
-def write_predictions(folder: Path, scan: Sequence[Shown], predictor: Predictor) -> None:
-    """Step one for one scan: a file for each picture into `folder`, made if missing."""
-    names = [name for one in scan for name in one.names]
-    crops = [photo for one in scan for photo in one.photos]
-    protocol.write_predictions(folder, names, crops, predictor)
+def posed_means(scan: Sequence[Shown], scans: Mapping[str, Sequence[Shown]]) -> Iterator[Arrays]:
+    """The floor ``posed-mean`` of each picture of `scan`, one of `scans`."""
+    for index, one in enumerate(scan):
+        others = [shown[index] for shown in scans.values() if shown is not scan]
+        mean = predictors.average((other.normals, other.mask) for other in others)
+        yield from [{"normals": mean}] * len(one.names)
 
 
-def write_posed_means(folder: Path, scans: dict[str, list[Shown]]) -> None:
-    """The floor ``posed-mean`` as predictions; all scans must be in the same poses."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, scan in scans.items():
-        for index, one in enumerate(scan):
-            others = [shown[index] for other, shown in scans.items() if other != name]
-            mean = predictors.average((other.normals, other.mask) for other in others)
-            for picture in one.names:
-                predictions.write(folder, picture, mean)
+def _figures(scores: Sequence[PictureScore]) -> dict[str, Any]:
+    return figures([one.score for one in scores])
 
 
-def score(folder: Path, scan: Sequence[Shown]) -> list[PictureScore]:
-    """Step two for one scan, from the files in `folder`. Raises EvaluationError."""
-    scores = []
-    for one in scan:
-        for name, light in zip(one.names, one.pose.lights, strict=True):
-            normals, expected = predictions.read(folder, name, one.mask.shape)
-            image = score_image(normals, expected, one.normals, one.mask)
-            pose = one.pose
-            scores.append(
-                PictureScore(name, one.scan, pose.protocol, pose.group, light.group, image)
-            )
-    return scores
-
-
-def tabulate(scores: Sequence[PictureScore]) -> dict[str, Any]:
-    """Figures of a system: each part pooled, by pose, by light (of ``yaw``) and by scan."""
-
-    def by(key: str, chosen: Sequence[PictureScore]) -> dict[str, Any]:
-        groups: dict[str, list[ImageScore]] = {}
-        for one in chosen:
-            groups.setdefault(getattr(one, key), []).append(one.score)
-        return {name: figures(group) for name, group in groups.items()}
-
-    parts = {part: [one for one in scores if one.part == part] for part in PARTS}
-    return {
-        **{part: figures([one.score for one in parts[part]]) for part in PARTS},
-        "poses": {part: by("pose", parts[part]) for part in PARTS},
-        "lights": by("light", parts["yaw"]),
-        "scans": by("scan", scores),
-    }
-
-
-def draw(folder: Path, scan: Sequence[Shown]) -> Image.Image:
-    """Photo, estimate, truth and error for one picture of each yaw of a scan."""
-    rows: list[NDArray[np.uint8]] = []
-    for one in scan:
-        if _in(one, "yaw"):
-            index = min(_SHOWN_LIGHT, len(one.names) - 1)
-            normals, expected = predictions.read(folder, one.names[index], one.mask.shape)
-            rows.append(pictures.row(one.photos[index], normals, expected, one.normals, one.mask))
-    return pictures.sheet(rows)
-
-
-def _in(one: Shown, part: str) -> bool:
-    return one.pose.protocol == part
-
-
-def _row(label: str, one: PictureScore) -> dict[str, Any]:
-    errors = one.score.errors
-    return {
-        "system": label,
-        "picture": one.name,
-        "scan": one.scan,
-        "pose": one.pose,
-        "light": one.light,
-        "mean_error": round(float(errors.mean(dtype=np.float64)), 4) if errors.size else "",
-        "coverage": round(one.score.coverage, 2),
-    }
+def _by(key: str, scores: Sequence[PictureScore]) -> dict[str, Any]:
+    groups = grouped(scores, lambda one: str(getattr(one, key)))
+    return {name: _figures(group) for name, group in groups.items()}

@@ -173,6 +173,16 @@ def load(root: Path, name: str, cache: Path | None = None) -> list[Shown]:
     ]  # fmt: skip
 
 
+def in_picture(
+    points: NDArray[np.float64], scan: Scan, rotation: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Points (N, 3) of a scan in head space: pixel x, y (down) and z (nearer larger) of `show`."""
+    depth = np.array([0, 0, DISTANCE])
+    lens = _lens(scan.landmarks @ rotation.T - depth)
+    seen = lens.project(points @ rotation.T - depth) + depth
+    return np.asarray(seen * (1, 1, lens.focal / DISTANCE) / _OVERSAMPLING)
+
+
 def _lights(turn: NDArray[np.float64], rng: np.random.Generator) -> Iterator[Light]:
     for group, (angle, number) in _LAMPS.items():
         for _ in range(number):

@@ -10,55 +10,35 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from facerelief import __version__, catalogue
+from facerelief import __version__
+from facerelief.cache import cache_folder
 from facerelief.data import yaleb
-from facerelief.data.folders import cache_folder, data_root
-from facerelief.evaluate import basel, pictures, predictions, protocol, report
+from facerelief.data.folders import data_root
+from facerelief.evaluate import basel, pictures, predictions, predictors, protocol
+from facerelief.evaluate.basel import Basel
 from facerelief.evaluate.costs import costs
-from facerelief.evaluate.predictors import SHAPE_FROM_SHADING
-from facerelief.evaluate.yaleb import Subject, load_subject, run_yaleb
+from facerelief.evaluate.report import labelled, number, percent, table
+from facerelief.evaluate.yaleb import Subject, Yaleb, load_subject
 from facerelief.files import make_folder
 from facerelief.geometry.light import direction
 from facerelief.geometry.normals import angular_error
-
-ALL = "all"
 
 #: Lights (azimuth, elevation) of the photographs that are drawn, degrees: in front, to the side,
 #: and as the papers' failures have it, nearly behind.
 SHOWN_LIGHTS = ((0, 0), (-35, 15), (70, 0), (-110, 15))
 
 
-def run_table(
-    systems: Sequence[str],
-    out: Path,
-    *,
-    peer_python: Path | None = None,
-    threads: int | None = None,
-    progress: bool = False,
-) -> dict[str, Any]:
+def run_table(systems: Sequence[str], out: Path, **options: Any) -> dict[str, Any]:
     """Score systems on photographs and on renderings, measure their costs, and draw them.
 
-    Args:
-        systems: as of `run_yaleb`; ``all`` stands for every system of the catalogue and
-            ``shape-from-shading``.
-        out: folder for ``yaleb/`` and ``basel/`` (as those protocols write them),
-            ``results.json``, ``results.md`` and ``pictures/``; made if missing.
-        peer_python, threads, progress: as of `run_yaleb`.
-
-    Returns:
-        What ``results.json`` holds.
-
-    Raises:
-        Whatever `run_yaleb` and `run_basel` do.
+    Arguments and errors are those of `protocol.Protocol.run`; `out` has ``yaleb/`` and ``basel/``
+    (as those protocols write them), ``results.json``, ``results.md`` and ``pictures/``.
     """
-    names = expanded(systems)
+    names = predictors.expanded(systems, predictors.normal_systems)
     root = data_root()
     make_folder(out)
-    options: dict[str, Any] = {
-        "peer_python": peer_python, "threads": threads, "progress": progress
-    }  # fmt: skip
-    photographs = run_yaleb(names, out / "yaleb", **options)
-    renderings = basel.run_basel(names, out / "basel", **options)
+    photographs = Yaleb().run(names, out / "yaleb", **options)
+    renderings = Basel().run(names, out / "basel", **options)
     floors = list(dict.fromkeys([photographs["floor"], *renderings["floors"]]))
     labels = [*floors, *(n for n in photographs["systems"] if n not in floors)]
     networks = {Path(name).stem if name.endswith(".onnx") else name: name for name in names}
@@ -76,24 +56,79 @@ def run_table(
         network = "sha256" in about
         results["systems"][label] = {
             **{key: about[key] for key in ("system", "preset", "tier", "sha256") if key in about},
-            "costs": asdict(costs(networks[label], threads)) if network else None,
+            "costs": asdict(costs(networks[label], options.get("threads"))) if network else None,
             "yaleb": seen and {"pooled": seen["pooled"], "subsets": seen["subsets"]},
             **{part: found and found[part] for part in basel.PARTS},
         }
     draw(out, root, [label for label in labels if results["systems"][label]["yaleb"]])
-    protocol.write_results(out, results, report.comparison_markdown(results))
+    protocol.write_results(out, results, markdown(results))
     return results
 
 
-def expanded(systems: Sequence[str]) -> list[str]:
-    """The names, ``all`` replaced by what it stands for and ``default`` by its name."""
-    names: list[str] = []
-    for name in systems:
-        if name == ALL:
-            names += [*catalogue.systems(), SHAPE_FROM_SHADING]
-        else:
-            names.append(catalogue.default() if name == "default" else name)
-    return list(dict.fromkeys(names))
+def markdown(results: dict[str, Any]) -> str:
+    """The results of `run_table`: what every system gets right, and what it costs."""
+    systems = labelled(results["systems"], results["floors"])
+    subsets = next(list(s["yaleb"]["subsets"]) for s in systems.values() if s["yaleb"])
+    limits = ("20", "25", "30")
+
+    def accuracy(figures: dict[str, Any] | None) -> list[str]:
+        if figures is None:
+            return ["–"] * (1 + len(limits))
+        mean = f"{number(figures['mean'])} ± {number(figures['std'])}"
+        return [mean, *(percent(figures["within"][limit]) for limit in limits)]
+
+    def cells(system: dict[str, Any]) -> list[str]:
+        seen = system["yaleb"]
+        means = ["–"] * len(subsets) if seen is None else [
+            number(seen["subsets"][name]["mean"]) for name in subsets
+        ]  # fmt: skip
+        return [*accuracy(seen and seen["pooled"]), *means]
+
+    def scans(system: dict[str, Any]) -> list[str]:
+        return [*accuracy(system["random"]), *accuracy(system["yaw"])]
+
+    costs = {label: s["costs"] for label, s in systems.items() if s["costs"]}
+    on_gpu = any(c["gpu_ms"] is not None for c in costs.values())
+    cost_rows = (
+        [
+            label, f"{c['parameters'] / 1e6:.1f} M", f"{c['multiply_accumulates'] / 1e9:.2f} G",
+            f"{c['cpu_ms']:.0f}", *([number(c["gpu_ms"])] if on_gpu else []),
+        ]
+        for label, c in costs.items()
+    )  # fmt: skip
+    below = [f"< {limit}°" for limit in limits]
+    return f"""\
+Photographs of Extended Yale B, test people ({results["photographs"]} photographs): angular error \
+in degrees, S1 to S4 pooled, and the mean by subset.
+
+{table(["System", "Mean ± std", *below, *subsets], ([n, *cells(s)] for n, s in systems.items()))}
+
+Renderings of real scans, turned about random axes up to 45° ({results["pictures"]["random"]} \
+pictures), then at yaws to ±60° under seven lights ({results["pictures"]["yaw"]} pictures).
+
+{
+        table(
+            ["System", "Random axes", *below, "Yaw", *below],
+            ([n, *scans(s)] for n, s in systems.items()),
+        )
+    }
+
+What one 256 x 256 crop costs: weights and multiply-accumulates of the exported network, and its \
+median time.
+
+{
+        table(
+            [
+                "System",
+                "Parameters",
+                "Multiply-accumulates",
+                "CPU ms",
+                *(["GPU ms"] if on_gpu else []),
+            ],
+            cost_rows,
+        )
+    }
+"""
 
 
 def draw(out: Path, root: Path, labels: Sequence[str]) -> None:

@@ -12,19 +12,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facerelief import __version__
 from facerelief.data import facemesh
 from facerelief.data.folders import data_root
 from facerelief.detect import Detection, Detector, crop_from_detection
-from facerelief.evaluate import protocol, report
-from facerelief.evaluate.predictors import Predictor, network
-from facerelief.files import make_folder
+from facerelief.evaluate import predictions, predictors
+from facerelief.evaluate.predictors import Arrays, Predictor
+from facerelief.evaluate.protocol import Protocol
+from facerelief.evaluate.report import spread, table
+from facerelief.evaluate.scores import mean_and_error
 from facerelief.geometry.normals import angular_error
 from facerelief.images import load_photo
 from facerelief.runtime import CROP_SIZE
@@ -68,6 +70,10 @@ class Row:
     disagreement: float | None = None  # degrees, mean angle to FaceMesh's normals where both are
 
 
+#: Photographs and the faces found in them.
+Batch = Sequence[tuple[Labelled, Found | None]]
+
+
 def labelled_photos(root: Path) -> list[Labelled]:
     """The photographs whose names hold labels, in order. Raises FileNotFoundError for none."""
     found = []
@@ -93,52 +99,95 @@ def parse_labels(name: str) -> tuple[str, str, str] | None:
     return None
 
 
-def run_groups(
-    systems: Sequence[str],
-    out: Path,
-    *,
-    threads: int | None = None,
-    progress: bool = False,
-) -> dict[str, Any]:
-    """Detect, estimate and compare every labelled photograph.
+class Groups(Protocol[Sequence[Labelled], Batch, Row]):
+    """Every labelled photograph. Where a network sees no face is no answer."""
 
-    Args:
-        systems: names of the catalogue or .onnx files.
-        out: folder for ``results.json``, ``results.md`` and ``photographs.csv``; made if missing.
-        threads, progress: as of `evaluate.yaleb.run_yaleb`.
+    name = "groups"
+    kept = False
 
-    Returns:
-        What ``results.json`` holds: figures by system and group, see `tabulate`.
+    def keys(self) -> list[Sequence[Labelled]]:
+        photos = labelled_photos(data_root())
+        return [photos[start : start + _BATCH] for start in range(0, len(photos), _BATCH)]
 
-    Raises:
-        FileNotFoundError: the data is not there. UnknownSystemError, WeightsError: as
-            `facerelief.load`.
-    """
+    @cached_property
+    def find(self) -> Callable[[str], Found | None]:
+        return finder(data_root(), self.threads)
 
-    root = data_root()
-    make_folder(out)
-    photos = labelled_photos(root)
-    networks = [network(name, threads) for name in dict.fromkeys(systems)]
-    track = protocol.bar if progress else protocol.silent
-    find = finder(root, threads)
-    rows: dict[str, list[Row]] = {one.label: [] for one in networks}
-    starts = range(0, len(photos), _BATCH)
-    for start in track(starts, "photographs"):
-        batch = photos[start : start + _BATCH]
-        faces = [find(one.path) for one in batch]
-        for one in networks:
-            rows[one.label] += measure(batch, faces, one)
-    results = {
-        "protocol": "groups",
-        "version": __version__,
-        "source": SOURCE,
-        "photographs": len(photos),
-        "systems": {one.label: {**one.about, **tabulate(rows[one.label])} for one in networks},
-    }
-    lines = [_line(label, row) for label, made in rows.items() for row in made]
-    protocol.write_results(out, results, report.groups_markdown(results))
-    protocol.write_rows(out / "photographs.csv", lines)
-    return results
+    def load(self, key: Sequence[Labelled]) -> Batch:
+        return [(photo, self.find(photo.path)) for photo in key]
+
+    def pictures(self, subject: Batch) -> tuple[list[str], list[NDArray[np.uint8]]]:
+        found = [(photo.path, face.picture) for photo, face in subject if face is not None]
+        return [path for path, _ in found], [picture for _, picture in found]
+
+    def answers(self, crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterable[Arrays]:
+        return predictors.normals(crops, predictor, masked=True)
+
+    def score(self, folder: Path, subject: Batch) -> list[Row]:
+        rows = []
+        for photo, face in subject:
+            if face is None:
+                rows.append(Row(photo, found=False))
+                continue
+            normals, errors = predictions.read(folder, photo.path, face.inside.shape)
+            mask = normals.any(axis=-1) & face.inside
+            both = mask & face.smooth.any(axis=-1)
+            expected = None if errors is None else _mean(errors[mask])
+            angle = angular_error(normals[both], face.smooth[both])
+            rows.append(Row(photo, True, expected, _mean(angle)))
+        return rows
+
+    def tabulate(self, scores: Sequence[Row]) -> dict[str, Any]:
+        """Figures of all photographs and by ``age``, ``sex`` and ``ancestry``: see `summarise`."""
+        groups: dict[str, Sequence[str]] = {
+            "age": list(dict.fromkeys(_sorted_ages(row.labels.age for row in scores))),
+            "sex": SEXES,
+            "ancestry": ANCESTRIES,
+        }
+        return {
+            "all": summarise(scores),
+            **{
+                kind: {
+                    name: summarise(chosen)
+                    for name in names
+                    if (chosen := [row for row in scores if getattr(row.labels, kind) == name])
+                }
+                for kind, names in groups.items()
+            },
+        }
+
+    def facts(self, scores: Sequence[Row]) -> dict[str, Any]:
+        return {"source": SOURCE, "photographs": len(scores)}
+
+    def row(self, score: Row) -> dict[str, Any]:
+        degrees = {"expected_error": score.expected_error, "disagreement": score.disagreement}
+        rounded = {key: "" if v is None else round(v, 3) for key, v in degrees.items()}
+        return {**asdict(score.labels), "found": score.found, **rounded}
+
+    @staticmethod
+    def table(results: dict[str, Any]) -> str:
+        """A table a system, its groups below one another."""
+        headings = ["Group", "Photographs", "Found", "Expected error", "From FaceMesh"]
+        parts = (
+            f"`{name}`\n\n{table(headings, _lines(system))}\n"
+            for name, system in results["systems"].items()
+        )
+        return f"""\
+{results["photographs"]:,} photographs with labels ({results["source"]}), ± standard errors: faces \
+found, the error that the network itself expects, and the mean angle between its normals and the \
+smooth normals of MediaPipe's FaceMesh, both in degrees. None of it is an error against truth.
+
+{chr(10).join(parts)}"""
+
+
+def _lines(system: dict[str, Any]) -> Iterable[list[str]]:
+    kinds = [(f"{kind} ", system[kind]) for kind in ("age", "sex", "ancestry")]
+    for before, groups in [("", {"all": system["all"]}), *kinds]:
+        for name, group in groups.items():
+            found = group["detected"]
+            share = f"{100 * found['mean']:.1f} ± {100 * found['error']:.1f} %"
+            both = (spread(group[key]) for key in ("expected_error", "disagreement"))
+            yield [f"{before}{name}", f"{group['photographs']:,}", share, *both]
 
 
 def finder(root: Path, threads: int | None = None) -> Callable[[str], Found | None]:
@@ -180,50 +229,6 @@ def mesh_normals(
     return facemesh.smooth_normals(moved, triangles, crop.size)
 
 
-def measure(
-    photos: Sequence[Labelled], faces: Sequence[Found | None], predictor: Predictor
-) -> list[Row]:
-    """What a network makes of some photographs, found faces or not."""
-    if predictor.predict is None:
-        raise ValueError(f"{predictor.label} only has files; it cannot predict")
-    found = [face for face in faces if face is not None]
-    crops = np.array([face.picture for face in found], np.uint8)
-    estimate = predictor.predict(crops.reshape(-1, CROP_SIZE, CROP_SIZE, 3))
-    rows, index = [], -1
-    for photo, face in zip(photos, faces, strict=True):
-        if face is None:
-            rows.append(Row(photo, found=False))
-            continue
-        index += 1
-        mask = estimate.mask[index] & face.inside
-        errors = estimate.expected_error
-        both = mask & face.smooth.any(axis=-1)
-        angle = angular_error(estimate.normals[index][both], face.smooth[both])
-        expected = None if errors is None else _mean(errors[index][mask])
-        rows.append(Row(photo, True, expected, _mean(angle)))
-    return rows
-
-
-def tabulate(rows: Sequence[Row]) -> dict[str, Any]:
-    """Figures of all photographs and by ``age``, ``sex`` and ``ancestry``: see `summarise`."""
-    groups: dict[str, Sequence[str]] = {
-        "age": list(dict.fromkeys(_sorted_ages(row.labels.age for row in rows))),
-        "sex": SEXES,
-        "ancestry": ANCESTRIES,
-    }
-    return {
-        "all": summarise(rows),
-        **{
-            kind: {
-                name: summarise(chosen)
-                for name in names
-                if (chosen := [row for row in rows if getattr(row.labels, kind) == name])
-            }
-            for kind, names in groups.items()
-        },
-    }
-
-
 def summarise(rows: Sequence[Row]) -> dict[str, Any]:
     """``photographs``; ``detected`` (share), ``expected_error`` and ``disagreement`` (degrees),
     each with ``mean``, ``error`` (its standard error) and ``count``; None without any.
@@ -233,25 +238,6 @@ def summarise(rows: Sequence[Row]) -> dict[str, Any]:
         "detected": mean_and_error([float(row.found) for row in rows]),
         "expected_error": mean_and_error([row.expected_error for row in rows]),
         "disagreement": mean_and_error([row.disagreement for row in rows]),
-    }
-
-
-def _line(label: str, row: Row) -> dict[str, Any]:
-    degrees = {"expected_error": row.expected_error, "disagreement": row.disagreement}
-    rounded = {key: "" if v is None else round(v, 3) for key, v in degrees.items()}
-    return {"system": label, **asdict(row.labels), "found": row.found, **rounded}
-
-
-def mean_and_error(values: Iterable[float | None]) -> dict[str, float] | None:
-    """``mean``, ``error`` (its standard error) and ``count`` of what is known; None for nothing."""
-    known = np.array([value for value in values if value is not None])
-    if not len(known):
-        return None
-    error = known.std(ddof=1) / np.sqrt(len(known)) if len(known) > 1 else 0.0
-    return {
-        "mean": round(float(known.mean()), 4),
-        "error": round(float(error), 4),
-        "count": len(known),
     }
 
 

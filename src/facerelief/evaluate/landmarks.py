@@ -13,9 +13,8 @@ model.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -27,10 +26,11 @@ from facerelief import __version__
 from facerelief.cache import cache_folder, digest, locked
 from facerelief.data import facemesh
 from facerelief.data.folders import data_root
-from facerelief.evaluate import protocol, report
-from facerelief.evaluate.groups import mean_and_error
-from facerelief.evaluate.predictors import Predictor
-from facerelief.files import make_folder
+from facerelief.evaluate import predictions, predictors
+from facerelief.evaluate.predictors import Arrays, Predictor
+from facerelief.evaluate.protocol import Floor, Protocol
+from facerelief.evaluate.report import labelled, spread, table
+from facerelief.evaluate.scores import mean_and_error
 from facerelief.geometry import landmark_schemes
 from facerelief.geometry.camera import camera_space
 from facerelief.geometry.skin_mesh import skin_mesh
@@ -47,80 +47,113 @@ class MarkedFace:
     """A face whose 68 landmarks are known."""
 
     name: str
+    place: Crop  # in its photo
     crop: NDArray[np.uint8]  # (256, 256, 3)
     points: NDArray[np.float32]  # (68, 2) crop pixels
     yaw: float | None = None  # degrees, without sign
     mesh: NDArray[np.float32] | None = None  # (68, 2) what FaceMesh says, if it was asked
 
 
-#: Of faces to their landmarks in the crops, (68, 2 or 3) each; None where there are none.
-Guess = Callable[[Sequence[MarkedFace]], Sequence[NDArray[np.float32] | None]]
+@dataclass(frozen=True, eq=False)
+class MarkedSet:
+    """Faces of one kind."""
+
+    name: str  # of SETS
+    faces: list[MarkedFace]
+
+    @property
+    def files(self) -> list[str]:
+        """Names of the files of predictions."""
+        return [f"{self.name}/{face.name}" for face in self.faces]
 
 
-def run_landmarks(
-    systems: Sequence[str],
-    out: Path,
-    *,
-    threads: int | None = None,
-    progress: bool = False,
-    limit: int | None = None,
-) -> dict[str, Any]:
-    """Score the landmarks of systems that make position maps.
+class Landmarks(Protocol[str, MarkedSet, dict[str, Any]]):
+    """Of systems that make shapes, one set of faces after the other.
 
-    Args:
-        systems: names of the catalogue or .onnx files.
-        out: folder for ``results.json``, ``results.md`` and ``faces.csv``; made if missing.
-        threads, progress: as of `run_yaleb`.
-        limit: take the first so many faces of each set.
-
-    Returns:
-        What ``results.json`` holds.
-
-    Raises:
-        EvaluationError: a system makes no position maps. FileNotFoundError: the data is not there.
-        Else as `run_yaleb`.
+    Args: limit: take the first so many faces of each set.
     """
-    root = data_root()
-    track = protocol.bar if progress else protocol.silent
-    entrants = protocol.entrants(systems, root, None, threads, (MEAN_HEAD, FACEMESH))
-    make_folder(out)
-    sets = {
-        name: list(track(faces(root, limit), name))
-        for name, faces in (
-            ("renderings", rendered), ("photographs", photographs), ("300w_lp", samples_300w_lp)
+
+    name = "landmarks"
+    reserved = (MEAN_HEAD, FACEMESH)
+    csv = "faces.csv"
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.limit = limit
+
+    def keys(self) -> list[str]:
+        return list(SETS)
+
+    def load(self, key: str) -> MarkedSet:
+        return MarkedSet(key, SETS[key](data_root(), self.limit))
+
+    def pictures(self, subject: MarkedSet) -> tuple[list[str], list[NDArray[np.uint8]]]:
+        return subject.files, [face.crop for face in subject.faces]
+
+    def floors(self) -> dict[str, Floor[MarkedSet]]:
+        none = np.full((68, 2), np.nan, np.float32)
+        return {
+            MEAN_HEAD: lambda marked: [{"landmarks": mean_head()}] * len(marked.faces),
+            FACEMESH: lambda marked: [
+                {"landmarks": none if face.mesh is None else face.mesh} for face in marked.faces
+            ],
+        }
+
+    def answers(self, crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterable[Arrays]:
+        return ({"landmarks": s["landmarks"]} for s in predictors.shapes(crops, predictor))
+
+    def everything(self) -> list[str]:
+        return predictors.shape_systems()
+
+    def score(self, folder: Path, subject: MarkedSet) -> list[dict[str, Any]]:
+        """``error`` is None where there is no answer."""
+        rows = []
+        for face, name in zip(subject.faces, subject.files, strict=True):
+            points = predictions.read_landmarks(folder, name, face.place)
+            error = None if points is None else normalised_error(points, face.points)
+            rows.append({"set": subject.name, "face": face.name, "yaw": face.yaw, "error": error})
+        return rows
+
+    def tabulate(self, scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        return summary(scores)
+
+    def facts(self, scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        counts = {name: sum(row["set"] == name for row in scores) for name in SETS}
+        return {"faces": counts, "floors": list(self.reserved)}
+
+    def row(self, score: dict[str, Any]) -> dict[str, Any] | None:
+        return None if score["error"] is None else score
+
+    @staticmethod
+    def table(results: dict[str, Any]) -> str:
+        systems = labelled(results["systems"], results["floors"])
+        ranges = list(next(iter(systems.values()))["yaws"])
+        rows = (
+            [
+                label,
+                *(spread(system["yaws"][name]) for name in ranges),
+                "–" if system["balanced"] is None else f"{system['balanced']:.2f}",
+                spread(system["photographs"]),
+                spread(system["300w_lp"]),
+            ]
+            for label, system in systems.items()
         )
-    }  # fmt: skip
-    guesses: dict[str, Guess] = {
-        MEAN_HEAD: lambda faces: [mean_head()] * len(faces),
-        FACEMESH: lambda faces: [face.mesh for face in faces],
-        **{entrant.label: partial(predicted, entrant) for entrant in entrants},
-    }
-    rows = []
-    for label in track(guesses, "systems"):
-        for name, faces in sets.items():
-            for face, points in zip(faces, guesses[label](faces), strict=True):
-                if points is not None:
-                    error = normalised_error(points, face.points)
-                    rows.append({"system": label, "set": name, "face": face.name,
-                                 "yaw": face.yaw, "error": error})  # fmt: skip
-    about = {entrant.label: entrant.about for entrant in entrants}
-    results: dict[str, Any] = {
-        "protocol": "landmarks",
-        "version": __version__,
-        "faces": {name: len(faces) for name, faces in sets.items()},
-        "floors": [MEAN_HEAD, FACEMESH],
-        "systems": {
-            label: {**about.get(label, {}), **summary([r for r in rows if r["system"] == label])}
-            for label in guesses
-        },
-    }
-    protocol.write_results(out, results, report.landmarks_markdown(results))
-    protocol.write_rows(out / "faces.csv", rows)
-    return results
+        counts = results["faces"]
+        yaws = (f"Yaw {name}°" for name in ranges)
+        headings = ["System", *yaws, "Balanced", "Photographs", "300W-LP"]
+        return f"""\
+Mean error of 68 landmarks in percent of the root of their box's area, ± standard errors: \
+{counts["renderings"]} rendered heads by yaw and their balanced mean, {counts["photographs"]} \
+photographs annotated in 2D, and {counts["300w_lp"]} samples of 300W-LP.
+
+{table(headings, rows)}
+"""
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Means of the normalised error, in percent: a set each, and ranges of the renderings' yaw."""
+    """Means of the normalised error, in percent: a set each, and ranges of the renderings' yaw.
+
+    And ``missed``: how many faces have no answer.
+    """
 
     def mean(chosen: Iterable[dict[str, Any]]) -> dict[str, float] | None:
         return mean_and_error(row["error"] for row in chosen)
@@ -139,6 +172,7 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
             name: mean(row for row in rows if row["set"] == name)
             for name in ("photographs", "300w_lp")
         },
+        "missed": sum(row["error"] is None for row in rows),
     }
 
 
@@ -147,13 +181,6 @@ def normalised_error(found: NDArray[np.floating], true: NDArray[np.floating]) ->
     width, height = true.max(axis=0) - true.min(axis=0)
     distance = np.linalg.norm(found[:, :2] - true, axis=1).mean()
     return float(100 * distance / np.sqrt(width * height))
-
-
-def predicted(predictor: Predictor, faces: Sequence[MarkedFace]) -> list[NDArray[np.float32]]:
-    """A system's landmarks (68, 3) in the crops. Raises EvaluationError where it has none."""
-    marks = skin_mesh().landmarks
-    crops = [face.crop for face in faces]
-    return [skin.points[marks] for skin in protocol.skins(crops, predictor)]
 
 
 def mean_head() -> NDArray[np.float32]:
@@ -231,4 +258,8 @@ def _marked(
     crop = Crop.from_landmarks(points)
     there = crop.to_crop(points).astype(np.float32)
     theirs = None if mesh is None else crop.to_crop(mesh).astype(np.float32)
-    return MarkedFace(name, crop.extract(photo), there, yaw, theirs)
+    return MarkedFace(name, crop, crop.extract(photo), there, yaw, theirs)
+
+
+#: How the faces of each set are read.
+SETS = {"renderings": rendered, "photographs": photographs, "300w_lp": samples_300w_lp}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from facerelief.evaluate import predictions
 from facerelief.geometry.normals import angular_error, encode
 from facerelief.pictures import ERROR_SCALE, colour_error, shading_row
 
@@ -15,6 +17,21 @@ COLUMNS = ("photo", "estimate", "truth", "error", "expected error")
 
 _LINE = 24  # pixels, of text
 _LEGEND = 40  # pixels, of the colour scale with its degrees
+
+#: The name of a picture, what it shows, and its true normals where they are known.
+Shown = tuple[str, NDArray[np.uint8], NDArray[np.float32], NDArray[np.bool_]]
+
+
+def draw_sheets(out: Path, name: str, folders: Mapping[str, Path], shown: Sequence[Shown]) -> None:
+    """``pictures/SYSTEM/NAME.png``: what each system's files say of some pictures."""
+    for label, folder in folders.items():
+        rows = []
+        for picture, crop, truth, mask in shown:
+            normals, expected = predictions.read(folder, picture, mask.shape)
+            rows.append(row(crop, normals, expected, truth, mask))
+        path = out / "pictures" / label / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sheet(rows).save(path)
 
 
 def row(

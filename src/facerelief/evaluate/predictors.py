@@ -1,10 +1,13 @@
-"""What can be scored: networks, the mean map, MediaPipe's FaceMesh, and files made elsewhere."""
+"""Who can be scored: networks, MediaPipe's FaceMesh, shape from shading, and files made elsewhere.
+
+And what is asked of them: normals of crops, or shapes.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache as cached
 from pathlib import Path
@@ -15,16 +18,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
+from facerelief import catalogue
+from facerelief.cache import cache_folder
 from facerelief.data import facemesh, yaleb
+from facerelief.data.folders import data_root
+from facerelief.decoders import DECODERS
 from facerelief.evaluate import mediapipe_facemesh
-from facerelief.evaluate.predictions import EvaluationError
+from facerelief.evaluate.predictions import Arrays, EvaluationError
 from facerelief.geometry.normals import normalise
+from facerelief.geometry.skin_mesh import skin_mesh
 from facerelief.runtime import load
 from facerelief.types import Estimate
 
 MEAN_MAP = "mean-map"
 MEDIAPIPE = "mediapipe"
 SHAPE_FROM_SHADING = "shape-from-shading"
+ALL = "all"
+
+_BATCH = 16  # crops that a system is given at once
 
 
 @dataclass(frozen=True)
@@ -36,6 +47,104 @@ class Predictor:
     predict: Callable[[NDArray[np.uint8]], Estimate] | None
     folder: Path | None = None
     about: dict[str, Any] = field(default_factory=dict)  # goes into the results
+    #: Of those whose estimates hold no shapes, and that have some: crops to a shape each.
+    shapes: Callable[[NDArray[np.uint8]], Iterable[Arrays]] | None = None
+
+
+def entrants(
+    systems: Sequence[str],
+    peer_python: Path | None = None,
+    threads: int | None = None,
+    reserved: Sequence[str] = (),
+) -> list[Predictor]:
+    """The systems to be scored, in order, without repetition; ``mean-map`` is left out.
+
+    Arguments and errors are those of `protocol.Protocol.run`; `reserved` are the labels that a
+    protocol itself gives to its floors.
+    """
+    names = [*systems, *([MEDIAPIPE] if peer_python else [])]
+    found = [
+        _entrant(name, peer_python, threads)
+        for name in dict.fromkeys(names)
+        if name not in reserved
+    ]
+    labels = [*reserved, *(entrant.label for entrant in found)]
+    if len(set(labels)) < len(labels):
+        raise EvaluationError(f"two systems have the same name: {', '.join(sorted(labels))}")
+    return found
+
+
+def _entrant(name: str, peer_python: Path | None, threads: int | None) -> Predictor:
+    if name == MEDIAPIPE:
+        return mediapipe(data_root(), peer_python)
+    if name == SHAPE_FROM_SHADING:
+        return shading(yale_mean())
+    return files(Path(name)) if Path(name).is_dir() else network(name, threads)
+
+
+def expanded(systems: Sequence[str], everything: Callable[[], list[str]]) -> list[str]:
+    """The names, ``all`` replaced by what it stands for and ``default`` by its name."""
+    names: list[str] = []
+    for name in systems:
+        default = catalogue.default() if name == "default" else name
+        names += everything() if name == ALL else [default]
+    return list(dict.fromkeys(names))
+
+
+def normal_systems() -> list[str]:
+    """What there is without a peer: every system of the catalogue, and shape from shading."""
+    return [*catalogue.systems(), SHAPE_FROM_SHADING]
+
+
+def shape_systems() -> list[str]:
+    """The systems of the catalogue that make shapes."""
+    return [one.name for one in catalogue.entries() if DECODERS[one.kind].makes_shapes]
+
+
+def normals(
+    crops: Sequence[NDArray[np.uint8]], predictor: Predictor, masked: bool = False
+) -> Iterator[Arrays]:
+    """``normals`` (256, 256, 3) and, if any, ``expected_error`` (256, 256) of crops (256, 256, 3).
+
+    With `masked`, zero where the system sees no face. Raises EvaluationError where the predictor
+    only has files.
+    """
+    for estimate in _estimates(crops, predictor):
+        for index, found in enumerate(estimate.normals):
+            shown = np.where(estimate.mask[index, ..., None], found, 0) if masked else found
+            expected = estimate.expected_error
+            more = {} if expected is None else {"expected_error": expected[index]}
+            yield {"normals": shown, **more}
+
+
+def shapes(crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterator[Arrays]:
+    """``vertices``, ``triangles`` of the face and ``landmarks`` of crops (256, 256, 3), pixels.
+
+    Raises EvaluationError where the predictor makes none.
+    """
+    if predictor.shapes is not None:
+        for batch in _batches(crops):
+            yield from predictor.shapes(batch)
+        return
+    mesh = skin_mesh()
+    triangles = mesh.triangles[mesh.face_triangles]
+    for estimate in _estimates(crops, predictor):
+        if estimate.shapes is None:
+            raise EvaluationError(f"{predictor.label} makes no position maps: it has no shapes")
+        for skin in (shape.skin for shape in estimate.shapes):
+            yield {"vertices": skin.points, "triangles": triangles,
+                   "landmarks": skin.points[mesh.landmarks]}  # fmt: skip
+
+
+def _estimates(crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterator[Estimate]:
+    if predictor.predict is None:
+        raise EvaluationError(f"{predictor.label} only has files; it cannot predict")
+    yield from map(predictor.predict, _batches(crops))
+
+
+def _batches(crops: Sequence[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+    for start in range(0, len(crops), _BATCH):
+        yield np.stack(crops[start : start + _BATCH])
 
 
 def network(name: str, threads: int | None = None) -> Predictor:
@@ -67,13 +176,14 @@ def training_mean(root: Path, cache: Path) -> NDArray[np.float32]:
     return average(yaleb.crop_truth(yaleb.load_ground_truth(one, cache)) for one in people)
 
 
-def mean_map(mean: NDArray[np.float32]) -> Predictor:
-    """A mean normal map, the same for every photo: the floor of a protocol."""
+def yale_mean() -> NDArray[np.float32]:
+    """`training_mean` of the data folder's people. Raises FileNotFoundError."""
+    return training_mean(data_root(), cache_folder() / "yaleb")
 
-    def predict(crops: NDArray[np.uint8]) -> Estimate:
-        return _estimate(np.broadcast_to(mean, (len(crops), *mean.shape)))
 
-    return Predictor(MEAN_MAP, predict)
+def mean_map(count: int) -> list[Arrays]:
+    """The floor of protocols: the mean normal map, the same for each of `count` photos."""
+    return [{"normals": yale_mean()}] * count
 
 
 def average(
@@ -95,7 +205,7 @@ def shading(mean: NDArray[np.float32]) -> Predictor:
 
 
 def mediapipe(root: Path, python: Path | None = None) -> Predictor:
-    """The smooth normals of MediaPipe's FaceMesh, its points joined as they are for training.
+    """MediaPipe's FaceMesh: its smooth normals, its points joined as they are for training.
 
     `python` is an interpreter that has MediaPipe; None is this one. `root` is the data folder,
     whose FaceMesh points give the triangles. Raises EvaluationError where MediaPipe does not work.
@@ -111,9 +221,16 @@ def mediapipe(root: Path, python: Path | None = None) -> Predictor:
             if np.isfinite(points).all():
                 found, mask = facemesh.smooth_normals(points, triangles, crops.shape[1])
                 normals[index] = np.where(mask[..., None], found, 0)
-        return _estimate(normals)
+        return Estimate(normals, np.asarray(normals.any(axis=-1)))
 
-    return Predictor(MEDIAPIPE, predict)
+    def shapes(crops: NDArray[np.uint8]) -> Iterator[Arrays]:
+        for points in facemesh_points(crops, python) * np.array(
+            [1, 1, -1], np.float32
+        ):  # nearer: larger
+            marks = points[list(facemesh.TO_68)]
+            yield {"vertices": points, "triangles": triangles, "landmarks": marks}
+
+    return Predictor(MEDIAPIPE, predict, shapes=shapes)
 
 
 def facemesh_points(crops: NDArray[np.uint8], python: Path | None = None) -> NDArray[np.float32]:
@@ -139,7 +256,3 @@ def _run(python: Path, *arguments: str) -> None:
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise EvaluationError(f"{python}: MediaPipe cannot be used: {lines[-1]}")
-
-
-def _estimate(normals: NDArray[np.float32]) -> Estimate:
-    return Estimate(normals, np.asarray(normals.any(axis=-1)))

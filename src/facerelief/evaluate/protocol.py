@@ -1,104 +1,187 @@
-"""What protocols have in common: who is scored, predictions of pictures, files of results."""
+"""What every protocol does: load, predict to files, score the files alone, say it in a table.
+
+A protocol is a class of the four steps; `Protocol.run` goes through them, one subject (a person, a
+scan, a set of photographs) after the other, and writes the results. Nothing reaches `score` but
+truth and files, so what something else has written is judged like our own networks.
+"""
 
 from __future__ import annotations
 
 import csv
+import inspect
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facerelief.data.folders import cache_folder
+from facerelief import __version__
+from facerelief.encode import to_png
 from facerelief.evaluate import predictions, predictors
-from facerelief.evaluate.predictions import EvaluationError
-from facerelief.evaluate.predictors import MEAN_MAP, MEDIAPIPE, SHAPE_FROM_SHADING, Predictor
-from facerelief.geometry.skin import Skin
-from facerelief.types import Estimate
+from facerelief.evaluate.predictors import Arrays, Predictor
+from facerelief.files import make_folder, write_files
 
-_BATCH = 16  # crops that a system is given at once
-
+Key = TypeVar("Key")
+Subject = TypeVar("Subject")
+Score = TypeVar("Score")
 T = TypeVar("T")
 
-
-class Track(Protocol):
-    """Shows how far a loop has come."""
-
-    def __call__(self, items: Iterable[T], what: str) -> Iterable[T]: ...
+#: Of a subject, what a floor says of each of its pictures.
+Floor = Callable[[Subject], Iterable[Arrays]]
 
 
-def entrants(
-    systems: Sequence[str],
-    root: Path,
-    peer_python: Path | None = None,
-    threads: int | None = None,
-    reserved: Sequence[str] = (MEAN_MAP,),
-) -> list[Predictor]:
-    """The systems to be scored, in order, without repetition; ``mean-map`` is left out.
+class Protocol(ABC, Generic[Key, Subject, Score]):
+    """A test of systems. The order of a run is `keys`; then for each of them `load`, `predict`,
+    `score` and `draw`; then `tabulate` and `table`."""
 
-    Args:
-        systems: each a name of the catalogue, an .onnx file, ``mediapipe``,
-            ``shape-from-shading``, or a folder of predictions that something else wrote.
-        root: the data folder.
-        peer_python: an interpreter that has MediaPipe; adds ``mediapipe``.
-        reserved: labels that the protocol itself gives to its floors.
+    name: ClassVar[str]
+    reserved: ClassVar[tuple[str, ...]] = ()  # labels of floors that no system may have
+    csv: ClassVar[str | None] = "photographs.csv"  # the file of `row`s
+    #: Whether predictions stay, normals in half precision; elsewhere they are gigabytes, and each
+    #: is exact and gone once it is scored.
+    kept: ClassVar[bool] = True
+    threads: int | None = None  # of a run
 
-    Raises:
-        EvaluationError: two systems of one name, no MediaPipe. UnknownSystemError, WeightsError:
-            as `facerelief.load`.
-    """
-    names = [*systems, *([MEDIAPIPE] if peer_python else [])]
-    found = [
-        _entrant(name, root, peer_python, threads)
-        for name in dict.fromkeys(names)
-        if name not in reserved
-    ]
-    labels = [*reserved, *(entrant.label for entrant in found)]
-    if len(set(labels)) < len(labels):
-        raise EvaluationError(f"two systems have the same name: {', '.join(sorted(labels))}")
-    return found
+    @abstractmethod
+    def keys(self) -> Sequence[Key]:
+        """What there is to load. Raises FileNotFoundError where the data is not there."""
+
+    @abstractmethod
+    def load(self, key: Key) -> Subject:
+        """Pictures with their truth."""
+
+    @abstractmethod
+    def pictures(self, subject: Subject) -> tuple[Sequence[str], Sequence[NDArray[np.uint8]]]:
+        """What systems are shown: names of files and crops (256, 256, 3), RGB."""
+
+    @abstractmethod
+    def score(self, folder: Path, subject: Subject) -> list[Score]:
+        """From the files in `folder` alone. Raises EvaluationError for what is missing or bad."""
+
+    @abstractmethod
+    def tabulate(self, scores: Sequence[Score]) -> dict[str, Any]:
+        """The figures of one system."""
+
+    @abstractmethod
+    def facts(self, scores: Sequence[Score]) -> dict[str, Any]:
+        """What was measured on, from the scores of any system."""
+
+    @staticmethod
+    @abstractmethod
+    def table(results: dict[str, Any]) -> str:
+        """``results.md`` of ``results.json``."""
+
+    def floors(self) -> dict[str, Floor[Subject]]:
+        """What is scored beside the systems, by label."""
+        return {}
+
+    def answers(self, crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterable[Arrays]:
+        """What a system says of crops, as it is stored; normals unless a protocol asks for more."""
+        return predictors.normals(crops, predictor)
+
+    def row(self, score: Score) -> Mapping[str, Any] | None:
+        """A line of the CSV file; None for what has none."""
+        assert isinstance(score, Mapping)
+        return score
+
+    def draw(self, out: Path, subject: Subject, folders: Mapping[str, Path]) -> None:
+        """Pictures into `out`, from the files of every system."""
+
+    def everything(self) -> list[str]:
+        """The systems that ``all`` stands for."""
+        return predictors.normal_systems()
+
+    def run(
+        self,
+        systems: Sequence[str],
+        out: Path,
+        *,
+        peer_python: Path | None = None,
+        threads: int | None = None,
+        crops: Path | None = None,
+        progress: bool = False,
+    ) -> dict[str, Any]:
+        """Predict, score and report.
+
+        Args:
+            systems: each a name of the catalogue, an .onnx file, ``mediapipe``,
+                ``shape-from-shading``, ``all``, or a folder of predictions that something else
+                wrote (`predictions`).
+            out: folder for ``results.json``, ``results.md``, the rows, ``predictions/`` and
+                ``pictures/``; made if missing.
+            peer_python: an interpreter that has MediaPipe; adds ``mediapipe`` to the systems.
+            threads: of the networks; None leaves it to ONNX Runtime.
+            crops: folder for what systems are shown, a PNG each, for others to predict from.
+            progress: show a bar on stderr.
+
+        Returns:
+            What ``results.json`` holds.
+
+        Raises:
+            EvaluationError: two systems of one name, a prediction missing or of the wrong shape, a
+                system that does not make what is asked for, no MediaPipe. UnknownSystemError,
+                WeightsError: as `facerelief.load`. FileNotFoundError: the data is not there.
+        """
+        self.threads = threads
+        keys = self.keys()
+        chosen = predictors.expanded(systems, self.everything)
+        entrants = predictors.entrants(chosen, peer_python, threads, self.reserved)
+        make_folder(out)
+        floors = self.floors()
+        entrants = [*(Predictor(label, None) for label in floors), *entrants]
+        scores: dict[str, list[Score]] = {entrant.label: [] for entrant in entrants}
+        for key in track(keys, self.name, progress):
+            subject = self.load(key)
+            names, shown = self.pictures(subject)
+            if crops is not None:
+                write_crops(crops, names, shown)
+            with nullcontext(out / "predictions") if self.kept else TemporaryDirectory() as place:
+                folders = {one.label: one.folder or Path(place) / one.label for one in entrants}
+                for one in entrants:
+                    if one.folder is None:
+                        floor = floors.get(one.label)
+                        answers = floor(subject) if floor else self.answers(shown, one)
+                        for name, answer in zip(names, answers, strict=True):
+                            predictions.write(folders[one.label], name, answer, half=self.kept)
+                    scores[one.label] += self.score(folders[one.label], subject)
+                self.draw(out, subject, folders)
+        results = {
+            "protocol": self.name,
+            "version": __version__,
+            **self.facts(next(iter(scores.values()))),
+            "systems": {
+                one.label: {**one.about, **self.tabulate(scores[one.label])} for one in entrants
+            },
+        }
+        write_results(out, results, self.table(results))
+        if self.csv is not None:
+            lines = ((n, self.row(one)) for n, made in scores.items() for one in made)
+            write_rows(out / self.csv, [{"system": n, **row} for n, row in lines if row])
+        return results
 
 
-def predict(
-    crops: Sequence[NDArray[np.uint8]], predictor: Predictor
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
-    """Normals (256, 256, 3) and expected error (256, 256), if any, of crops (256, 256, 3) RGB.
+def runner(protocol: Callable[..., Protocol[Any, Any, Any]]) -> Callable[..., dict[str, Any]]:
+    """A protocol as a function: arguments of its own, and those of `Protocol.run`."""
+    own = inspect.signature(protocol).parameters
 
-    Raises EvaluationError where the predictor only has files.
-    """
-    for estimate in _estimates(crops, predictor):
-        expected = estimate.expected_error
-        for index, normals in enumerate(estimate.normals):
-            yield normals, None if expected is None else expected[index]
+    def run(systems: Sequence[str], out: Path, **options: Any) -> dict[str, Any]:
+        made = protocol(**{name: options.pop(name) for name in own if name in options})
+        return made.run(systems, out, **options)
+
+    return run
 
 
-def skins(crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterator[Skin]:
-    """What a system's position maps say of crops (256, 256, 3) RGB.
-
-    Raises EvaluationError where it makes none.
-    """
-    for estimate in _estimates(crops, predictor):
-        if estimate.shapes is None:
-            raise EvaluationError(f"{predictor.label} makes no position maps: it has no shapes")
-        yield from (shape.skin for shape in estimate.shapes)
-
-
-def _estimates(crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterator[Estimate]:
-    if predictor.predict is None:
-        raise EvaluationError(f"{predictor.label} only has files; it cannot predict")
-    for start in range(0, len(crops), _BATCH):
-        yield predictor.predict(np.stack(crops[start : start + _BATCH]))
-
-
-def write_predictions(
-    folder: Path, names: Sequence[str], crops: Sequence[NDArray[np.uint8]], predictor: Predictor
-) -> None:
-    """A file for each of `crops`, (256, 256, 3) RGB, into `folder`, which is made if missing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, (normals, expected) in zip(names, predict(crops, predictor), strict=True):
-        predictions.write(folder, name, normals, expected)
+def write_crops(folder: Path, names: Sequence[str], crops: Sequence[NDArray[np.uint8]]) -> None:
+    """``FOLDER/NAME.png`` each. Raises OSError."""
+    for name, crop in zip(names, crops, strict=True):
+        path = folder / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_files({path: to_png(crop)})
 
 
 def write_results(out: Path, results: dict[str, Any], markdown: str) -> None:
@@ -115,24 +198,11 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         writer.writerows(rows)
 
 
-def silent(items: Iterable[T], what: str) -> Iterable[T]:
-    """A `Track` that shows nothing."""
-    return items
-
-
-def bar(items: Iterable[T], what: str) -> Iterable[T]:
-    """A `Track` that draws on stderr."""
+def track(items: Sequence[T], what: str, progress: bool) -> Iterable[T]:
+    """`items`, with a bar on stderr if there is to be any."""
+    if not progress:
+        return items
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import track as bar
 
-    return track(items, what, console=Console(stderr=True))
-
-
-def _entrant(name: str, root: Path, peer_python: Path | None, threads: int | None) -> Predictor:
-    if name == MEDIAPIPE:
-        return predictors.mediapipe(root, peer_python)
-    if name == SHAPE_FROM_SHADING:
-        return predictors.shading(predictors.training_mean(root, cache_folder() / "yaleb"))
-    if Path(name).is_dir():
-        return predictors.files(Path(name))
-    return predictors.network(name, threads)
+    return bar(items, what, console=Console(stderr=True))

@@ -11,23 +11,25 @@ The floor is the mean head, which is the same in every picture.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from facerelief import __version__
 from facerelief.data import basel
 from facerelief.data.basel import Scan
 from facerelief.data.folders import data_root
-from facerelief.evaluate import protocol, report
-from facerelief.evaluate.basel_pictures import Light, Pose, show
-from facerelief.evaluate.groups import mean_and_error
-from facerelief.files import make_folder
+from facerelief.evaluate import predictions, predictors
+from facerelief.evaluate.basel_pictures import SIZE, Light, Pose, in_picture, show
+from facerelief.evaluate.predictors import Arrays, Predictor
+from facerelief.evaluate.protocol import Floor, Protocol
+from facerelief.evaluate.report import labelled, spread, table
+from facerelief.evaluate.scores import mean_and_error
 from facerelief.geometry import position
 from facerelief.geometry.camera import camera_space
 from facerelief.geometry.closest import ClosestPoints
@@ -35,6 +37,7 @@ from facerelief.geometry.head import builtin_head
 from facerelief.geometry.similarity import Similarity
 from facerelief.geometry.skin_mesh import SUBDIVISIONS, skin_mesh
 from facerelief.geometry.uv import skin_layout
+from facerelief.types import Crop
 
 MEAN_HEAD = "mean-head"
 YAWS = (0, 20, 40, 60, 80)  # degrees, to both sides
@@ -42,9 +45,11 @@ PITCHES = (-15, 0, 20, 25)  # the paper's, and none
 FRONTAL = 20  # degrees of yaw, up to which a face counts as nearly frontal
 ROUNDS = 60  # of iterative closest points, at most
 _STILL = 1e-5  # change of scale in a round, under which they end
+PATIENT = 200  # rounds, all of them, where the start is the pose alone
 _SCORED, _LAID = 3, 11  # every so many of a scan's vertices are measured, and laid on the mesh
 _LAMP = Light("frontal", np.full(3, 0.6), np.array([0.0, 0.5, 1.0]) / np.hypot(0.5, 1.0),
               np.full(3, 0.35))  # fmt: skip
+_PICTURE = Crop((SIZE / 2, SIZE / 2), SIZE, size=SIZE)  # is its own photo
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,64 +59,92 @@ class Turned:
     scan: Scan
     yaw: int
     pitch: int
-    crop: NDArray[np.uint8]  # (256, 256, 3)
+    rotation: NDArray[np.float64]  # (3, 3) head space to camera space
+    crop: NDArray[np.uint8]  # (256, 256, 3), the whole picture
+
+    @property
+    def name(self) -> str:
+        """Of its files."""
+        return f"{self.scan.name}_yaw{self.yaw:+03d}_pitch{self.pitch:+03d}"
 
 
-def run_reconstruction(
-    systems: Sequence[str],
-    out: Path,
-    *,
-    threads: int | None = None,
-    progress: bool = False,
-    limit: int | None = None,
-) -> dict[str, Any]:
-    """Score the shapes of systems that make position maps.
+class Reconstruction(Protocol[str, list[Turned], dict[str, Any]]):
+    """Of systems that make shapes, one scan after the other.
 
-    Args:
-        systems, out, threads, progress: as of `run_landmarks`; ``pictures.csv`` has the pictures.
-        limit: take the first so many poses of each scan.
-
-    Returns:
-        What ``results.json`` holds.
-
-    Raises:
-        EvaluationError: a system makes no position maps. FileNotFoundError: the data is not there.
+    Args: limit: take the first so many poses of each scan.
     """
-    root = data_root()
-    names = basel.scan_names(root)
-    track = protocol.bar if progress else protocol.silent
-    entrants = protocol.entrants(systems, root, None, threads, (MEAN_HEAD,))
-    make_folder(out)
-    shown = [
-        one
-        for name in track(names, "renderings")
-        for one in turned(basel.load_scan(root, name), limit)
-    ]
-    rows = []
-    for name in names:
-        scan = basel.load_scan(root, name)
-        mean = error(mean_head(), scan)
-        rows += [_row(MEAN_HEAD, one, mean) for one in shown if one.scan.name == name]
-    for entrant in entrants:
-        found = protocol.skins([one.crop for one in shown], entrant)
-        for one, skin in track(zip(shown, found, strict=True), entrant.label):
-            points = camera_space(skin.points)
-            rows.append(_row(entrant.label, one, error(points, one.scan)))
-    about = {entrant.label: entrant.about for entrant in entrants}
-    results: dict[str, Any] = {
-        "protocol": "reconstruction",
-        "version": __version__,
-        "scans": names,
-        "pictures": len(shown),
-        "floors": [MEAN_HEAD],
-        "systems": {
-            label: {**about.get(label, {}), **summary([r for r in rows if r["system"] == label])}
-            for label in (MEAN_HEAD, *about)
-        },
-    }
-    protocol.write_results(out, results, report.reconstruction_markdown(results))
-    protocol.write_rows(out / "pictures.csv", rows)
-    return results
+
+    name = "reconstruction"
+    reserved = (MEAN_HEAD,)
+    csv = "pictures.csv"
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.limit = limit
+
+    def keys(self) -> list[str]:
+        return basel.scan_names(data_root())
+
+    def load(self, key: str) -> list[Turned]:
+        return list(turned(basel.load_scan(data_root(), key), self.limit))
+
+    def pictures(self, subject: list[Turned]) -> tuple[list[str], list[NDArray[np.uint8]]]:
+        return [one.name for one in subject], [one.crop for one in subject]
+
+    def floors(self) -> dict[str, Floor[list[Turned]]]:
+        mesh, points = skin_mesh(), camera_space(mean_head())
+        head = {"vertices": points, "triangles": mesh.triangles[mesh.face_triangles],
+                "landmarks": points[mesh.landmarks]}  # fmt: skip
+        return {MEAN_HEAD: lambda shown: [head] * len(shown)}
+
+    def answers(self, crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterable[Arrays]:
+        return predictors.shapes(crops, predictor)
+
+    def everything(self) -> list[str]:
+        return predictors.shape_systems()
+
+    def score(self, folder: Path, subject: list[Turned]) -> list[dict[str, Any]]:
+        """``error`` is None where there is no answer."""
+        known: dict[bytes, float] = {}  # the mean head's is always the same
+        rows = []
+        for one in subject:
+            mesh = predictions.read_mesh(folder, one.name, _PICTURE)
+            found = None
+            if mesh is not None:
+                rough = mesh.landmarks is None
+                marks = start(mesh.vertices, one) if mesh.landmarks is None else mesh.landmarks
+                place = mesh.vertices.tobytes() + marks.tobytes()
+                if place not in known:
+                    points, marks = map(camera_space, (mesh.vertices, marks))
+                    known[place] = error(points, one.scan, mesh.triangles, marks, rough)
+                found = known[place]
+            rows.append({"scan": one.scan.name, "yaw": one.yaw, "pitch": one.pitch, "error": found})
+        return rows
+
+    def tabulate(self, scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        return summary(scores)
+
+    def facts(self, scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        scans = list(dict.fromkeys(row["scan"] for row in scores))
+        return {"scans": scans, "pictures": len(scores), "floors": list(self.reserved)}
+
+    def row(self, score: dict[str, Any]) -> dict[str, Any] | None:
+        return None if score["error"] is None else score
+
+    @staticmethod
+    def table(results: dict[str, Any]) -> str:
+        systems = labelled(results["systems"], results["floors"])
+        yaws = list(next(iter(systems.values()))["yaws"])
+        rows = (
+            [label, *(spread(system["yaws"][yaw]) for yaw in yaws), spread(system["all"])]
+            for label, system in systems.items()
+        )
+        return f"""\
+Distance of the faces of {len(results["scans"])} scans from the meshes found in \
+{results["pictures"]} renderings of them, in percent of the distance of the eyes' outer corners, \
+± standard errors, by yaw.
+
+{table(["System", *(f"{yaw}°" for yaw in yaws), "All"], rows)}
+"""
 
 
 def turned(scan: Scan, limit: int | None = None) -> Iterator[Turned]:
@@ -124,7 +157,7 @@ def turned(scan: Scan, limit: int | None = None) -> Iterator[Turned]:
         Pose("reconstruction", f"{yaw}", _rotation(yaw, pitch), (_LAMP,)) for yaw, pitch in angles
     ]
     for (yaw, pitch), one in zip(angles, show(scan, poses), strict=True):
-        yield Turned(scan, yaw, pitch, one.photos[0])
+        yield Turned(scan, yaw, pitch, one.pose.rotation, one.photos[0])
 
 
 def mean_head() -> NDArray[np.float32]:
@@ -132,30 +165,56 @@ def mean_head() -> NDArray[np.float32]:
     return position.read(skin_layout(SUBDIVISIONS, 256).write(builtin_head().mean))
 
 
-def error(points: NDArray[np.floating[Any]], scan: Scan) -> float:
+def start(vertices: NDArray[np.floating[Any]], one: Turned) -> NDArray[np.float64]:
+    """Where landmarks (68, 3) must be about of a mesh without: crop pixels, as its vertices.
+
+    Where the scan's own are in the picture, as deep as the mesh is there.
+    """
+    marks = in_picture(one.scan.landmarks, one.scan, one.rotation)
+    near = cKDTree(vertices[:, :2]).query(marks[:, :2], k=min(8, len(vertices)))[1]
+    front = vertices[near.reshape(68, -1), 2].max(axis=1)
+    marks[:, 2] += np.median(front - marks[:, 2])
+    return marks
+
+
+def error(
+    points: NDArray[np.floating[Any]],
+    scan: Scan,
+    triangles: NDArray[np.integer[Any]] | None = None,
+    landmarks: NDArray[np.floating[Any]] | None = None,
+    patient: bool = False,
+) -> float:
     """Percent of the distance of the eyes' outer corners.
 
     Args:
-        points: (M, 3) of `skin_mesh`, in any place, size and right-handed frame.
+        points: (V, 3) in any place, size and right-handed frame.
+        triangles, landmarks: (T, 3) of the face, and (68, 3) about where it is laid at first; None
+            are those of `skin_mesh`.
+        patient: the start is rough.
     """
     mesh = skin_mesh()
+    if triangles is None or landmarks is None:
+        triangles, landmarks = mesh.triangles[mesh.face_triangles], points[mesh.landmarks]
     # Scans are moved to meshes and not meshes to scans, so that one search tree does.
-    search = ClosestPoints(points, mesh.triangles[mesh.face_triangles])
+    search = ClosestPoints(points, triangles)
     face, corners = scan.vertices[scan.face], scan.landmarks[[36, 45]]
     inner = slice(17, None)  # jaws are drawn differently everywhere
-    laid = Similarity.between(scan.landmarks[inner], points[mesh.landmarks][inner])
+    laid = Similarity.between(scan.landmarks[inner], landmarks[inner])
     some = face[::_LAID]
-    for _ in range(ROUNDS):
+    for _ in range(PATIENT if patient else ROUNDS):
         before = laid
         laid = Similarity.between(some, search(laid(some)).points)
-        if abs(laid.scale / before.scale - 1) < _STILL:
+        if abs(laid.scale / before.scale - 1) < _STILL and not patient:
             break
     distance = search(laid(face[::_SCORED])).distance.mean() / laid.scale
     return float(100 * distance / np.linalg.norm(corners[0] - corners[1]))
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Means of the error, in percent: near the front, and by yaw to both sides."""
+    """Means of the error, in percent: near the front, and by yaw to both sides.
+
+    And ``missed``: how many pictures have no answer.
+    """
     return {
         "frontal": mean_and_error(row["error"] for row in rows if abs(row["yaw"]) <= FRONTAL),
         "yaws": {
@@ -163,6 +222,7 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
             for yaw in YAWS
         },
         "all": mean_and_error(row["error"] for row in rows),
+        "missed": sum(row["error"] is None for row in rows),
     }
 
 
@@ -170,8 +230,3 @@ def _rotation(yaw: float, pitch: float) -> NDArray[np.float64]:
     """(3, 3) head space to camera space; positive pitch turns the face down."""
     turn: NDArray[np.float64] = Rotation.from_euler("YX", (yaw, pitch), degrees=True).as_matrix()
     return turn
-
-
-def _row(label: str, one: Turned, found: float) -> dict[str, Any]:
-    return {"system": label, "scan": one.scan.name, "yaw": one.yaw, "pitch": one.pitch,
-            "error": found}  # fmt: skip

@@ -9,9 +9,11 @@ be stands beside what it is: a system that is worse on a bad picture should say 
 from __future__ import annotations
 
 import io
+import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from facerelief import __version__
+from facerelief.cache import cache_folder
 from facerelief.data import yaleb
-from facerelief.data.folders import cache_folder, data_root
-from facerelief.evaluate import pictures, predictors, protocol, report
-from facerelief.evaluate.comparison import expanded
+from facerelief.evaluate import pictures, predictions, predictors, report
+from facerelief.evaluate.predictors import MEAN_MAP
+from facerelief.evaluate.protocol import Floor, Protocol
 from facerelief.evaluate.scores import ImageScore, figures, score_image
-from facerelief.evaluate.yaleb import Subject, load_subject
-from facerelief.files import make_folder
+from facerelief.evaluate.yaleb import Subject, load_subject, yale_root
 from facerelief.geometry.normals import encode
 
 Crop = NDArray[np.uint8]  # (256, 256, 3) RGB
@@ -137,71 +138,102 @@ CONDITIONS = (
 )
 
 
-def run_robustness(
-    systems: Sequence[str],
-    out: Path,
-    *,
-    peer_python: Path | None = None,
-    threads: int | None = None,
-    progress: bool = False,
-) -> dict[str, Any]:
-    """Score systems on spoiled photographs of the test people.
+@dataclass(frozen=True, eq=False)
+class Spoiled:
+    """Photographs of a person, spoiled in one way."""
 
-    Args:
-        systems: as of `run_table`, without folders of predictions. The floor ``mean-map`` is
-            always added.
-        out: folder for ``results.json``, ``results.md`` and ``pictures/PERSON.png``; made if
-            missing.
-        peer_python, threads, progress: as of `run_yaleb`.
+    subject: Subject
+    condition: Condition
+    crops: list[Crop]
+    visible: list[Mask]
 
-    Returns:
-        What ``results.json`` holds: for each system and condition what `scores.figures` gives.
+    @property
+    def names(self) -> list[str]:
+        """Of the files: the condition's folder and the photograph."""
+        folder = re.sub(r"\W+", "_", self.condition.name).strip("_").lower()
+        person, taken = self.subject, self.condition.subsets
+        chosen = zip(person.photographs, person.person.subsets, strict=True)
+        return [f"{folder}/{name}" for name, subset in chosen if subset in taken]
 
-    Raises:
-        Whatever `run_yaleb` does.
-    """
-    root, cache = data_root(), cache_folder() / "yaleb"
-    track = protocol.bar if progress else protocol.silent
-    entrants = protocol.entrants(expanded(systems), root, peer_python, threads)
-    entrants.insert(0, predictors.mean_map(predictors.training_mean(root, cache)))
-    make_folder(out / "pictures")
-    people = [load_subject(root, name, cache) for name in yaleb.load_splits(root)["test"]]
 
-    found: dict[str, dict[str, Any]] = {entrant.label: {} for entrant in entrants}
-    rows: list[list[NDArray[np.uint8]]] = [[] for _ in people]
-    for condition in track(CONDITIONS, "spoiled photographs"):
-        scores: dict[str, list[ImageScore]] = {label: [] for label in found}
-        for subject, row in zip(people, rows, strict=True):
-            crops, visible = spoiled(subject, condition)
-            maps = [subject.normals]
-            for entrant in entrants:
-                estimates = list(protocol.predict(crops, entrant))
-                maps.append(estimates[0][0])
-                scores[entrant.label] += (
-                    score_image(normals, expected, subject.normals, seen)
-                    for (normals, expected), seen in zip(estimates, visible, strict=True)
-                )
-            if condition.shown:
-                row.append(_row(crops[0], maps, subject.mask))
-        for label, images in scores.items():
-            found[label][condition.name] = figures(images)
-    names = [f"{c.name}: photo, truth, {', '.join(found)}" for c in CONDITIONS if c.shown]
-    for subject, row in zip(people, rows, strict=True):
-        sheet = pictures.labelled(row, names)
-        sheet.save(out / "pictures" / f"{subject.person.name}.png")
+class Robustness(Protocol[tuple[str, Condition], Spoiled, tuple[str, ImageScore]]):
+    """The test people, each in every condition."""
 
-    results: dict[str, Any] = {
-        "protocol": "robustness",
-        "version": __version__,
-        "people": len(people),
-        "floor": predictors.MEAN_MAP,
-        "systems": {
-            entrant.label: {**entrant.about, "conditions": found[entrant.label]}
-            for entrant in entrants
-        },
-    }
-    protocol.write_results(out, results, report.robustness_markdown(results))
-    return results
+    name = "robustness"
+    reserved = (MEAN_MAP,)
+    csv = None
+    kept = False
+
+    def __init__(self) -> None:
+        self._load = lru_cache(maxsize=1)(load_subject)
+        self._rows: list[NDArray[np.uint8]] = []  # of the picture of the present person
+
+    def keys(self) -> list[tuple[str, Condition]]:
+        people = yaleb.load_splits(yale_root())["test"]
+        return [(name, condition) for name in people for condition in CONDITIONS]
+
+    def load(self, key: tuple[str, Condition]) -> Spoiled:
+        name, condition = key
+        subject = self._load(yale_root(), name, cache_folder() / "yaleb")
+        return Spoiled(subject, condition, *spoiled(subject, condition))
+
+    def pictures(self, subject: Spoiled) -> tuple[list[str], list[Crop]]:
+        return subject.names, subject.crops
+
+    def floors(self) -> dict[str, Floor[Spoiled]]:
+        return {MEAN_MAP: lambda subject: predictors.mean_map(len(subject.crops))}
+
+    def score(self, folder: Path, subject: Spoiled) -> list[tuple[str, ImageScore]]:
+        """Names of conditions with the scores of their photographs."""
+        scores = []
+        for name, seen in zip(subject.names, subject.visible, strict=True):
+            normals, expected = predictions.read(folder, name, seen.shape)
+            one = score_image(normals, expected, subject.subject.normals, seen)
+            scores.append((subject.condition.name, one))
+        return scores
+
+    def tabulate(self, scores: Sequence[tuple[str, ImageScore]]) -> dict[str, Any]:
+        """For each condition what `scores.figures` gives."""
+        names = [condition.name for condition in CONDITIONS]
+        return {"conditions": {n: figures([one for of, one in scores if of == n]) for n in names}}
+
+    def facts(self, scores: Sequence[tuple[str, ImageScore]]) -> dict[str, Any]:
+        return {"people": len(yaleb.load_splits(yale_root())["test"]), "floor": MEAN_MAP}
+
+    def draw(self, out: Path, subject: Spoiled, folders: Mapping[str, Path]) -> None:
+        """``pictures/PERSON.png``: of conditions that are shown, a photograph and all normals."""
+        face = subject.subject.mask
+        if subject.condition.shown:
+            found = [predictions.read(f, subject.names[0], face.shape)[0] for f in folders.values()]
+            self._rows.append(_row(subject.crops[0], [subject.subject.normals, *found], face))
+        if subject.condition is CONDITIONS[-1]:
+            folder = out / "pictures"
+            folder.mkdir(exist_ok=True)
+            names = [f"{c.name}: photo, truth, {', '.join(folders)}" for c in CONDITIONS if c.shown]
+            sheet = pictures.labelled(self._rows, names)
+            sheet.save(folder / f"{subject.subject.person.name}.png")
+            self._rows = []
+
+    @staticmethod
+    def table(results: dict[str, Any]) -> str:
+        """A line a condition, a column a system."""
+        systems = report.labelled(results["systems"], [results["floor"]])
+        names = list(next(iter(systems.values()))["conditions"])
+        rows = ([name, *(_cell(s["conditions"][name]) for s in systems.values())] for name in names)
+        return f"""\
+Photographs of Extended Yale B, {results["people"]} test people, lights up to 25 degrees off the \
+camera axis unless said, spoiled in one way at a time: angular error in degrees where the face is \
+visible, in brackets what the system itself expects there.
+
+{report.table(["Photograph", *systems], rows)}
+"""
+
+
+def _cell(figures: dict[str, Any]) -> str:
+    expected = figures["expected_error"]
+    missed = 100 * figures["missed"] / max(figures["images"], 1)
+    own = "" if expected is None else f" ({expected['mean']:.1f})"
+    return f"{report.number(figures['mean'])}{own}" + (f", {missed:.0f} % missed" if missed else "")
 
 
 def spoiled(subject: Subject, condition: Condition) -> tuple[list[Crop], list[Mask]]:

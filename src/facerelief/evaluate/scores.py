@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facerelief.evaluate.metrics import ranking_error, sparsification, summarise
 from facerelief.geometry.normals import angular_error
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +27,12 @@ class ImageScore:
     def coverage(self) -> float:
         """% of the known pixels that have an answer."""
         return 100 * len(self.errors) / max(self.known, 1)
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The columns of a CSV file."""
+        mean = round(float(self.errors.mean(dtype=np.float64)), 4) if self.errors.size else ""
+        return {"mean_error": mean, "coverage": round(self.coverage, 2)}
 
 
 def score_image(
@@ -57,6 +65,27 @@ def figures(images: Sequence[ImageScore]) -> dict[str, Any]:
             "expected_error": expected_figures(images),
         }
     )
+
+
+def grouped(items: Iterable[T], key: Callable[[T], Hashable]) -> dict[Any, list[T]]:
+    """Items by what `key` says of them, in the order of its first answers."""
+    groups: dict[Any, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
+
+def mean_and_error(values: Iterable[float | None]) -> dict[str, float] | None:
+    """``mean``, ``error`` (its standard error) and ``count`` of what is known; None for nothing."""
+    known = np.array([value for value in values if value is not None])
+    if not len(known):
+        return None
+    error = known.std(ddof=1) / np.sqrt(len(known)) if len(known) > 1 else 0.0
+    return {
+        "mean": round(float(known.mean()), 4),
+        "error": round(float(error), 4),
+        "count": len(known),
+    }
 
 
 def expected_figures(images: Sequence[ImageScore]) -> dict[str, float] | None:

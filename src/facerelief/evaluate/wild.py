@@ -18,20 +18,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facerelief import __version__
 from facerelief.data import facemesh, photos
-from facerelief.data.folders import cache_folder, data_root
-from facerelief.evaluate import predictors, protocol, report
-from facerelief.evaluate.comparison import expanded
-from facerelief.evaluate.groups import mean_and_error, mesh_normals
+from facerelief.data.folders import data_root
+from facerelief.evaluate import predictions, predictors
+from facerelief.evaluate.groups import mesh_normals
 from facerelief.evaluate.predictors import MEAN_MAP
-from facerelief.files import make_folder
+from facerelief.evaluate.protocol import Floor, Protocol
+from facerelief.evaluate.report import labelled, spread, table
+from facerelief.evaluate.scores import mean_and_error
 from facerelief.geometry.light import sh_basis, srgb_to_linear
 from facerelief.geometry.normals import angular_error
 from facerelief.images import load_photo
 
 SOURCES = ("ffhq", "unsplash", "lfw", "utkface")
 FACEMESH = "facemesh"  # the line of the mesh itself
+_BATCH = 16  # faces at a time
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # of linear sRGB (ITU-R BT.709)
 
 
@@ -45,80 +46,80 @@ class WildFace:
     mask: NDArray[np.bool_]  # (256, 256) its outline, within the photo
 
 
-def run_wild(
-    systems: Sequence[str],
-    out: Path,
-    *,
-    threads: int | None = None,
-    progress: bool = False,
-    limit: int | None = None,
-) -> dict[str, Any]:
-    """Estimate the normals of photographs and say how well they explain them.
+class Wild(Protocol[Sequence[int], list[WildFace], dict[str, Any]]):
+    """Args: limit: take the first so many photographs."""
 
-    Args:
-        systems: as of `run_table`, without folders of predictions.
-        out: folder for ``results.json``, ``results.md`` and ``photographs.csv``; made if missing.
-        threads, progress: as of `run_yaleb`.
-        limit: take the first so many photographs.
+    name = "wild"
+    reserved = (FACEMESH, MEAN_MAP)
+    kept = False
 
-    Returns:
-        What ``results.json`` holds.
+    def __init__(self, limit: int | None = None) -> None:
+        self.limit = limit
 
-    Raises:
-        FileNotFoundError: the data is not there. Else as `run_yaleb`.
-    """
-    root, cache = data_root(), cache_folder() / "yaleb"
-    track = protocol.bar if progress else protocol.silent
-    entrants = protocol.entrants(expanded(systems), root, None, threads, (MEAN_MAP, FACEMESH))
-    make_folder(out)
-    faces = list(track(wild_faces(root, limit), "photographs"))
-    entrants.insert(0, predictors.mean_map(predictors.training_mean(root, cache)))
-    estimates: dict[str, Any] = {FACEMESH: [(face.smooth, None) for face in faces]}
-    crops = [face.crop for face in faces]
-    for entrant in track(entrants, "systems"):
-        estimates[entrant.label] = list(protocol.predict(crops, entrant))
-    about = {entrant.label: entrant.about for entrant in entrants}
-    rows = [
-        (label, face.path, score(face, normals, expected))
-        for label, made in estimates.items()
-        for face, (normals, expected) in zip(faces, made, strict=True)
-    ]
-    results: dict[str, Any] = {
-        "protocol": "wild",
-        "version": __version__,
-        "photographs": len(faces),
-        "floors": [FACEMESH, MEAN_MAP],
-        "systems": {
-            label: {
-                **about.get(label, {}),
-                **{
-                    key: mean_and_error(found[key] for name, _, found in rows if name == label)
-                    for key in ("explained", "disagreement", "expected_error")
-                },
-            }
-            for label in estimates
-        },
-    }
-    lines = [{"system": label, "photograph": path, **found} for label, path, found in rows]
-    protocol.write_results(out, results, report.wild_markdown(results))
-    protocol.write_rows(out / "photographs.csv", lines)
-    return results
+    def keys(self) -> list[Sequence[int]]:
+        """Photographs that are kept from training, by their place among FaceMesh's."""
+        root = data_root()
+        self.paths, self.points = facemesh.stored_points(root)
+        self.triangles = facemesh.triangulate(facemesh.mean_face(self.points[::12]))
+        held = photos.held_out_paths(root)
+        chosen = [i for i, p in enumerate(self.paths) if p in held and p.split("/")[0] in SOURCES]
+        chosen = sorted(chosen, key=lambda i: self.paths[i])[: self.limit]
+        return [chosen[start : start + _BATCH] for start in range(0, len(chosen), _BATCH)]
 
+    def load(self, key: Sequence[int]) -> list[WildFace]:
+        return [self.face(index) for index in key]
 
-def wild_faces(root: Path, limit: int | None = None) -> list[WildFace]:
-    """Faces of photographs that are kept from training, cropped by their FaceMesh points."""
-    paths, points = facemesh.stored_points(root)
-    triangles = facemesh.triangulate(facemesh.mean_face(points[::12]))
-    held = photos.held_out_paths(root)
-    chosen = [i for i, p in enumerate(paths) if p in held and p.split("/")[0] in SOURCES]
-    faces = []
-    for index in sorted(chosen, key=lambda i: paths[i])[:limit]:
-        photo = load_photo(root / "photos" / paths[index])
-        crop = photos.landmark_crop(points[index])
-        smooth, outline = mesh_normals(points[index], triangles, crop)
+    def face(self, index: int) -> WildFace:
+        """Cropped by its FaceMesh points."""
+        photo = load_photo(data_root() / "photos" / self.paths[index])
+        crop = photos.landmark_crop(self.points[index])
+        smooth, outline = mesh_normals(self.points[index], self.triangles, crop)
         mask = outline & crop.inside(photo.shape[:2])
-        faces.append(WildFace(paths[index], crop.extract(photo), smooth, mask))
-    return faces
+        return WildFace(self.paths[index], crop.extract(photo), smooth, mask)
+
+    def pictures(self, subject: list[WildFace]) -> tuple[list[str], list[NDArray[np.uint8]]]:
+        return [face.path for face in subject], [face.crop for face in subject]
+
+    def floors(self) -> dict[str, Floor[list[WildFace]]]:
+        return {
+            FACEMESH: lambda faces: [{"normals": face.smooth} for face in faces],
+            MEAN_MAP: lambda faces: predictors.mean_map(len(faces)),
+        }
+
+    def score(self, folder: Path, subject: list[WildFace]) -> list[dict[str, Any]]:
+        rows = []
+        for face in subject:
+            normals, expected = predictions.read(folder, face.path, face.mask.shape)
+            rows.append({"photograph": face.path, **score(face, normals, expected)})
+        return rows
+
+    def tabulate(self, scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        keys = ("explained", "disagreement", "expected_error")
+        return {key: mean_and_error(one[key] for one in scores) for key in keys}
+
+    def facts(self, scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        return {"photographs": len(scores), "floors": list(self.reserved)}
+
+    @staticmethod
+    def table(results: dict[str, Any]) -> str:
+        systems = labelled(results["systems"], results["floors"])
+        rows = (
+            [
+                label,
+                spread(system["explained"], " %"),
+                spread(system["disagreement"]),
+                spread(system["expected_error"]),
+            ]
+            for label, system in systems.items()
+        )
+        headings = ["System", "Brightness explained", "From FaceMesh", "Expected error"]
+        return f"""\
+{results["photographs"]} photographs that no training has seen, ± standard errors: how much of the \
+face's brightness the normals explain under the light that fits best, and in degrees the mean \
+angle to FaceMesh's smooth normals, which are no truth, and the error that the network expects.
+
+{table(headings, rows)}
+"""
 
 
 def score(

@@ -11,7 +11,7 @@ Two steps that share nothing but files (see `predictions`): step one writes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -19,19 +19,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from facerelief import __version__
+from facerelief.cache import cache_folder
 from facerelief.data import yaleb
-from facerelief.data.folders import cache_folder, data_root
-from facerelief.evaluate import pictures, predictions, predictors, protocol, report
+from facerelief.data.folders import data_root
+from facerelief.evaluate import bands, pictures, predictions, predictors, report
 from facerelief.evaluate.predictions import EvaluationError
-from facerelief.evaluate.predictors import MEAN_MAP, Predictor
-from facerelief.evaluate.scores import ImageScore, figures, score_image
-from facerelief.files import make_folder
+from facerelief.evaluate.predictors import MEAN_MAP
+from facerelief.evaluate.protocol import Floor, Protocol
+from facerelief.evaluate.scores import ImageScore, figures, grouped, score_image
 from facerelief.geometry.light import direction
+from facerelief.geometry.normals import normalise
 
 POOLED = (1, 2, 3, 4)  # subsets of the headline; S5 is nearly black
+AVERAGED = 0  # the "subset" of the mean over the headline's estimates of a person
 
 #: Photographs that a sheet of error maps shows: those whose lights are nearest to these
 #: (azimuth, elevation), degrees.
@@ -68,122 +69,132 @@ class PhotographScore:
     azimuth: float  # degrees, of the light
     elevation: float
     score: ImageScore
+    bands: dict[str, float] | None = None
 
 
-def run_yaleb(
-    systems: Sequence[str],
-    out: Path,
-    split: str = "test",
-    *,
-    peer_python: Path | None = None,
-    threads: int | None = None,
-    progress: bool = False,
-) -> dict[str, Any]:
-    """Predict, score and report.
+class Yaleb(Protocol[str, Subject, PhotographScore]):
+    """Args: split: train, val or test. Raises EvaluationError for another."""
 
-    Args:
-        systems: each a name of the catalogue, an .onnx file, ``mediapipe``, or a folder of
-            predictions that something else wrote. The floor ``mean-map`` is always added.
-        out: folder for ``predictions/``, ``results.json``, ``results.md``, ``photographs.csv`` and
-            ``pictures/`` of the errors; made if missing.
-        split: train, val or test.
-        peer_python: an interpreter that has MediaPipe; adds ``mediapipe`` to the systems.
-        threads: of the networks; None leaves it to ONNX Runtime.
-        progress: show bars on stderr.
+    name = "yaleb"
+    reserved = (MEAN_MAP,)
 
-    Returns:
-        What ``results.json`` holds.
+    def __init__(self, split: str = "test") -> None:
+        self.split = split
 
-    Raises:
-        EvaluationError: an unknown split, two systems of one name, a prediction missing or of the
-            wrong shape, no MediaPipe. UnknownSystemError, WeightsError: as `facerelief.load`.
-            FileNotFoundError: the data is not there.
-    """
-    root, cache = data_root(), cache_folder() / "yaleb"
+    def keys(self) -> list[str]:
+        splits = yaleb.load_splits(yale_root())
+        if self.split not in splits:
+            raise EvaluationError(
+                f"no split is called {self.split!r}; there are: {', '.join(splits)}"
+            )
+        return splits[self.split]
+
+    def load(self, key: str) -> Subject:
+        return load_subject(data_root(), key, cache_folder() / "yaleb")
+
+    def pictures(self, subject: Subject) -> tuple[list[str], list[NDArray[np.uint8]]]:
+        crops = [yaleb.crop_image(image) for image in subject.person.images]
+        return subject.photographs, crops
+
+    def floors(self) -> dict[str, Floor[Subject]]:
+        return {MEAN_MAP: lambda subject: predictors.mean_map(len(subject.photographs))}
+
+    def score(self, folder: Path, subject: Subject) -> list[PhotographScore]:
+        """One a photograph, and one of the mean of those that are pooled."""
+        scores = []
+        person, total = subject.person, np.zeros_like(subject.normals)
+        lights = zip(person.subsets, person.azimuth, person.elevation, strict=True)
+        for name, (subset, azimuth, elevation) in zip(subject.photographs, lights, strict=True):
+            normals, expected = predictions.read(folder, name, subject.mask.shape)
+            light = (int(subset), float(azimuth), float(elevation))
+            one = score_image(normals, expected, subject.normals, subject.mask)
+            split = bands.bands(normals, subject.normals, subject.mask)
+            scores.append(PhotographScore(name, person.name, *light, one, split))
+            if subset in POOLED:
+                total += normals
+        mean = score_image(normalise(total), None, subject.normals, subject.mask)
+        return [*scores, PhotographScore("mean", person.name, AVERAGED, 0, 0, mean)]
+
+    def tabulate(self, scores: Sequence[PhotographScore]) -> dict[str, Any]:
+        """Figures: pooled (S1 to S4), by subset, and, S1 to S4, by person and by light.
+
+        Then ``bands`` of the latter, and ``averaged``, of each person's mean estimate.
+        """
+        lit = [one for one in scores if one.subset != AVERAGED]
+        pooled = [one for one in lit if one.subset in POOLED]
+        averaged = [one for one in scores if one.subset == AVERAGED]
+        return {
+            "pooled": _figures(pooled),
+            "subsets": {
+                f"S{number}": _figures(group)
+                for number, group in sorted(grouped(lit, lambda one: one.subset).items())
+            },
+            "people": {name: _figures(group) for name, group in sorted(_people(pooled).items())},
+            "lights": by_light(pooled),
+            "bands": bands.figures([one.bands for one in pooled]),
+            "averaged": {
+                "pooled": _figures(averaged),
+                "people": {name: _figures(one) for name, one in _people(averaged).items()},
+            },
+        }
+
+    def facts(self, scores: Sequence[PhotographScore]) -> dict[str, Any]:
+        return {
+            "split": self.split,
+            "people": list(_people(scores)),
+            "photographs": sum(one.subset != AVERAGED for one in scores),
+            "floor": MEAN_MAP,
+        }
+
+    def row(self, score: PhotographScore) -> dict[str, Any] | None:
+        if score.subset == AVERAGED:
+            return None
+        place = {"photograph": score.name, "person": score.person, "subset": score.subset}
+        return {**place, **score.score.row}
+
+    def draw(self, out: Path, subject: Subject, folders: Mapping[str, Path]) -> None:
+        """Photo, estimate, truth and error for a few photographs of the person."""
+        wanted = direction(*np.transpose(SHOWN_LIGHTS))
+        shown = np.argmax(wanted @ subject.person.directions.T, axis=1)
+        pictures.draw_sheets(out, subject.person.name, folders, [
+            (subject.photographs[i], yaleb.crop_image(subject.person.images[i]),
+             subject.normals, subject.mask) for i in shown
+        ])  # fmt: skip
+
+    @staticmethod
+    def table(results: dict[str, Any]) -> str:
+        """One table of everything pooled, one by subset, one by person, then bands."""
+        systems = report.labelled(results["systems"], [results["floor"]])
+        subsets = list(next(iter(systems.values()))["subsets"])
+        return f"""\
+Extended Yale B, {results["split"]} people ({len(results["people"])}, {results["photographs"]} \
+photographs): angular error in degrees, S1 to S4 pooled. Ranking is that of the expected error: 0 \
+orders pixels like the true error, 1 like chance.
+
+{report.pooled(systems, "pooled")}
+
+Mean by subset: lights up to 12, 25, 50 and 77 degrees off the camera axis, and beyond.
+
+{report.means(systems, "subsets", names=subsets)}
+
+Mean by person, S1 to S4.
+
+{report.means(systems, "people", names=results["people"])}
+{report.band_table(systems, "S1 to S4", "bands")}{_averaged_table(systems)}"""
+
+
+def yale_root() -> Path:
+    """The data folder, if it has Extended Yale B. Raises FileNotFoundError."""
+    root = data_root()
     if not (root / "yaleb").is_dir():
         raise FileNotFoundError(f"{root} does not hold the Extended Yale Database B (yaleb)")
-    splits = yaleb.load_splits(root)
-    if split not in splits:
-        raise EvaluationError(f"no split is called {split!r}; there are: {', '.join(splits)}")
-    track = protocol.bar if progress else protocol.silent
-    entrants = protocol.entrants(systems, root, peer_python, threads)
-    make_folder(out)
-
-    entrants.insert(0, predictors.mean_map(predictors.training_mean(root, cache)))
-    subjects = [load_subject(root, name, cache) for name in track(splits[split], "truth")]
-    folders = {e.label: e.folder or out / "predictions" / e.label for e in entrants}
-    for entrant in entrants:
-        if entrant.folder is None:
-            for subject in track(subjects, f"{entrant.label}: predictions"):
-                write_predictions(folders[entrant.label], subject, entrant)
-
-    results: dict[str, Any] = {
-        "protocol": "yaleb",
-        "version": __version__,
-        "split": split,
-        "people": splits[split],
-        "photographs": sum(len(subject.photographs) for subject in subjects),
-        "floor": MEAN_MAP,
-        "systems": {},
-    }
-    rows = []
-    for entrant in entrants:
-        scores = []
-        for subject in track(subjects, f"{entrant.label}: scores"):
-            scores += score(folders[entrant.label], subject)
-            sheet = draw(folders[entrant.label], subject)
-            path = out / "pictures" / entrant.label / f"{subject.person.name}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            sheet.save(path)
-        results["systems"][entrant.label] = {**entrant.about, **tabulate(scores)}
-        rows += [_row(entrant.label, one) for one in scores]
-    markdown = report.yaleb_markdown(results)
-    protocol.write_results(out, results, markdown)
-    protocol.write_rows(out / "photographs.csv", rows)
-    return results
+    return root
 
 
 def load_subject(root: Path, name: str, cache: Path | None = None) -> Subject:
     """A person and the measured surface. Raises FileNotFoundError where there is none."""
     person = yaleb.load_person(root, name)
     return Subject(person, *yaleb.crop_truth(yaleb.load_ground_truth(person, cache)))
-
-
-def write_predictions(folder: Path, subject: Subject, predictor: Predictor) -> None:
-    """Step one for one person: a file for each photograph into `folder`, made if missing."""
-    crops = [yaleb.crop_image(image) for image in subject.person.images]
-    protocol.write_predictions(folder, subject.photographs, crops, predictor)
-
-
-def score(folder: Path, subject: Subject) -> list[PhotographScore]:
-    """Step two for one person, from the files in `folder`. Raises EvaluationError."""
-    scores = []
-    person = subject.person
-    lights = zip(person.subsets, person.azimuth, person.elevation, strict=True)
-    for name, (subset, azimuth, elevation) in zip(subject.photographs, lights, strict=True):
-        normals, expected = predictions.read(folder, name, subject.mask.shape)
-        one = score_image(normals, expected, subject.normals, subject.mask)
-        light = (float(azimuth), float(elevation))
-        scores.append(PhotographScore(name, person.name, int(subset), *light, one))
-    return scores
-
-
-def tabulate(scores: Sequence[PhotographScore]) -> dict[str, Any]:
-    """Figures of a system: pooled (S1 to S4), by subset, and, S1 to S4, by person and by light."""
-    pooled = [one for one in scores if one.subset in POOLED]
-
-    def by(key: str, chosen: Sequence[PhotographScore]) -> dict[Any, Any]:
-        groups: dict[Any, list[ImageScore]] = {}
-        for one in chosen:
-            groups.setdefault(getattr(one, key), []).append(one.score)
-        return {name: figures(groups[name]) for name in sorted(groups)}
-
-    return {
-        "pooled": figures([one.score for one in pooled]),
-        "subsets": {f"S{number}": group for number, group in by("subset", scores).items()},
-        "people": by("person", pooled),
-        "lights": by_light(pooled),
-    }
 
 
 def by_light(scores: Sequence[PhotographScore]) -> list[dict[str, Any]]:
@@ -210,25 +221,22 @@ def by_light(scores: Sequence[PhotographScore]) -> list[dict[str, Any]]:
     return table
 
 
-def draw(folder: Path, subject: Subject) -> Image.Image:
-    """Photo, estimate, truth and error for a few photographs of one person."""
-    wanted = direction(*np.transpose(SHOWN_LIGHTS))
-    rows = []
-    for index in np.argmax(wanted @ subject.person.directions.T, axis=1):
-        name = subject.photographs[index]
-        normals, expected = predictions.read(folder, name, subject.mask.shape)
-        crop = yaleb.crop_image(subject.person.images[index])
-        rows.append(pictures.row(crop, normals, expected, subject.normals, subject.mask))
-    return pictures.sheet(rows)
+def _figures(scores: Sequence[PhotographScore]) -> dict[str, Any]:
+    return figures([one.score for one in scores])
 
 
-def _row(label: str, one: PhotographScore) -> dict[str, Any]:
-    errors = one.score.errors
-    return {
-        "system": label,
-        "photograph": one.name,
-        "person": one.person,
-        "subset": one.subset,
-        "mean_error": round(float(errors.mean(dtype=np.float64)), 4) if errors.size else "",
-        "coverage": round(one.score.coverage, 2),
-    }
+def _people(scores: Sequence[PhotographScore]) -> dict[str, list[PhotographScore]]:
+    return grouped(scores, lambda one: one.person)
+
+
+def _averaged_table(systems: dict[str, Any]) -> str:
+    """The error of each person's mean estimate, where it was measured."""
+    measured = {n: one["averaged"]["people"] for n, one in systems.items() if one.get("averaged")}
+    if not any(measured.values()):
+        return ""
+    rows = {n: {"mean": systems[n]["averaged"]["pooled"], **one} for n, one in measured.items()}
+    return f"""
+Error of the mean of a person's estimates, S1 to S4: what light is not to blame for.
+
+{report.means(rows)}
+"""

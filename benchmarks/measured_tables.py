@@ -1,0 +1,162 @@
+"""Tables of times, memory and distances that benchmarks of this folder measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from facerelief.evaluate.report import table
+
+REGISTRATION_TARGET = 0.5  # mm, mean over the face
+CROP_TARGETS = {"centre": 5, "scale": 8}  # medians, % of the crop's side
+
+BUSY = 0.3  # cores that other work may keep busy before a figure is marked
+
+
+def speed_markdown(result: dict[str, Any]) -> str:
+    """The table of speed.py."""
+    machine, sections = result["machine"], result["sections"]
+    rows = [
+        [figure["what"], measured(figure, section), target(figure), verdict(figure)]
+        for section in sections.values()
+        for figure in section["figures"].values()
+    ]
+    notes = [f"* {note}" for section in sections.values() for note in section["notes"]]
+    facts = f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}"
+    lines = [
+        f"Medians, two threads unless said. {facts}, ONNX Runtime {machine['onnxruntime']}.",
+        "",
+        table(["What", "Measured", "Target", "Holds"], rows),
+        *([""] if notes else []),
+        *notes,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def crop_accuracy_markdown(result: dict[str, Any]) -> str:
+    """The table of crop_accuracy.py."""
+
+    def percent(value: float) -> str:
+        return f"{100 * value:.1f} %"
+
+    def cells(name: str, row: dict[str, float]) -> list[str]:
+        keys = ("centre_median", "centre_p90", "scale_median", "scale_p90")
+        return [name, f"{row['faces']:.0f}", *(percent(row[key]) for key in keys)]
+
+    groups = [
+        *result["all"].items(),
+        *result["by source"].items(),
+        *((f"yaw {span}°", row) for span, row in result["by yaw"].items()),
+        *((f"turned by {span}°", row) for span, row in result["turned, by roll"].items()),
+    ]
+    every = result["all"]["all"]
+    summary = (
+        f"{name} {percent(every[f'{name}_median'])} (target: under {limit} %)"
+        for name, limit in CROP_TARGETS.items()
+    )
+    missed = result["missed"]
+    headings = ["Faces", "Number", "Centre", "90 %", "Scale", "90 %"]
+    return f"""\
+Crops made from detections against crops made from landmarks, photos held out of every fit. \
+Medians and 90th percentiles in % of the crop's side: {", ".join(summary)}. Not found: \
+{len(missed["upright"])} faces; with the photo turned at random, {len(missed["turned"])}.
+
+{table(headings, (cells(*group) for group in groups))}
+"""
+
+
+def registration_markdown(result: dict[str, Any]) -> str:
+    """The table of registration.py."""
+    tables = result["regions"]
+    names = list(dict.fromkeys(name for rows in tables.values() for name in rows))
+
+    def cell(rows: dict[str, dict[str, float]], name: str) -> str:
+        row = rows.get(name)
+        return f"{row['mean']:.2f} ({row['p95']:.2f}), {row['normal_mean']:.1f}°" if row else "–"
+
+    rows = ([name, *(cell(tables[kind], name) for kind in tables)] for name in names)
+    return f"""\
+{result["heads"]} random ICT-FaceKit heads on the built-in head's topology against the true ones: \
+mean distance and 95th percentile in mm, mean angle between the normals. The face's mean is \
+{result["face_mean"]:.2f} mm where it is worst (target: at most {REGISTRATION_TARGET} mm). What \
+is off at the nose is the inside of the nostrils, which is not matched.
+
+{table(["Region", *tables], rows)}
+"""
+
+
+def alignment_markdown(result: dict[str, Any]) -> str:
+    """The table of alignment.py."""
+    lines = result["lines"]
+    chosen = lines[0]["options"]
+    rows = []
+    for line in lines:
+        changed = {k: v for k, v in line["options"].items() if v != chosen[k]}
+        what = ", ".join(f"`{name}` {value:g}" for name, value in changed.items()) or "the defaults"
+        share = f"{100 * line['confident_share']:.0f} %"
+        rows.append([what, f"{line['error']:.2f}", f"{line['confident']:.2f}", share])
+    return f"""\
+The built-in head fitted to MediaPipe's points in {result["found"]} renderings of scan-made heads: \
+mean angular error in degrees within FaceMesh's outline, where the fit trusts itself, and where \
+that is. FaceMesh's own mesh: {lines[0]["facemesh"]:.2f}.
+
+{table(["Settings of the fit", "Error", "Where confident", "Confident"], rows)}
+"""
+
+
+def render_markdown(result: dict[str, Any]) -> str:
+    """The table of render.py."""
+    truth, speed, memory = result["truth"], result["speed"], result.get("memory")
+    rows = [
+        (
+            f"Normals within half a degree of cast rays, {truth['pixels']} pixels",
+            f"{100 * truth['within_half_a_degree']:.2f} %",
+            "at least 99.5 %",
+        ),
+        (
+            f"Landmarks within a quarter of a pixel of cast rays, {truth['landmarks']} of them",
+            f"{100 * truth['landmarks_within_a_quarter']:.1f} %"
+            f" (mean {truth['landmark_mean_pixels']:.3f} pixels)",
+            "all",
+        ),
+        (
+            f"Heads rendered a second, 256 x 256, everything on, {speed['cores']} cores",
+            f"{speed['rendered_a_second']:.1f}",
+            "at least 12",
+        ),
+        ("The same, written to shards", f"{speed['written_a_second']:.1f}", ""),
+    ]
+    if memory:
+        first, last = memory["megabytes"][0], memory["megabytes"][-1]
+        count = memory["samples"]
+        what = f"Memory of a process after {count // 10} and after {count} heads"
+        rows.append((what, f"{first:.0f} and {last:.0f} MB", "flat"))
+    return table(["", "Measured", "Target"], rows) + "\n"
+
+
+def amount(value: float, unit: str) -> str:
+    """Three digits and the unit."""
+    digits = f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return f"{digits} {unit}".rstrip()
+
+
+def measured(figure: dict[str, Any], section: dict[str, Any]) -> str:
+    """A figure, and a warning where other work on the machine has spoilt it."""
+    busy = (section["busy_cores"] or 0) > BUSY and figure["unit"] not in ("MB", "times")
+    return amount(figure["value"], figure["unit"]) + (" (beside other work)" if busy else "")
+
+
+def target(figure: dict[str, Any]) -> str:
+    """In words; empty where there is none."""
+    for key, words in (("at_most", "at most"), ("at_least", "at least")):
+        if figure[key] is not None:
+            return f"{words} {amount(figure[key], figure['unit'])}"
+    return ""
+
+
+def verdict(figure: dict[str, Any]) -> str:
+    """Whether a figure meets its target; empty where it has none."""
+    value, at_most, at_least = figure["value"], figure["at_most"], figure["at_least"]
+    if at_most is None and at_least is None:
+        return ""
+    above = at_least is None or value >= at_least
+    return "yes" if above and (at_most is None or value <= at_most) else "**no**"
