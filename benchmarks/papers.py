@@ -28,7 +28,7 @@ from tables import ROOT, papers_markdown, read, write
 from facerelief.evaluate import EvaluationError
 from facerelief.systems import build
 from facerelief.train import run
-from facerelief.train.config import ConfigError, load_phases
+from facerelief.train.config import ConfigError, load_phases, with_base
 
 _NO_WEIGHTS = {"angular": 0.0, "mask": 0.0, "weak": 0.0}
 
@@ -93,7 +93,7 @@ def half_resolution(config: Path, samples: int) -> dict[str, Any]:
     Phases that go on with a stage at full size are left out; a stage that is trained at full size
     alone is trained at half size.
     """
-    tree = yaml.safe_load(config.read_text())
+    tree = with_base(config)
     phases: dict[str | None, dict[str, Any]] = {}
     for phase in tree["phases"]:
         options = phase.get("system", {}).get("options", {})

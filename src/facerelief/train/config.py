@@ -105,7 +105,7 @@ def load_phases(path: Path, overrides: list[str] | None = None) -> list[TrainCon
     Raises:
         ConfigError: as `load_config`, but for several phases.
     """
-    tree = _with_base(Path(path))
+    tree = with_base(Path(path))
     own = [text for text in overrides or [] if re.match(r"phases\b", text)]
     common = [text for text in overrides or [] if text not in own]
     _apply(tree, own)
@@ -136,8 +136,11 @@ def _read(path: Path) -> Any:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
 
 
-def _with_base(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """A file's tree, in that of its `base` if it names one; files `above` are based on it."""
+def with_base(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A file's tree, in that of its `base` if it names one; files `above` are based on it.
+
+    Raises ConfigError.
+    """
     if path.resolve() in above:
         raise ConfigError(f"{path}: is based on itself")
     tree = _read(path)
@@ -148,7 +151,7 @@ def _with_base(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
         return tree
     if not isinstance(base, str):
         raise ConfigError(f"{path}: base is the name of a file, not {base!r}")
-    under = _with_base(path.parent / base, (*above, path.resolve()))
+    under = with_base(path.parent / base, (*above, path.resolve()))
     merged: dict[str, Any] = _merged(under, tree, str(path))
     return merged
 
@@ -182,10 +185,13 @@ def _apply(tree: Any, overrides: list[str]) -> None:
 
 
 def _set(tree: Any, keys: list[str], value: Any, override: str) -> None:
+    # Numbers are places of a list, also of one that a phase only has in the file that it changes.
+    places: list[Any] = [int(key) if key.isdigit() else key for key in keys]
+    *way, last = places
     try:
-        for key in keys[:-1]:
-            tree = tree[int(key)] if isinstance(tree, list) else tree.setdefault(key, {})
-        tree[int(keys[-1]) if isinstance(tree, list) else keys[-1]] = value
+        for key in way:
+            tree = tree[key] if isinstance(tree, list) else tree.setdefault(key, {})
+        tree[last] = value
     except (AttributeError, TypeError, ValueError, IndexError) as error:
         raise ConfigError(f"override {override!r} does not fit the configuration") from error
 
