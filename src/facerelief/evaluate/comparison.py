@@ -77,16 +77,12 @@ def markdown(results: dict[str, Any]) -> str:
         mean = f"{number(figures['mean'])} ± {number(figures['std'])}"
         return [mean, *(percent(figures["within"][limit]) for limit in limits)]
 
-    def cells(system: dict[str, Any]) -> list[str]:
-        seen = system["yaleb"]
-        means = ["–"] * len(subsets) if seen is None else [
-            number(seen["subsets"][name]["mean"]) for name in subsets
-        ]  # fmt: skip
-        return [*accuracy(seen and seen["pooled"]), *means]
+    def photographs(seen: dict[str, Any] | None) -> list[str]:
+        means = (None if seen is None else seen["subsets"][name]["mean"] for name in subsets)
+        return [*accuracy(seen and seen["pooled"]), *map(number, means)]
 
-    def scans(system: dict[str, Any]) -> list[str]:
-        return [*accuracy(system["random"]), *accuracy(system["yaw"])]
-
+    on_yale = ([n, *photographs(s["yaleb"])] for n, s in systems.items())
+    on_scans = ([n, *accuracy(s["random"]), *accuracy(s["yaw"])] for n, s in systems.items())
     costs = {label: s["costs"] for label, s in systems.items() if s["costs"]}
     on_gpu = any(c["gpu_ms"] is not None for c in costs.values())
     cost_rows = (
@@ -96,38 +92,24 @@ def markdown(results: dict[str, Any]) -> str:
         ]
         for label, c in costs.items()
     )  # fmt: skip
+    gpu = ["GPU ms"] if on_gpu else []
+    columns = ["System", "Parameters", "Multiply-accumulates", "CPU ms", *gpu]
     below = [f"< {limit}°" for limit in limits]
     return f"""\
 Photographs of Extended Yale B, test people ({results["photographs"]} photographs): angular error \
 in degrees, S1 to S4 pooled, and the mean by subset.
 
-{table(["System", "Mean ± std", *below, *subsets], ([n, *cells(s)] for n, s in systems.items()))}
+{table(["System", "Mean ± std", *below, *subsets], on_yale)}
 
 Renderings of real scans, turned about random axes up to 45° ({results["pictures"]["random"]} \
 pictures), then at yaws to ±60° under seven lights ({results["pictures"]["yaw"]} pictures).
 
-{
-        table(
-            ["System", "Random axes", *below, "Yaw", *below],
-            ([n, *scans(s)] for n, s in systems.items()),
-        )
-    }
+{table(["System", "Random axes", *below, "Yaw", *below], on_scans)}
 
 What one 256 x 256 crop costs: weights and multiply-accumulates of the exported network, and its \
 median time.
 
-{
-        table(
-            [
-                "System",
-                "Parameters",
-                "Multiply-accumulates",
-                "CPU ms",
-                *(["GPU ms"] if on_gpu else []),
-            ],
-            cost_rows,
-        )
-    }
+{table(columns, cost_rows)}
 """
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,9 @@ from facerelief.data import facemesh
 from facerelief.data.folders import data_root
 from facerelief.detect import Detection, Detector, crop_from_detection
 from facerelief.evaluate import predictions, predictors
-from facerelief.evaluate.predictors import Arrays, Predictor
 from facerelief.evaluate.protocol import Protocol
 from facerelief.evaluate.report import spread, table
-from facerelief.evaluate.scores import mean_and_error
+from facerelief.evaluate.scores import grouped, mean_and_error
 from facerelief.geometry.normals import angular_error
 from facerelief.images import load_photo
 from facerelief.runtime import CROP_SIZE
@@ -34,6 +33,7 @@ from facerelief.types import Crop
 
 SOURCE = "utkface"
 AGES = ((0, 2), (3, 12), (13, 19), (20, 39), (40, 59), (60, 120))  # years, both ends included
+RANGES = (*(f"{low}–{high}" for low, high in AGES[:-1]), f"{AGES[-1][0]} and over")
 SEXES = ("male", "female")
 ANCESTRIES = ("White", "Black", "Asian", "Indian", "other")  # in the order of the labels' numbers
 
@@ -92,8 +92,7 @@ def parse_labels(name: str) -> tuple[str, str, str] | None:
     if match is None:
         return None
     age = int(match[1])
-    ranges = [f"{low}–{high}" for low, high in AGES[:-1]] + [f"{AGES[-1][0]} and over"]
-    for (low, high), text in zip(AGES, ranges, strict=True):
+    for (low, high), text in zip(AGES, RANGES, strict=True):
         if low <= age <= high:
             return text, SEXES[int(match[2])], ANCESTRIES[int(match[3])]
     return None
@@ -104,6 +103,7 @@ class Groups(Protocol[Sequence[Labelled], Batch, Row]):
 
     name = "groups"
     kept = False
+    answers = partial(predictors.normals, masked=True)
 
     def keys(self) -> list[Sequence[Labelled]]:
         photos = labelled_photos(data_root())
@@ -119,9 +119,6 @@ class Groups(Protocol[Sequence[Labelled], Batch, Row]):
     def pictures(self, subject: Batch) -> tuple[list[str], list[NDArray[np.uint8]]]:
         found = [(photo.path, face.picture) for photo, face in subject if face is not None]
         return [path for path, _ in found], [picture for _, picture in found]
-
-    def answers(self, crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterable[Arrays]:
-        return predictors.normals(crops, predictor, masked=True)
 
     def score(self, folder: Path, subject: Batch) -> list[Row]:
         rows = []
@@ -139,22 +136,12 @@ class Groups(Protocol[Sequence[Labelled], Batch, Row]):
 
     def tabulate(self, scores: Sequence[Row]) -> dict[str, Any]:
         """Figures of all photographs and by ``age``, ``sex`` and ``ancestry``: see `summarise`."""
-        groups: dict[str, Sequence[str]] = {
-            "age": list(dict.fromkeys(_sorted_ages(row.labels.age for row in scores))),
-            "sex": SEXES,
-            "ancestry": ANCESTRIES,
-        }
-        return {
-            "all": summarise(scores),
-            **{
-                kind: {
-                    name: summarise(chosen)
-                    for name in names
-                    if (chosen := [row for row in scores if getattr(row.labels, kind) == name])
-                }
-                for kind, names in groups.items()
-            },
-        }
+        orders = {"age": RANGES, "sex": SEXES, "ancestry": ANCESTRIES}
+        table: dict[str, Any] = {"all": summarise(scores)}
+        for kind, names in orders.items():
+            of = grouped(scores, lambda row: getattr(row.labels, kind))  # noqa: B023
+            table[kind] = {name: summarise(of[name]) for name in names if name in of}
+        return table
 
     def facts(self, scores: Sequence[Row]) -> dict[str, Any]:
         return {"source": SOURCE, "photographs": len(scores)}
@@ -243,7 +230,3 @@ def summarise(rows: Sequence[Row]) -> dict[str, Any]:
 
 def _mean(values: NDArray[np.floating[Any]]) -> float | None:
     return float(values.mean(dtype=np.float64)) if values.size else None
-
-
-def _sorted_ages(ages: Iterable[str]) -> list[str]:
-    return sorted(ages, key=lambda text: int(re.split(r"\D", text)[0]))

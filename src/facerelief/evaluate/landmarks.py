@@ -27,7 +27,6 @@ from facerelief.cache import cache_folder, digest, locked
 from facerelief.data import facemesh
 from facerelief.data.folders import data_root
 from facerelief.evaluate import predictions, predictors
-from facerelief.evaluate.predictors import Arrays, Predictor
 from facerelief.evaluate.protocol import Floor, Protocol
 from facerelief.evaluate.report import labelled, spread, table
 from facerelief.evaluate.scores import mean_and_error
@@ -46,6 +45,7 @@ YAWS = ((0, 30), (30, 60), (60, 90))  # degrees, of renderings
 class MarkedFace:
     """A face whose 68 landmarks are known."""
 
+    set: str  # of SETS
     name: str
     place: Crop  # in its photo
     crop: NDArray[np.uint8]  # (256, 256, 3)
@@ -53,21 +53,13 @@ class MarkedFace:
     yaw: float | None = None  # degrees, without sign
     mesh: NDArray[np.float32] | None = None  # (68, 2) what FaceMesh says, if it was asked
 
-
-@dataclass(frozen=True, eq=False)
-class MarkedSet:
-    """Faces of one kind."""
-
-    name: str  # of SETS
-    faces: list[MarkedFace]
-
     @property
-    def files(self) -> list[str]:
-        """Names of the files of predictions."""
-        return [f"{self.name}/{face.name}" for face in self.faces]
+    def file(self) -> str:
+        """The name of its predictions."""
+        return f"{self.set}/{self.name}"
 
 
-class Landmarks(Protocol[str, MarkedSet, dict[str, Any]]):
+class Landmarks(Protocol[str, list[MarkedFace], dict[str, Any]]):
     """Of systems that make shapes, one set of faces after the other.
 
     Args: limit: take the first so many faces of each set.
@@ -76,6 +68,8 @@ class Landmarks(Protocol[str, MarkedSet, dict[str, Any]]):
     name = "landmarks"
     reserved = (MEAN_HEAD, FACEMESH)
     csv = "faces.csv"
+    answers = staticmethod(predictors.landmarks)
+    everything = staticmethod(predictors.shape_systems)
 
     def __init__(self, limit: int | None = None) -> None:
         self.limit = limit
@@ -83,34 +77,28 @@ class Landmarks(Protocol[str, MarkedSet, dict[str, Any]]):
     def keys(self) -> list[str]:
         return list(SETS)
 
-    def load(self, key: str) -> MarkedSet:
-        return MarkedSet(key, SETS[key](data_root(), self.limit))
+    def load(self, key: str) -> list[MarkedFace]:
+        return SETS[key](data_root(), self.limit)
 
-    def pictures(self, subject: MarkedSet) -> tuple[list[str], list[NDArray[np.uint8]]]:
-        return subject.files, [face.crop for face in subject.faces]
+    def pictures(self, subject: list[MarkedFace]) -> tuple[list[str], list[NDArray[np.uint8]]]:
+        return [face.file for face in subject], [face.crop for face in subject]
 
-    def floors(self) -> dict[str, Floor[MarkedSet]]:
+    def floors(self) -> dict[str, Floor[list[MarkedFace]]]:
         none = np.full((68, 2), np.nan, np.float32)
         return {
-            MEAN_HEAD: lambda marked: [{"landmarks": mean_head()}] * len(marked.faces),
-            FACEMESH: lambda marked: [
-                {"landmarks": none if face.mesh is None else face.mesh} for face in marked.faces
+            MEAN_HEAD: lambda faces: [{"landmarks": mean_head()}] * len(faces),
+            FACEMESH: lambda faces: [
+                {"landmarks": none if face.mesh is None else face.mesh} for face in faces
             ],
         }
 
-    def answers(self, crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterable[Arrays]:
-        return ({"landmarks": s["landmarks"]} for s in predictors.shapes(crops, predictor))
-
-    def everything(self) -> list[str]:
-        return predictors.shape_systems()
-
-    def score(self, folder: Path, subject: MarkedSet) -> list[dict[str, Any]]:
+    def score(self, folder: Path, subject: list[MarkedFace]) -> list[dict[str, Any]]:
         """``error`` is None where there is no answer."""
         rows = []
-        for face, name in zip(subject.faces, subject.files, strict=True):
-            points = predictions.read_landmarks(folder, name, face.place)
+        for face in subject:
+            points = predictions.read_landmarks(folder, face.file, face.place)
             error = None if points is None else normalised_error(points, face.points)
-            rows.append({"set": subject.name, "face": face.name, "yaw": face.yaw, "error": error})
+            rows.append({"set": face.set, "face": face.name, "yaw": face.yaw, "error": error})
         return rows
 
     def tabulate(self, scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -119,9 +107,6 @@ class Landmarks(Protocol[str, MarkedSet, dict[str, Any]]):
     def facts(self, scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
         counts = {name: sum(row["set"] == name for row in scores) for name in SETS}
         return {"faces": counts, "floors": list(self.reserved)}
-
-    def row(self, score: dict[str, Any]) -> dict[str, Any] | None:
-        return None if score["error"] is None else score
 
     @staticmethod
     def table(results: dict[str, Any]) -> str:
@@ -212,7 +197,9 @@ def rendered(root: Path, limit: int | None = None) -> list[MarkedFace]:
     for index, head in enumerate(ShardReader(folder)):
         # The nose's direction, as the camera sees it.
         yaw = abs(np.degrees(np.arctan2(head.rotation[0, 2], head.rotation[2, 2])))
-        faces.append(_marked(f"{index:09d}", head.photo, head.landmarks[:, :2], float(yaw)))
+        faces.append(
+            _marked("renderings", f"{index:09d}", head.photo, head.landmarks[:, :2], float(yaw))
+        )
     return faces
 
 
@@ -228,7 +215,9 @@ def photographs(root: Path, limit: int | None = None) -> list[MarkedFace]:
             mesh = None
             if path in number:
                 mesh = meshes[number[path]][list(facemesh.TO_68), :2]
-            faces.append(_marked(path, load_photo(folder / path), stored[path], None, mesh))
+            faces.append(
+                _marked("photographs", path, load_photo(folder / path), stored[path], None, mesh)
+            )
     return faces
 
 
@@ -244,11 +233,12 @@ def samples_300w_lp(root: Path, limit: int | None = None) -> list[MarkedFace]:
             points = points[landmark_schemes.mirrored("ibug68")]
         yaw = abs(np.degrees(float(content["Pose_Para"].ravel()[1])))
         name = str(path.relative_to(root).with_suffix(""))
-        faces.append(_marked(name, load_photo(path.with_suffix(".jpg")), points, yaw))
+        faces.append(_marked("300w_lp", name, load_photo(path.with_suffix(".jpg")), points, yaw))
     return faces
 
 
 def _marked(
+    of: str,
     name: str,
     photo: NDArray[np.uint8],
     points: NDArray[np.floating],
@@ -258,7 +248,7 @@ def _marked(
     crop = Crop.from_landmarks(points)
     there = crop.to_crop(points).astype(np.float32)
     theirs = None if mesh is None else crop.to_crop(mesh).astype(np.float32)
-    return MarkedFace(name, crop, crop.extract(photo), there, yaw, theirs)
+    return MarkedFace(of, name, crop, crop.extract(photo), there, yaw, theirs)
 
 
 #: How the faces of each set are read.

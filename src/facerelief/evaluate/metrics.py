@@ -1,12 +1,6 @@
-"""What a protocol reports: angular errors summarised, and how well an expected error ranks them.
-
-All angles are degrees.
-"""
+"""How well an expected error ranks the true one, and the limits that papers count below."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,41 +10,6 @@ from facerelief.arrays import FloatArray
 #: Shares of pixels are reported below these: papers on faces use 20, 25, 30 (Trigeorgis et al. 2017
 #: and those after it), papers on scenes 11.25, 22.5, 30.
 THRESHOLDS = (11.25, 20.0, 22.5, 25.0, 30.0)
-
-
-@dataclass(frozen=True)
-class AngularSummary:
-    """Angular errors of a set of images."""
-
-    images: int
-    pixels: int
-    mean: float  # over images, of each image's mean over its pixels
-    std: float  # over images, of the same
-    median: float  # over the pixels of all images
-    within: dict[float, float]  # threshold -> % of the pixels of all images below it
-
-
-def summarise(errors: Sequence[ArrayLike]) -> AngularSummary:
-    """Summary of per-pixel errors, one array (pixels,) an image; an empty image does not count.
-
-    Mean and standard deviation weigh images equally; median and shares weigh pixels equally.
-    Nothing at all gives NaN everywhere.
-    """
-    arrays = [np.asarray(e).ravel() for e in errors]
-    arrays = [e for e in arrays if e.size]
-    if not arrays:
-        nan = float("nan")
-        return AngularSummary(0, 0, nan, nan, nan, dict.fromkeys(THRESHOLDS, nan))
-    means = np.array([e.mean(dtype=np.float64) for e in arrays])
-    pooled = np.concatenate(arrays)
-    return AngularSummary(
-        images=len(arrays),
-        pixels=len(pooled),
-        mean=float(means.mean()),
-        std=float(means.std()),
-        median=float(np.median(pooled)),
-        within={t: float(100 * (pooled < t).mean()) for t in THRESHOLDS},
-    )
 
 
 def sparsification(errors: ArrayLike, uncertainty: ArrayLike) -> FloatArray:

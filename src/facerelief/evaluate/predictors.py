@@ -136,6 +136,11 @@ def shapes(crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterator
                    "landmarks": skin.points[mesh.landmarks]}  # fmt: skip
 
 
+def landmarks(crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterator[Arrays]:
+    """The landmarks of `shapes` alone."""
+    return ({"landmarks": shape["landmarks"]} for shape in shapes(crops, predictor))
+
+
 def _estimates(crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterator[Estimate]:
     if predictor.predict is None:
         raise EvaluationError(f"{predictor.label} only has files; it cannot predict")

@@ -45,6 +45,11 @@ class Protocol(ABC, Generic[Key, Subject, Score]):
     #: Whether predictions stay, normals in half precision; elsewhere they are gigabytes, and each
     #: is exact and gone once it is scored.
     kept: ClassVar[bool] = True
+    #: What a system says of crops, as it is stored, and the systems that ``all`` stands for.
+    answers: Callable[[Sequence[NDArray[np.uint8]], Predictor], Iterable[Arrays]] = staticmethod(
+        predictors.normals
+    )
+    everything: Callable[[], list[str]] = staticmethod(predictors.normal_systems)
     threads: int | None = None  # of a run
 
     @abstractmethod
@@ -80,21 +85,13 @@ class Protocol(ABC, Generic[Key, Subject, Score]):
         """What is scored beside the systems, by label."""
         return {}
 
-    def answers(self, crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterable[Arrays]:
-        """What a system says of crops, as it is stored; normals unless a protocol asks for more."""
-        return predictors.normals(crops, predictor)
-
     def row(self, score: Score) -> Mapping[str, Any] | None:
-        """A line of the CSV file; None for what has none."""
+        """A line of the CSV file; None for what has none, as for a shape that was not found."""
         assert isinstance(score, Mapping)
-        return score
+        return None if score.get("error", 0) is None else score
 
     def draw(self, out: Path, subject: Subject, folders: Mapping[str, Path]) -> None:
         """Pictures into `out`, from the files of every system."""
-
-    def everything(self) -> list[str]:
-        """The systems that ``all`` stands for."""
-        return predictors.normal_systems()
 
     def run(
         self,

@@ -11,7 +11,7 @@ The floor is the mean head, which is the same in every picture.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,6 @@ from facerelief.data.basel import Scan
 from facerelief.data.folders import data_root
 from facerelief.evaluate import predictions, predictors
 from facerelief.evaluate.basel_pictures import SIZE, Light, Pose, in_picture, show
-from facerelief.evaluate.predictors import Arrays, Predictor
 from facerelief.evaluate.protocol import Floor, Protocol
 from facerelief.evaluate.report import labelled, spread, table
 from facerelief.evaluate.scores import mean_and_error
@@ -77,6 +76,8 @@ class Reconstruction(Protocol[str, list[Turned], dict[str, Any]]):
     name = "reconstruction"
     reserved = (MEAN_HEAD,)
     csv = "pictures.csv"
+    answers = staticmethod(predictors.shapes)
+    everything = staticmethod(predictors.shape_systems)
 
     def __init__(self, limit: int | None = None) -> None:
         self.limit = limit
@@ -95,12 +96,6 @@ class Reconstruction(Protocol[str, list[Turned], dict[str, Any]]):
         head = {"vertices": points, "triangles": mesh.triangles[mesh.face_triangles],
                 "landmarks": points[mesh.landmarks]}  # fmt: skip
         return {MEAN_HEAD: lambda shown: [head] * len(shown)}
-
-    def answers(self, crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterable[Arrays]:
-        return predictors.shapes(crops, predictor)
-
-    def everything(self) -> list[str]:
-        return predictors.shape_systems()
 
     def score(self, folder: Path, subject: list[Turned]) -> list[dict[str, Any]]:
         """``error`` is None where there is no answer."""
@@ -126,9 +121,6 @@ class Reconstruction(Protocol[str, list[Turned], dict[str, Any]]):
     def facts(self, scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
         scans = list(dict.fromkeys(row["scan"] for row in scores))
         return {"scans": scans, "pictures": len(scores), "floors": list(self.reserved)}
-
-    def row(self, score: dict[str, Any]) -> dict[str, Any] | None:
-        return None if score["error"] is None else score
 
     @staticmethod
     def table(results: dict[str, Any]) -> str:

@@ -32,6 +32,8 @@ from facerelief.geometry.normals import encode
 
 Crop = NDArray[np.uint8]  # (256, 256, 3) RGB
 Mask = NDArray[np.bool_]  # (256, 256)
+#: Spoils a crop whose face is at a mask, and says what is left to be seen of it.
+Way = Callable[[Crop, Mask, np.random.Generator], tuple[Crop, Mask]]
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Condition:
     """A way of spoiling a picture, or none, and the lights whose photographs are taken."""
 
     name: str
-    spoil: Callable[[Crop, Mask, np.random.Generator], tuple[Crop, Mask]]
+    spoil: Way
     subsets: tuple[int, ...] = (1, 2)
     shown: bool = False  # in the pictures
 
@@ -49,56 +51,50 @@ def as_it_is(crop: Crop, face: Mask, g: np.random.Generator) -> tuple[Crop, Mask
     return crop, face
 
 
-def low_resolution(pixels: int) -> Callable[..., tuple[Crop, Mask]]:
+def _way(spoil: Callable[[Crop, float, np.random.Generator], Crop]) -> Callable[[float], Way]:
+    """A way of spoiling that hides nothing, of any strength."""
+
+    def of(strength: float) -> Way:
+        return lambda crop, face, g: (spoil(crop, strength, g), face)
+
+    of.__doc__ = spoil.__doc__
+    return of
+
+
+@_way
+def low_resolution(crop: Crop, pixels: float, g: np.random.Generator) -> Crop:
     """A face photographed from far: the crop was `pixels` wide."""
-
-    def spoil(crop: Crop, face: Mask, g: np.random.Generator) -> tuple[Crop, Mask]:
-        small = Image.fromarray(crop).resize((pixels, pixels), Image.Resampling.BOX)
-        large = small.resize(crop.shape[1::-1], Image.Resampling.BICUBIC)
-        return np.asarray(large), face
-
-    return spoil
+    small = Image.fromarray(crop).resize((int(pixels),) * 2, Image.Resampling.BOX)
+    return np.asarray(small.resize(crop.shape[1::-1], Image.Resampling.BICUBIC))
 
 
-def blurred(sigma: float) -> Callable[..., tuple[Crop, Mask]]:
+@_way
+def blurred(crop: Crop, sigma: float, g: np.random.Generator) -> Crop:
     """Out of focus; `sigma` in pixels of the crop."""
-
-    def spoil(crop: Crop, face: Mask, g: np.random.Generator) -> tuple[Crop, Mask]:
-        return np.asarray(Image.fromarray(crop).filter(ImageFilter.GaussianBlur(sigma))), face
-
-    return spoil
+    return np.asarray(Image.fromarray(crop).filter(ImageFilter.GaussianBlur(sigma)))
 
 
-def noisy(sigma: float) -> Callable[..., tuple[Crop, Mask]]:
+@_way
+def noisy(crop: Crop, sigma: float, g: np.random.Generator) -> Crop:
     """A sensor's noise, independent by pixel and channel; `sigma` in 255ths."""
-
-    def spoil(crop: Crop, face: Mask, g: np.random.Generator) -> tuple[Crop, Mask]:
-        return _to_bytes(crop + g.normal(0, sigma, crop.shape)), face
-
-    return spoil
+    return _to_bytes(crop + g.normal(0, sigma, crop.shape))
 
 
-def jpeg(quality: int) -> Callable[..., tuple[Crop, Mask]]:
+@_way
+def jpeg(crop: Crop, quality: float, g: np.random.Generator) -> Crop:
     """Compressed and read back."""
-
-    def spoil(crop: Crop, face: Mask, g: np.random.Generator) -> tuple[Crop, Mask]:
-        buffer = io.BytesIO()
-        Image.fromarray(crop).save(buffer, "JPEG", quality=quality)
-        return np.asarray(Image.open(buffer).convert("RGB")), face
-
-    return spoil
+    buffer = io.BytesIO()
+    Image.fromarray(crop).save(buffer, "JPEG", quality=int(quality))
+    return np.asarray(Image.open(buffer).convert("RGB"))
 
 
-def exposed(gain: float) -> Callable[..., tuple[Crop, Mask]]:
+@_way
+def exposed(crop: Crop, gain: float, g: np.random.Generator) -> Crop:
     """Too dark, with few levels left, or too bright, clipped."""
-
-    def spoil(crop: Crop, face: Mask, g: np.random.Generator) -> tuple[Crop, Mask]:
-        return _to_bytes(crop.astype(np.float32) * gain), face
-
-    return spoil
+    return _to_bytes(crop.astype(np.float32) * gain)
 
 
-def occluded(share: float) -> Callable[..., tuple[Crop, Mask]]:
+def occluded(share: float) -> Way:
     """A textured rectangle about some point of the face hides `share` of it."""
 
     def spoil(crop: Crop, face: Mask, g: np.random.Generator) -> tuple[Crop, Mask]:
@@ -144,16 +140,9 @@ class Spoiled:
 
     subject: Subject
     condition: Condition
+    names: list[str]  # of files: the condition's folder and the photograph
     crops: list[Crop]
     visible: list[Mask]
-
-    @property
-    def names(self) -> list[str]:
-        """Of the files: the condition's folder and the photograph."""
-        folder = re.sub(r"\W+", "_", self.condition.name).strip("_").lower()
-        person, taken = self.subject, self.condition.subsets
-        chosen = zip(person.photographs, person.person.subsets, strict=True)
-        return [f"{folder}/{name}" for name, subset in chosen if subset in taken]
 
 
 class Robustness(Protocol[tuple[str, Condition], Spoiled, tuple[str, ImageScore]]):
@@ -175,7 +164,10 @@ class Robustness(Protocol[tuple[str, Condition], Spoiled, tuple[str, ImageScore]
     def load(self, key: tuple[str, Condition]) -> Spoiled:
         name, condition = key
         subject = self._load(yale_root(), name, cache_folder() / "yaleb")
-        return Spoiled(subject, condition, *spoiled(subject, condition))
+        folder = re.sub(r"\W+", "_", condition.name).strip("_").lower()
+        taken = np.isin(subject.person.subsets, condition.subsets)
+        names = [f"{folder}/{name}" for name in np.array(subject.photographs)[taken]]
+        return Spoiled(subject, condition, names, *spoiled(subject, condition))
 
     def pictures(self, subject: Spoiled) -> tuple[list[str], list[Crop]]:
         return subject.names, subject.crops

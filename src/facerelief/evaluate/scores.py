@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facerelief.evaluate.metrics import ranking_error, sparsification, summarise
+from facerelief.evaluate.metrics import THRESHOLDS, ranking_error, sparsification
 from facerelief.geometry.normals import angular_error
 
 T = TypeVar("T")
@@ -51,17 +51,26 @@ def score_image(
 def figures(images: Sequence[ImageScore]) -> dict[str, Any]:
     """What a table says of some images, ready for JSON (no NaN, four decimals).
 
-    ``images``, ``missed`` (those without any answer), ``coverage`` (% of known pixels that have
-    one), then `metrics.AngularSummary`, and ``expected_error`` (see `expected_figures`) or None.
+    ``images``, ``missed`` (those without any answer), ``pixels`` and ``coverage`` (% of known ones
+    that have an answer); ``mean`` and ``std`` over images of each one's mean; ``median`` and the
+    shares ``within`` each of `THRESHOLDS` (%) over the pixels of all images; ``expected_error``
+    (see `expected_figures`) or None. All angles are degrees.
     """
-    summary = asdict(summarise([image.errors for image in images]))
+    answered = [image.errors for image in images if image.errors.size]
+    means = np.array([errors.mean(dtype=np.float64) for errors in answered] or [np.nan])
+    pooled = np.concatenate(answered or [np.array([np.nan])])
+    pixels = sum(map(len, answered))
+    within = {f"{t:g}": float(100 * (pooled < t).mean()) for t in THRESHOLDS} if pixels else {}
     return _for_json(
         {
-            **summary,
             "images": len(images),
-            "missed": len(images) - summary["images"],
-            "coverage": 100 * summary["pixels"] / max(sum(image.known for image in images), 1),
-            "within": {f"{limit:g}": share for limit, share in summary["within"].items()},
+            "pixels": pixels,
+            "mean": float(means.mean()),
+            "std": float(means.std()),
+            "median": float(np.median(pooled)),
+            "within": within or dict.fromkeys((f"{t:g}" for t in THRESHOLDS), None),
+            "missed": len(images) - len(answered),
+            "coverage": 100 * pixels / max(sum(image.known for image in images), 1),
             "expected_error": expected_figures(images),
         }
     )
