@@ -26,9 +26,9 @@ from specimens import draw
 from tables import ROOT, papers_markdown, read, write
 
 from facerelief.evaluate import EvaluationError
-from facerelief.systems import build
-from facerelief.train import run
 from facerelief.train.config import ConfigError, load_phases, with_base
+from facerelief.train.phases import run
+from facerelief.train.systems import build
 
 _NO_WEIGHTS = {"angular": 0.0, "mask": 0.0, "weak": 0.0}
 

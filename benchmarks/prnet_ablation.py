@@ -20,7 +20,7 @@ from shape_tables import prnet_ablation_markdown
 from tables import ROOT, write
 
 from facerelief.evaluate import run_landmarks
-from facerelief.train import run
+from facerelief.train.phases import run
 
 #: What the line is called, and what it changes. The first is the shipped network.
 VARIANTS: dict[str, list[str]] = {

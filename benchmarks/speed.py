@@ -249,7 +249,7 @@ def training(folder: Path) -> Section:
     """The network's share of a training step."""
     import torch
 
-    from facerelief.train import run
+    from facerelief.train.phases import run
 
     torch.set_num_threads(cores())
     overrides = ["data.validation=null"]

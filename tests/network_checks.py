@@ -4,7 +4,7 @@ import torch
 
 from facerelief.data.sample import Sample
 from facerelief.nn.modulation import ModulatedConv2d
-from facerelief.systems.base import System
+from facerelief.train.systems.base import System
 
 
 def sample(count: int = 2, size: int = 64) -> Sample:

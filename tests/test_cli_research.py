@@ -21,7 +21,7 @@ def facerelief(*arguments: object) -> Result:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Records what `train` asks of the training instead of doing it."""
-    import facerelief.train
+    import facerelief.train.phases
 
     recorded: list[dict[str, Any]] = []
 
@@ -29,7 +29,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         recorded.append(dict(locals(), recorded=None))
         return SUMMARY
 
-    monkeypatch.setattr(facerelief.train, "run", run)
+    monkeypatch.setattr(facerelief.train.phases, "run", run)
     return recorded
 
 

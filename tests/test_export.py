@@ -11,7 +11,7 @@ onnx = pytest.importorskip("onnx")
 
 import facerelief  # noqa: E402
 from facerelief.export import Provenance, export  # noqa: E402
-from facerelief.systems import build  # noqa: E402
+from facerelief.train.systems import build  # noqa: E402
 
 PROVENANCE = Provenance("casfne", "compact", "research", "spheres,cubes", "0.0")
 

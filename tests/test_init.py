@@ -50,7 +50,7 @@ def test_the_doctor_needs_no_torch() -> None:
 def test_the_function_systems_survives_the_package_of_that_name() -> None:
     pytest.importorskip("torch")
     code = (
-        "import facerelief; before = facerelief.systems(); import facerelief.systems.casfne; "
+        "import facerelief; before = facerelief.systems(); import facerelief.train.systems.casfne; "
         "print(before == facerelief.systems() and bool(before))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout

@@ -56,8 +56,8 @@ def test_results_page_shows_every_table(tables: ModuleType) -> None:
 def test_every_ablation_of_a_paper_is_a_configuration(tables: ModuleType, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     papers = importlib.import_module("papers")
-    from facerelief.systems import build
     from facerelief.train.config import load_phases
+    from facerelief.train.systems import build
 
     for system, variants in papers.VARIANTS.items():
         config = tables.ROOT / "configs" / f"{system}_mixed.yaml"
@@ -73,8 +73,8 @@ def test_every_ablation_of_a_paper_is_a_configuration(tables: ModuleType, tmp_pa
 def test_second_stages_share_their_exemplars(tables: ModuleType, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     papers = importlib.import_module("papers")
-    from facerelief.systems import build
     from facerelief.train.experiment import load_system
+    from facerelief.train.systems import build
 
     config = tmp_path / "experiment.yaml"
     tree = papers.half_resolution(tables.ROOT / "configs" / "fnr2r_mixed.yaml", 10_000)

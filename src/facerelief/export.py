@@ -11,7 +11,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from facerelief.systems.base import CROP, System
+from facerelief.train.systems.base import CROP, System
 
 _OPSET = 18
 _LARGE = 3000  # kernels of fewer values stay float32: they weigh little and err most

@@ -14,7 +14,7 @@ from facerelief.evaluate import comparison, predictors  # noqa: E402
 from facerelief.evaluate.costs import costs, count  # noqa: E402
 from facerelief.evaluate.pictures import comparison_row, labelled  # noqa: E402
 from facerelief.export import Provenance, export  # noqa: E402
-from facerelief.systems import build  # noqa: E402
+from facerelief.train.systems import build  # noqa: E402
 from network_checks import multiply_accumulates  # noqa: E402
 
 

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 import torch.nn.functional as F  # noqa: E402
 
 from facerelief.nn.light_decoder import Detail, enlarged  # noqa: E402
-from facerelief.systems import build  # noqa: E402
+from facerelief.train.systems import build  # noqa: E402
 
 SYSTEMS = {"unet": {}, "cross_modal": {}, "casfne": {"stages": 1}, "fnr2r": {"stage": "coarse"}}
 

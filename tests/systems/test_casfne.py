@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from facerelief.nn.resnet import ResNet18  # noqa: E402
-from facerelief.systems import build  # noqa: E402
+from facerelief.train.systems import build  # noqa: E402
 from network_checks import multiply_accumulates, parameters, sample, terms_of, train  # noqa: E402
 
 

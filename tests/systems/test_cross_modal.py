@@ -7,8 +7,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from facerelief.nn.skips import deactivable_skip  # noqa: E402
-from facerelief.systems import build  # noqa: E402
-from facerelief.systems.cross_modal import ARCHITECTURES, PaperDecoder  # noqa: E402
+from facerelief.train.systems import build  # noqa: E402
+from facerelief.train.systems.cross_modal import ARCHITECTURES, PaperDecoder  # noqa: E402
 from network_checks import multiply_accumulates, parameters, sample, terms_of, train  # noqa: E402
 
 

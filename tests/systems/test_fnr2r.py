@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch")
 
 from facerelief.nn.losses import normalize  # noqa: E402
 from facerelief.nn.vgg import VGG  # noqa: E402
-from facerelief.systems import build  # noqa: E402
-from facerelief.systems.fnr2r_networks import (  # noqa: E402
+from facerelief.train.systems import build  # noqa: E402
+from facerelief.train.systems.fnr2r_networks import (  # noqa: E402
     FUSIONS,
     NORMAL_ENCODERS,
     NormalEncoder,

@@ -14,9 +14,9 @@ import network_checks  # noqa: E402
 from facerelief.data import positions  # noqa: E402
 from facerelief.data.sample import Sample, Shapes  # noqa: E402
 from facerelief.export import Provenance, export  # noqa: E402
-from facerelief.systems import build  # noqa: E402
-from facerelief.systems.prnet import PRNet, dotted  # noqa: E402
-from facerelief.systems.prnet_networks import Look, ResidualBlock, Transposed  # noqa: E402
+from facerelief.train.systems import build  # noqa: E402
+from facerelief.train.systems.prnet import PRNet, dotted  # noqa: E402
+from facerelief.train.systems.prnet_networks import Look, ResidualBlock, Transposed  # noqa: E402
 
 
 def sample(size: int = 64) -> Sample:

@@ -9,8 +9,8 @@ from torch import nn  # noqa: E402
 from facerelief.data import augment  # noqa: E402
 from facerelief.data.sample import Sample  # noqa: E402
 from facerelief.nn.losses import normalize  # noqa: E402
-from facerelief.systems.outputs import Prediction  # noqa: E402
 from facerelief.train.consistency import ConsistencyConfig, consistency  # noqa: E402
+from facerelief.train.systems.outputs import Prediction  # noqa: E402
 
 SIZE = 48
 

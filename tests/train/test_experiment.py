@@ -17,10 +17,11 @@ import yaml  # noqa: E402
 from facerelief.data.sample import Sample  # noqa: E402
 from facerelief.nn.efficientnet_lite import EfficientNetLite0  # noqa: E402
 from facerelief.nn.losses import normalize  # noqa: E402
-from facerelief.systems import find, names  # noqa: E402
-from facerelief.train import experiment, run  # noqa: E402
+from facerelief.train import experiment  # noqa: E402
 from facerelief.train.config import ConfigError, load_config, load_phases  # noqa: E402
 from facerelief.train.experiment import load_system  # noqa: E402
+from facerelief.train.phases import run  # noqa: E402
+from facerelief.train.systems import find, names  # noqa: E402
 
 
 class Ellipsoids:

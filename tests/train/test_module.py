@@ -4,9 +4,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from facerelief.systems import build  # noqa: E402
 from facerelief.train.config import OptimizerConfig  # noqa: E402
 from facerelief.train.module import Training  # noqa: E402
+from facerelief.train.systems import build  # noqa: E402
 
 
 def rates(settings: OptimizerConfig, *seen: int) -> list[float]:

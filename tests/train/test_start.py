@@ -11,9 +11,9 @@ pytest.importorskip("lightning")
 from facerelief.catalogue import FOLDER  # noqa: E402
 from facerelief.export import Provenance, export  # noqa: E402
 from facerelief.runtime import load  # noqa: E402
-from facerelief.systems import System, build  # noqa: E402
 from facerelief.train import start  # noqa: E402
 from facerelief.train.start import StartError  # noqa: E402
+from facerelief.train.systems import System, build  # noqa: E402
 from tiny_system import build as build_tiny  # noqa: E402
 
 #: What shipped before parts were called as they are now.

@@ -59,8 +59,8 @@ def train(
     Example: facerelief train configs/casfne_yaleb_128.yaml --max-time 2h data.batch=16
     """
     need_training(data)
-    from facerelief.train import run
     from facerelief.train.config import ConfigError
+    from facerelief.train.phases import run
 
     folder = out or Path("runs") / config.stem
     try:

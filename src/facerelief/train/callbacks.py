@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from facerelief.data.sample import Sample
-from facerelief.systems.base import System
+from facerelief.train.systems.base import System
 
 
 class Averaging(WeightAveraging):

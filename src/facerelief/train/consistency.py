@@ -10,7 +10,7 @@ from torch import Tensor
 
 from facerelief.data import augment
 from facerelief.data.sample import Sample, mapped
-from facerelief.systems.base import System
+from facerelief.train.systems.base import System
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,12 @@ from torch.utils.data import DataLoader
 
 from facerelief.data.sources import Mixture, build_source, build_validation
 from facerelief.memory import keep_freed_memory
-from facerelief.systems import System, find
 from facerelief.train import start
 from facerelief.train.callbacks import Averaging, Checkpoint, NetworkShare, Pictures
 from facerelief.train.config import ConfigError, TrainConfig, load_config
 from facerelief.train.module import Training
 from facerelief.train.start import StartError
+from facerelief.train.systems import System, find
 
 
 def run_phase(
@@ -36,7 +36,7 @@ def run_phase(
     """Train one phase, and leave ``last.ckpt``, ``config.yaml``, logs and pictures in ``out``.
 
     Returns:
-        Its summary; see `facerelief.train.run`.
+        Its summary; see `facerelief.train.phases.run`.
 
     Raises:
         FileExistsError: ``out`` holds a training and ``resume`` is off.

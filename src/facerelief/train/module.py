@@ -16,9 +16,9 @@ from torch.optim import AdamW
 from torch.optim.optimizer import Optimizer
 
 from facerelief.data.sample import Sample
-from facerelief.systems.base import System
 from facerelief.train.config import OptimizerConfig
 from facerelief.train.consistency import ConsistencyConfig, consistency
+from facerelief.train.systems.base import System
 
 _SMOOTHED = 20  # steps
 

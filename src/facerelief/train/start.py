@@ -59,7 +59,7 @@ def read(source: str | Path) -> Start:
 
 
 def checkpoint_weights(path: Path) -> dict[str, Tensor]:
-    """The averaged weights in a checkpoint of `facerelief.train.run`, by their names in the system.
+    """The averaged weights in a checkpoint of `phases.run`, by their names in the system.
 
     Raises:
         StartError: no such file, or no checkpoint.

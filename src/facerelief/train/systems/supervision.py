@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from facerelief.data.sample import Sample
 from facerelief.nn import losses
-from facerelief.systems.base import Turn
-from facerelief.systems.outputs import Prediction
+from facerelief.train.systems.base import Turn
+from facerelief.train.systems.outputs import Prediction
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from facerelief.data.sample import Sample
 from facerelief.nn import losses
-from facerelief.systems.base import CROP, Deployed, System
-from facerelief.systems.outputs import Outputs, Prediction
+from facerelief.train.systems.base import CROP, Deployed, System
+from facerelief.train.systems.outputs import Outputs, Prediction
 
 _WHITE = 40  # degrees of error that a sheet shows as white
 

@@ -32,10 +32,10 @@ from facerelief.nn.frozen_norms import unrecorded
 from facerelief.nn.light_decoder import LightDecoder, strided
 from facerelief.nn.resnet import ResNet18
 from facerelief.nn.skips import deactivable_skip
-from facerelief.systems.base import Turn
-from facerelief.systems.normal_system import NormalSystem
-from facerelief.systems.outputs import Outputs, Prediction
-from facerelief.systems.supervision import LossWeights, supervised
+from facerelief.train.systems.base import Turn
+from facerelief.train.systems.normal_system import NormalSystem
+from facerelief.train.systems.outputs import Outputs, Prediction
+from facerelief.train.systems.supervision import LossWeights, supervised
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from facerelief.data.sample import Sample
 CROP = 256  # side of a crop, pixels
 
 # One module a system; imported only when asked for.
-_MODULES = {
-    "casfne": "facerelief.systems.casfne:CasFNE",
-    "cross_modal": "facerelief.systems.cross_modal:CrossModal",
-    "fnr2r": "facerelief.systems.fnr2r:FNR2R",
-    "prnet": "facerelief.systems.prnet:PRNet",
-    "unet": "facerelief.systems.unet:UNet",
+MODULES = {
+    "casfne": "facerelief.train.systems.casfne:CasFNE",
+    "cross_modal": "facerelief.train.systems.cross_modal:CrossModal",
+    "fnr2r": "facerelief.train.systems.fnr2r:FNR2R",
+    "prnet": "facerelief.train.systems.prnet:PRNet",
+    "unet": "facerelief.train.systems.unet:UNet",
 }
 
 
@@ -142,7 +142,7 @@ class Deployed(nn.Module, ABC):
 
 def names() -> list[str]:
     """The systems that `build` knows."""
-    return sorted(_MODULES)
+    return sorted(MODULES)
 
 
 def find(name: str) -> type[System]:
@@ -151,9 +151,9 @@ def find(name: str) -> type[System]:
     Raises:
         ValueError: unknown name; the message lists the valid ones.
     """
-    if name not in _MODULES:
+    if name not in MODULES:
         raise ValueError(f"unknown system {name!r}; one of {', '.join(names())}")
-    module, _, attribute = _MODULES[name].partition(":")
+    module, _, attribute = MODULES[name].partition(":")
     system: type[System] = getattr(importlib.import_module(module), attribute)
     return system
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from facerelief.systems.cross_modal import CrossModal
+from facerelief.train.systems.cross_modal import CrossModal
 
 
 class UNet(CrossModal):

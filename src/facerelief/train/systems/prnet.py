@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from facerelief.data import positions
 from facerelief.data.sample import Sample
-from facerelief.systems.base import CROP, Deployed, System, Turn
-from facerelief.systems.prnet_networks import LightNetwork, PaperNetwork
+from facerelief.train.systems.base import CROP, Deployed, System, Turn
+from facerelief.train.systems.prnet_networks import LightNetwork, PaperNetwork
 
 NETWORKS = ("paper", "light")
 

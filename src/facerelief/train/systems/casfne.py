@@ -22,10 +22,10 @@ from facerelief.nn.efficientnet_lite import EfficientNetLite0
 from facerelief.nn.light_decoder import WIDTHS, LightDecoder, strided
 from facerelief.nn.modulation import AdaIN, ModulatedConv2d
 from facerelief.nn.resnet import ResNet18
-from facerelief.systems.base import Turn
-from facerelief.systems.normal_system import NormalSystem
-from facerelief.systems.outputs import Outputs, Prediction
-from facerelief.systems.supervision import LossWeights, supervised_turns
+from facerelief.train.systems.base import Turn
+from facerelief.train.systems.normal_system import NormalSystem
+from facerelief.train.systems.outputs import Outputs, Prediction
+from facerelief.train.systems.supervision import LossWeights, supervised_turns
 
 BACKBONES = ("resnet18", "efficientnet-lite0")
 FUSIONS = ("cat", "adain", "modulated")

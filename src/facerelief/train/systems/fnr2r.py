@@ -24,8 +24,8 @@ from facerelief.data.sample import Sample
 from facerelief.nn import losses
 from facerelief.nn.discriminator import DISCRIMINATORS
 from facerelief.nn.vgg import VGG
-from facerelief.systems.base import Turn
-from facerelief.systems.fnr2r_networks import (
+from facerelief.train.systems.base import Turn
+from facerelief.train.systems.fnr2r_networks import (
     FUSIONS,
     NORMAL_ENCODERS,
     HFNRefinement,
@@ -34,9 +34,9 @@ from facerelief.systems.fnr2r_networks import (
     PaperCoarse,
     PaperRefinement,
 )
-from facerelief.systems.normal_system import NormalSystem
-from facerelief.systems.outputs import Outputs, Prediction
-from facerelief.systems.supervision import LossWeights, supervised_turns
+from facerelief.train.systems.normal_system import NormalSystem
+from facerelief.train.systems.outputs import Outputs, Prediction
+from facerelief.train.systems.supervision import LossWeights, supervised_turns
 
 NETWORKS = ("fnr2r", "hfn", "light")
 STAGES = ("coarse", "refined")
