@@ -61,6 +61,13 @@ def test_a_later_start_goes_on_where_the_earlier_one_stopped() -> None:
     assert torch.equal(first[3], second[0]) and torch.equal(first[4], second[1])
 
 
+def test_few_batches_may_come_again_and_again() -> None:
+    few = mixture()
+    few.repeat = 3
+    seen, endless = images(DataLoader(few, batch_size=None, num_workers=2), 7), images(mixture(), 3)
+    assert all(torch.equal(one, endless[i % 3]) for i, one in enumerate(seen))
+
+
 def test_seeds_and_batches_differ() -> None:
     a, b = images(mixture(), 2)
     assert not torch.equal(a, b)

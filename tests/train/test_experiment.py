@@ -276,6 +276,16 @@ def test_every_configuration_is_one(path: Path) -> None:
     assert all(phase.samples > 0 for phase in load_phases(path))
 
 
+def test_every_configuration_is_smoked(path: Path = Path(__file__).parents[2] / "configs") -> None:
+    quick = sorted(path.glob("smoke/*.yaml"))
+    assert [file.name for file in quick] == sorted(file.name for file in path.glob("*.yaml"))
+    for file in quick:
+        whole, small = load_phases(path / file.name), load_phases(file)
+        assert [phase.system for phase in whole] == [phase.system for phase in small]
+        truths = [s.options.get("truth") for phase in small for s in phase.data.sources]
+        assert "aligned" not in truths
+
+
 def based(folder: Path, name: str, tree: Any) -> Path:
     path = folder / name
     path.parent.mkdir(exist_ok=True)

@@ -93,7 +93,8 @@ class Mixture(IterableDataset[Sample]):
     of one kind (pairs, pictures only, normals only).
 
     Batch ``i`` depends on the seed and on ``i`` alone, whatever the number of workers; a resumed
-    run goes on with the batch it stopped before.
+    run goes on with the batch it stopped before. With ``repeat`` there are so many batches, again
+    and again.
     """
 
     def __init__(
@@ -104,8 +105,10 @@ class Mixture(IterableDataset[Sample]):
         seed: int,
         start: int = 0,
         alternate: bool = False,
+        repeat: int = 0,
     ) -> None:
         self.sources, self.alternate, self.count = sources, alternate, batch
+        self.repeat = repeat
         total = sum(share for _, share in sources)
         counts = [round(batch * share / total) for _, share in sources]
         counts[0] += batch - sum(counts)
@@ -126,5 +129,5 @@ class Mixture(IterableDataset[Sample]):
         index, step = (self.start, 1) if worker is None else (
             self.start + worker.id, worker.num_workers)  # fmt: skip
         while True:
-            yield self.batch(index)
+            yield self.batch(index % self.repeat if self.repeat else index)
             index += step

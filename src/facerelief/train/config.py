@@ -44,6 +44,7 @@ class DataConfig:
     batch: int = 16
     workers: int = 1
     alternate: bool = False  # every batch of one source, drawn by the shares
+    repeat: int = 0  # so many batches again and again: does it learn at all? 0 for no batch twice
     validation: SourceConfig | None = None
 
 

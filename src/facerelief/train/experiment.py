@@ -148,7 +148,9 @@ def _batches_done(checkpoint: Path | None) -> int:
 def _mixture(experiment: TrainConfig, start: int) -> Mixture:
     data = experiment.data
     sources = [(build_source(s.name, s.options), s.share) for s in data.sources]
-    return Mixture(sources, data.batch, data.size, experiment.seed, start, data.alternate)
+    return Mixture(
+        sources, data.batch, data.size, experiment.seed, start, data.alternate, data.repeat
+    )
 
 
 def _training_loader(experiment: TrainConfig, mixture: Mixture) -> DataLoader:
