@@ -20,8 +20,8 @@ from measuring import machine
 from rich.progress import track
 from tables import write
 
+from facerelief.cache import cache_folder
 from facerelief.data import facemesh, pseudo_normals
-from facerelief.data.folders import cache_folder
 from facerelief.data.pseudo_normals import HeadFitter
 from facerelief.evaluate.predictors import facemesh_points
 from facerelief.geometry.align import AlignmentError, FitOptions

@@ -28,8 +28,9 @@ import numpy as np
 from rich.progress import track
 from tables import write
 
+from facerelief.cache import cache_folder
 from facerelief.data import facemesh, photos, pseudo_normals
-from facerelief.data.folders import cache_folder, data_root
+from facerelief.data.folders import data_root
 from facerelief.data.ict import registered_ict
 from facerelief.evaluate.scores import mean_and_error
 from facerelief.geometry import landmark_schemes

@@ -22,7 +22,7 @@ import numpy as np
 from rich.progress import track
 from tables import write
 
-from facerelief.data.folders import cache_folder
+from facerelief.cache import cache_folder
 from facerelief.data.ict import lay_head_on_ict, load_ict, registered_ict
 from facerelief.geometry.closest import ClosestPoints
 from facerelief.geometry.head import BuiltinHead, builtin_head

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tiny_system
-from facerelief.data.folders import cache_folder
+from facerelief.cache import cache_folder
 from facerelief.evaluate import EvaluationError, robustness, run_robustness
 from facerelief.evaluate.robustness import CONDITIONS
 from facerelief.evaluate.yaleb import load_subject

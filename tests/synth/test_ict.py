@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facerelief.data.folders import cache_folder
+from facerelief.cache import cache_folder
 from facerelief.data.ict import eye_centre, load_ict, registered_ict
 from facerelief.geometry.closest import ClosestPoints
 from facerelief.geometry.head import BuiltinHead, builtin_head

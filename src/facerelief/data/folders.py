@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from facerelief.cache import cache_folder as cache_folder
-
 
 def data_root() -> Path:
     """The folder that the environment variable ``FACERELIEF_DATA`` names.

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
+from facerelief.cache import cache_folder
 from facerelief.data import augment, yaleb, yaleb_samples
 from facerelief.data.additive_light import (
     AdditiveLight,
@@ -16,7 +17,7 @@ from facerelief.data.additive_light import (
     ReliefRange,
     TurnRange,
 )
-from facerelief.data.folders import cache_folder, data_root
+from facerelief.data.folders import data_root
 from facerelief.data.photos import Photos
 from facerelief.data.renderings import Renderings
 from facerelief.data.sample import Sample, concatenate
