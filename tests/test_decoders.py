@@ -70,3 +70,18 @@ def test_one_detector_serves_everybody(tmp_path: Path) -> None:
     assert finding.shared_detector(1) is finding.shared_detector(1)
     assert finding.shared_detector(1) is not finding.shared_detector(2)
     assert finding.shared_detector() is finding.shared_detector(0)
+
+
+def test_faces_are_followed_from_picture_to_picture(astronaut: Path) -> None:
+    photo = fr.load_photo(astronaut)
+    (before,) = fr.find(photo, threads=1)
+    moved = fr.Crop((262.0, 250.0), 512.0, 4.0, 512).extract(photo)
+    (now,) = fr.find(moved, threads=1, previous=[before])
+    (fresh,) = fr.find(moved, threads=1)
+    apart = np.subtract(now.crop.centre, fresh.crop.centre)
+    assert np.hypot(*apart) < 0.04 * fresh.crop.side
+    assert now.crop.side == pytest.approx(fresh.crop.side, rel=0.1)
+    # Who is gone is looked for everywhere.
+    (found,) = fr.find(np.roll(photo, 200, axis=1), threads=1, previous=[before])
+    assert found.crop.centre[0] == pytest.approx(before.crop.centre[0] + 200, abs=5)
+    assert fr.find(np.zeros_like(photo), threads=1, previous=[before]) == []

