@@ -109,13 +109,13 @@ class Detector:
 
     def follow(self, photo: NDArray[np.uint8], last: Sequence[Detection]) -> list[Detection] | None:
         """The faces of `last`, found in the picture before this one; None if one was lost."""
-        found = []
+        now = []
         for face in last:
             near = next(iter(self._look_closer(photo, face, [face.angle])), None)
             if near is None or near.score < CERTAIN or abs(roll(near.points) - near.angle) > TILT:
                 return None
-            found.append(near)
-        return found
+            now.append(near)
+        return now
 
     def _candidates(self, photo: NDArray[np.uint8], thorough: bool) -> list[Detection]:
         """Boxes worth a look, from the scans that this photo needs."""
@@ -123,12 +123,12 @@ class Detector:
         full = min(longer, LARGEST_SIDE)
         side = max(round(QUICK_SHARE * full), QUICK_SIDE)
         if side > 0.8 * full:
-            found = self._scan(picture)[0]
+            faces = self._scan(picture)[0]
         else:
-            found = self._scan_twice(photo, picture, side, full, thorough)
-        if not found and longer <= ENLARGED:
-            found = self._scan(picture, 2 * longer)[0]
-        return found or self._search(photo)
+            faces = self._scan_twice(photo, picture, side, full, thorough)
+        if not faces and longer <= ENLARGED:
+            faces = self._scan(picture, 2 * longer)[0]
+        return faces or self._search(photo)
 
     def _scan_twice(
         self,
@@ -184,11 +184,11 @@ class Detector:
         padded[room:-room, room:-room] = np.asarray(part)
         boxes, scores, points, hints = next(self._network(padded[None]))
         boxes, points, hints = ((part - room) * scale for part in (boxes, points, hints))
-        found = [
+        faces = [
             Detection((*map(float, box),), float(score), five)  # type: ignore[arg-type]
             for box, score, five in zip(boxes, scores, points, strict=True)
         ]
-        return found, hints
+        return faces, hints
 
     def _look(self, photo: NDArray[np.uint8], crops: Sequence[Crop]) -> list[list[Detection]]:
         """Boxes in each of `crops`, best first; the crops have one size."""
@@ -271,7 +271,7 @@ def roll(points: NDArray[np.floating[Any]]) -> float:
 
 
 def _from_crop(crop: Crop, box: Array, score: Array, points: Array) -> Detection:
-    """A face found in `crop`, in the photo. Its box there bounds the turned ellipse in it."""
+    """A face seen in `crop`, in the photo. Its box there bounds the turned ellipse in it."""
     centre = crop.to_photo((box[:2] + box[2:]) / 2)
     size = crop.scale * (box[2:] - box[:2]).astype(np.float64)
     half = np.hypot(*(crop.rotation * size / 2).T)
