@@ -42,7 +42,8 @@ STANDS_ON = {
 TOP = {
     "ground": "arrays cache catalogue encode files images memory",
     "values": "mesh_reading mesh_writing normal_png pictures types",
-    "runtime": "correspondence decoders detect facerelief finding reconstruction runtime",
+    "runtime": "correspondence decoders detect facerelief finding reconstruction retinaface "
+    "runtime",
     "train": "export",
     "cli": "__main__",
 }

@@ -31,7 +31,7 @@ from facerelief.geometry.mesh import vertex_normals  # noqa: E402
 from facerelief.geometry.skin import Skin  # noqa: E402
 from facerelief.geometry.skin_mesh import skin_mesh  # noqa: E402
 from facerelief.reconstruction import ShapeEstimate, SkinShape  # noqa: E402
-from facerelief.systems.base import CROP, Deployed, System, Turn  # noqa: E402
+from facerelief.train.systems.base import CROP, Deployed, System, Turn  # noqa: E402
 from facerelief.types import Estimate, Place  # noqa: E402
 
 IDENTITIES, RELIEF = 3, 32  # coefficients, and texels a side
