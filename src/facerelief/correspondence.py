@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from facerelief.arrays import BoolArray
 from facerelief.geometry.landmark_schemes import on_skin
 from facerelief.geometry.skin import drawn
 from facerelief.geometry.skin_mesh import skin_mesh
 from facerelief.images import bilinear
 from facerelief.reconstruction import to_photo
-from facerelief.types import BoolArray, Face
+from facerelief.types import Face
 
 
 @dataclass(frozen=True, eq=False)

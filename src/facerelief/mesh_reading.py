@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from facerelief.arrays import FloatArray
 from facerelief.geometry.normals import decode
 from facerelief.mesh_writing import Asset
 from facerelief.normal_png import NormalMap
-from facerelief.types import FloatArray, Mesh
+from facerelief.types import Mesh
 
 SUFFIXES = (".glb", ".gltf", ".obj", ".ply")
 METRE = 1000.0  # millimetres: glTF has metres, the others no unit

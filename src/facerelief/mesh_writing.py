@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from facerelief.arrays import FloatArray
 from facerelief.encode import to_jpeg
 from facerelief.geometry.mesh import vertex_normals
 from facerelief.geometry.normals import encode
 from facerelief.normal_png import NormalMap
-from facerelief.types import FloatArray, Mesh
+from facerelief.types import Mesh
 
 if TYPE_CHECKING:
     from trimesh import Trimesh

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facerelief import __version__
+from facerelief.arrays import BoolArray, FloatArray
 from facerelief.encode import to_png
 from facerelief.geometry.normals import decode, encode
 from facerelief.images import PhotoError
-from facerelief.types import BoolArray, FloatArray
 
 #: The key of the PNG text that names the frame.
 FRAME_KEY = "Normal frame"

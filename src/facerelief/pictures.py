@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from facerelief.arrays import BoolArray, FloatArray
 from facerelief.geometry.light import seven_lights, shade
 from facerelief.geometry.normals import encode
 from facerelief.images import resample
-from facerelief.types import BoolArray, Crop, Face, FloatArray
+from facerelief.types import Crop, Face
 
 #: The expected-error picture's scale ends here, degrees; fixed, so that pictures compare.
 ERROR_SCALE = 40.0

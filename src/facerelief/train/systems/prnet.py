@@ -99,8 +99,8 @@ class PRNet(System):
         """Raises ValueError for samples without position maps."""
         if sample.shapes is None:
             raise ValueError("PRNet learns from position maps: sources need the option positions")
-        found = self(sample.image)
-        texels = self.texel_weights(found.position.shape[-1]).to(found.position)
+        prediction = self(sample.image)
+        texels = self.texel_weights(prediction.position.shape[-1]).to(prediction.position)
         terms = {}
         for name, weight, power in (
             ("position", self.weights.position, 2), ("distance", self.weights.distance, 1)
@@ -109,11 +109,11 @@ class PRNet(System):
                 losses = [
                     weighted_distance(one, sample, texels, power)
                     + self.weights.points * points_distance(one, sample, power)
-                    for one in (*found.earlier, found.position)
+                    for one in (*prediction.earlier, prediction.position)
                 ]
                 terms[name] = weight * torch.stack(losses).sum()
-        if found.seen is not None and self.weights.seen:
-            terms["seen"] = self.weights.seen * seen_loss(found.seen, sample)
+        if prediction.seen is not None and self.weights.seen:
+            terms["seen"] = self.weights.seen * seen_loss(prediction.seen, sample)
         yield Turn("estimator", terms)
 
     def texel_weights(self, size: int) -> Tensor:
@@ -153,8 +153,8 @@ class PRNet(System):
 
     def sheet(self, sample: Sample) -> list[Tensor]:
         """Photo with the landmarks found (red) and true (green), estimated and true map."""
-        found = self(sample.image).position
-        rows = [dotted(sample.image, positions.landmarks(found), (1, 0, 0)), (found + 1) / 2]
+        position = self(sample.image).position
+        rows = [dotted(sample.image, positions.landmarks(position), (1, 0, 0)), (position + 1) / 2]
         if sample.shapes is not None:
             true = sample.shapes.position
             rows[0] = dotted(rows[0], positions.landmarks(true), (0, 1, 0))
@@ -179,19 +179,20 @@ class DeployedPositions(Deployed):
         self.outputs = ("position", "seen") if system.sees else ("position",)
 
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
-        found = self.system(self.pictures(crops), CROP)
-        middle = torch.tensor([1.0, 1.0, 0.0], device=found.position.device).view(1, 3, 1, 1)
-        position = ((found.position + middle) * (CROP / 2)).permute(0, 2, 3, 1)
-        return (position,) if found.seen is None else (position, torch.sigmoid(found.seen[:, 0]))
+        prediction = self.system(self.pictures(crops), CROP)
+        middle = torch.tensor([1.0, 1.0, 0.0], device=prediction.position.device).view(1, 3, 1, 1)
+        position = ((prediction.position + middle) * (CROP / 2)).permute(0, 2, 3, 1)
+        seen = prediction.seen
+        return (position,) if seen is None else (position, torch.sigmoid(seen[:, 0]))
 
 
-def weighted_distance(found: Tensor, sample: Sample, weights: Tensor, power: int = 2) -> Tensor:
+def weighted_distance(position: Tensor, sample: Sample, weights: Tensor, power: int = 2) -> Tensor:
     """Distance of maps (B, 3, S, S) from the true ones to a power, 1 or 2.
 
     Each sample counts by how far its map is known.
     """
     assert sample.shapes is not None
-    off = (found - sample.shapes.position).square().sum(1, keepdim=True)
+    off = (position - sample.shapes.position).square().sum(1, keepdim=True)
     if power == 1:
         off = (off + 1e-8).sqrt()
     apart = (off * weights).sum((1, 2, 3)) / weights.sum()
@@ -199,7 +200,7 @@ def weighted_distance(found: Tensor, sample: Sample, weights: Tensor, power: int
     return (apart * sample.shapes.known).sum() / len(sample)
 
 
-def seen_loss(found: Tensor, sample: Sample) -> Tensor:
+def seen_loss(logits: Tensor, sample: Sample) -> Tensor:
     """Cross-entropy of logits (B, 1, S, S) that the face's texels are seen.
 
     The truth is whether the visible face is where the texel is. Of rendered heads only: nobody has
@@ -207,9 +208,9 @@ def seen_loss(found: Tensor, sample: Sample) -> Tensor:
     """
     assert sample.shapes is not None
     true = seen_texels(sample)
-    face = (positions.weight_mask(found.shape[-1]) > 0).to(found)
+    face = (positions.weight_mask(logits.shape[-1]) > 0).to(logits)
     counts = face * (sample.shapes.known * ~sample.weak).view(-1, 1, 1, 1)
-    each = F.binary_cross_entropy_with_logits(found, true, reduction="none")
+    each = F.binary_cross_entropy_with_logits(logits, true, reduction="none")
     return (each * counts).sum() / (face.sum() * len(sample))
 
 
@@ -220,13 +221,13 @@ def seen_texels(sample: Sample) -> Tensor:
     return F.grid_sample(sample.face_mask, places, align_corners=False)
 
 
-def points_distance(found: Tensor, sample: Sample, power: int = 2) -> Tensor:
+def points_distance(position: Tensor, sample: Sample, power: int = 2) -> Tensor:
     """Distance of maps (B, 3, S, S) from the points that are known of pictures, to a power."""
     assert sample.shapes is not None
     known = sample.shapes.points_known
     if not known.any():
-        return found.new_zeros(())
-    off = positions.points(found) - sample.shapes.points
+        return position.new_zeros(())
+    off = positions.points(position) - sample.shapes.points
     flat, depth = known.unbind(-1)
     # Depth is known but for where it begins.
     shift = (off[..., 2] * depth).sum(1) / depth.sum(1).clamp_min(1e-6)
