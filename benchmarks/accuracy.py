@@ -74,6 +74,8 @@ def measured(name: str, options: argparse.Namespace, files: dict[str, Path], out
         stay.pop(MEDIAPIPE, None)
     named = expanded(options.systems or ["all"], part.systems)
     systems = [*(one for one in named if one not in stay), *map(str, files.values())]
+    if old and not systems:
+        return old
     run = getattr(evaluate, f"run_{name}")
     results = run(systems, out, peer_python=options.peer_python, progress=True)
     try:

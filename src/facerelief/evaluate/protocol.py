@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from facerelief import __version__
 from facerelief.encode import to_png
 from facerelief.evaluate import predictions, predictors
+from facerelief.evaluate.predictions import EvaluationError
 from facerelief.evaluate.predictors import Arrays, Predictor
 from facerelief.files import make_folder, write_files
 
@@ -132,6 +133,8 @@ class Protocol(ABC, Generic[Key, Subject, Score]):
         floors = self.floors()
         entrants = [*(Predictor(label, None) for label in floors), *entrants]
         scores: dict[str, list[Score]] = {entrant.label: [] for entrant in entrants}
+        if not scores:
+            raise EvaluationError("no system to score")
         for key in track(keys, self.name, progress):
             subject = self.load(key)
             names, shown = self.pictures(subject)
