@@ -58,3 +58,9 @@ def test_a_name_that_is_not_there_is_seen() -> None:
     assert exists("train/systems") and exists("evaluate.protocol.Protocol.run")
     assert exists("decoders.DECODERS") and exists("tests/test_layers.py")
     assert not exists("runtime.lode") and not exists("evaluate.protocol.Protocol.walk")
+
+
+def test_docstrings_are_markdown() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        roles = re.findall(r":(?:func|class|mod|meth|attr|data|exc):`", path.read_text("utf-8"))
+        assert not roles, path

@@ -290,14 +290,14 @@ def _blurred(values: Map, weight: Map, sigma: float) -> tuple[Map, Map]:
 
 
 def attribution(root: Path) -> dict[str, int]:
-    """How many photographs each source and licence of the open ones has, for credits.
+    """How many photographs each source and licence of those that are drawn with has, for credits.
 
     Keys are ``source (licence)``, in the manifest's order.
     """
     counts: dict[str, int] = {}
     with open(root / "photos" / "manifest.csv", newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            if row["licence"].startswith("CC"):
+            if row["source"] in facemesh.OPEN_SOURCES and row["licence"].startswith("CC"):
                 key = f"{row['source']} ({row['licence']})"
                 counts[key] = counts.get(key, 0) + 1
     return counts
