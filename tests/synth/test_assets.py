@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facerelief.data.facemesh import OPEN_SOURCES
+from facerelief.data.facemesh import WHOLE_SOURCES
 from facerelief.synth.assets import CATALOGUE, AssetError, Assets
 
 
@@ -121,4 +121,4 @@ def test_the_data_folder(data_root: Path) -> None:
     radiance = maps[next(iter(maps))]
     assert radiance.shape == (128, 256, 3) and (radiance >= 0).all() and radiance.max() > 0
     photos = assets.backgrounds()
-    assert photos and all(p.parent.name in OPEN_SOURCES and p.exists() for p in photos)
+    assert photos and all(p.parent.name in WHOLE_SOURCES and p.exists() for p in photos)

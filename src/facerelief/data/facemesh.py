@@ -15,7 +15,11 @@ from facerelief.geometry.mesh import vertex_normals
 from facerelief.geometry.raster import rasterise
 
 #: Sources of the data folder's photographs whose licence lets weights be open.
-OPEN_SOURCES = ("fairface", "webmorph")
+OPEN_SOURCES = ("fairface", "fairface025", "webmorph", "houseclerk", "congress")
+
+#: Of these the ones that show more than a face: renderings take backgrounds and skins from them,
+#: and the built-in head its map to FaceMesh's points.
+WHOLE_SOURCES = ("fairface", "webmorph")
 
 SKIN_POINTS = 468  # the points after these are the irises
 

@@ -154,7 +154,7 @@ def facemesh_anchors(
         head.facemesh_triangles[: facemesh.SKIN_POINTS],
         head.facemesh_barycentrics[: facemesh.SKIN_POINTS],
     )
-    usable = np.flatnonzero([path.startswith(facemesh.OPEN_SOURCES) for path in paths])
+    usable = np.flatnonzero([path.split("/")[0] in facemesh.WHOLE_SOURCES for path in paths])
     faces = points[usable[:: max(len(usable) // _FACES, 1)], : facemesh.SKIN_POINTS]
 
     def refined() -> dict[str, np.ndarray]:

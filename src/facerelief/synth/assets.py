@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facerelief.data.facemesh import OPEN_SOURCES
+from facerelief.data.facemesh import WHOLE_SOURCES
 
 #: Height and width of environment maps.
 MAP_SHAPE = (128, 256)
@@ -118,7 +118,7 @@ CATALOGUE = (
         "CC-BY-4.0 (credit the authors)",
         "https://github.com/joojs/fairface and https://doi.org/10.6084/m9.figshare.5047666",
         "photographs and a table of columns path, source, licence;"
-        f" used are the sources {' and '.join(OPEN_SOURCES)}",
+        f" used are the sources {' and '.join(WHOLE_SOURCES)}",
     ),
 )
 
@@ -211,7 +211,7 @@ class Assets:
             usable = False
         if not usable:
             raise AssetError(f"{manifest}: no table with columns path and source")
-        chosen = sorted(row["path"] for row in rows if row["source"] in OPEN_SOURCES)
+        chosen = sorted(row["path"] for row in rows if row["source"] in WHOLE_SOURCES)
         return [manifest.parent / path for path in chosen]
 
 

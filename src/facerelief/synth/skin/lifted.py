@@ -297,7 +297,7 @@ def attribution(root: Path) -> dict[str, int]:
     counts: dict[str, int] = {}
     with open(root / "photos" / "manifest.csv", newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            if row["source"] in facemesh.OPEN_SOURCES and row["licence"].startswith("CC"):
+            if row["source"] in facemesh.WHOLE_SOURCES and row["licence"].startswith("CC"):
                 key = f"{row['source']} ({row['licence']})"
                 counts[key] = counts.get(key, 0) + 1
     return counts
