@@ -24,8 +24,8 @@ from facerelief.apps.texture import unwrap
 from facerelief.data.folders import data_root
 from facerelief.geometry.normals import encode
 from facerelief.geometry.raster import rasterise
-from facerelief.images import bilinear
 from facerelief.render.renderer import render
+from facerelief.sampling import bilinear
 from facerelief.synth.assets import Assets
 from facerelief.synth.draw import Heads, SynthOptions
 from facerelief.synth.setting.camera import PoseRange

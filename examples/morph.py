@@ -15,7 +15,7 @@ from PIL import Image
 from scipy.interpolate import LinearNDInterpolator
 
 import facerelief as fr
-from facerelief.images import bilinear
+from facerelief.sampling import bilinear
 
 MARGIN = 1.6  # of the pictures, over the faces' crops
 SIZE = 384  # pixels

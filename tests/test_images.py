@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facerelief.images import MIN_SIDE, PhotoError, expand_inputs, load_photo, resample
+from facerelief.images import load_photo
+from facerelief.inputs import PhotoError, expand_inputs
+from facerelief.photo_files import MIN_SIDE
+from facerelief.sampling import resample
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 255, (24, 32, 3), dtype=np.uint8)
@@ -290,3 +293,56 @@ def test_resample_keeps_constants():
             result = resample(image, matrix, (20, 20))
             assert result.dtype == np.float32
             np.testing.assert_allclose(result, 0.25, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n%%EndComments\n{ } loop\n",
+        b"\xc5\xd0\xd3\xc6" + struct.pack("<II", 32, 40) + bytes(20) + b"%!PS-Adobe-3.0\n" * 9,
+    ],
+    ids=["eps", "binary"],
+)
+def test_postscript_is_not_run(data, tmp_path, monkeypatch):
+    """It is a program: whatever it is called, Ghostscript is not started for it."""
+    from PIL import EpsImagePlugin
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_, **__: pytest.fail("was run"))
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(data)
+    assert error_of(path) == f"{path}: not a picture in a known format"
+
+
+BROKEN = {
+    "ppm.jpg": b"P6\n",  # ValueError
+    "letters.ppm": b"P6\nwide high\n255\n",
+    "zlib.png": png_header(64, 64).replace(zlib.compress(bytes(1000)), b"x" * 17),
+    "tiff.tif": b"II*\0\x08\0\0\0\xff\xff" + bytes(40),
+    "gif.gif": b"GIF89a\x40\0\x40\0\x80\0\0",
+    "bmp.bmp": b"BM" + struct.pack("<IHHII", 99, 0, 0, 54, 40) + b"\xff" * 36,
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_no_other_exception_comes_out(name, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(BROKEN[name])
+    assert error_of(path).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize(
+    "kind", [RuntimeError, struct.error, SyntaxError, OverflowError, zlib.error, MemoryError]
+)
+def test_whatever_a_decoder_raises(kind, tmp_path, monkeypatch):
+    from PIL import ImageFile
+
+    def broken(*_):
+        raise kind("of all things\nand more")
+
+    path = save(tmp_path, "a.png", Image.fromarray(RGB))
+    monkeypatch.setattr(ImageFile.ImageFile, "load", broken)
+    assert error_of(path).startswith(f"{path}: ")
+
+
+def test_errors_show_no_codes_of_terminals(tmp_path):
+    assert "\x1b" not in error_of(tmp_path / "\x1b[31mred\nline.jpg")

@@ -40,7 +40,8 @@ STANDS_ON = {
 }
 #: The rooms of the modules that lie side by side with the packages.
 TOP = {
-    "ground": "arrays cache catalogue encode files images memory",
+    "ground": "arrays cache catalogue colour encode files images inputs memory photo_files"
+    " sampling",
     "values": "mesh_reading mesh_writing normal_png pictures types",
     "runtime": "correspondence decoders detect facerelief finding reconstruction retinaface "
     "runtime",

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from facerelief.apps.doctor import sphere
-from facerelief.images import PhotoError
+from facerelief.inputs import PhotoError
 from facerelief.normal_png import FRAME_KEY, decode_png, encode_png
 
 

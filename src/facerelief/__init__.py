@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from facerelief.correspondence import correspond as correspond
     from facerelief.correspondence import landmarks as landmarks
     from facerelief.finding import find as find
-    from facerelief.images import PhotoError as PhotoError
     from facerelief.images import load_photo as load_photo
+    from facerelief.inputs import PhotoError as PhotoError
     from facerelief.runtime import Estimator as Estimator
     from facerelief.runtime import load as load
     from facerelief.types import Crop as Crop
@@ -43,7 +43,7 @@ _HOMES = {
     "Correspondence": "correspondence",
     "landmarks": "correspondence",
     "load_photo": "images",
-    "PhotoError": "images",
+    "PhotoError": "inputs",
     "Crop": "types",
     "Estimate": "types",
     "Face": "types",

@@ -15,8 +15,8 @@ from facerelief.arrays import BoolArray
 from facerelief.geometry.landmark_schemes import on_skin
 from facerelief.geometry.skin import drawn
 from facerelief.geometry.skin_mesh import skin_mesh
-from facerelief.images import bilinear
 from facerelief.reconstruction import to_photo
+from facerelief.sampling import bilinear
 from facerelief.types import Face
 
 

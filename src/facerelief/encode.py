@@ -63,13 +63,15 @@ def to_jpeg(picture: NDArray[np.uint8] | Image.Image) -> bytes:
     return _by_pillow(picture, "JPEG", 92)
 
 
-def to_picture(pixels: NDArray[np.uint8], suffix: str) -> bytes:
-    """The file of RGB `pixels` (H, W, 3) whose name ends in `suffix`; see `picture_format`.
+def to_picture(pixels: NDArray[np.uint8] | Image.Image, suffix: str) -> bytes:
+    """The file of RGB `pixels` (H, W, 3), or of Pillow's picture of them.
 
-    Where it must lose something, it loses little.
+    Its name ends in `suffix`: see `picture_format`. Where it must lose something, it loses little.
     """
     format = picture_format(suffix)
-    return to_png(pixels) if format == "PNG" else _by_pillow(pixels, format, 95)
+    if format == "PNG" and not isinstance(pixels, Image.Image):
+        return to_png(pixels)
+    return _by_pillow(pixels, format, 95)
 
 
 def picture_format(suffix: str) -> str:

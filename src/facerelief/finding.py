@@ -7,19 +7,24 @@ one.estimate(photo, places), another.estimate(photo, places)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from threading import Lock
-from typing import Any
+
+import numpy as np
 
 from facerelief.detect import Detection, Detector, crop_from_detection
-from facerelief.images import load_photo
+from facerelief.images import Source, open_photo, seen_at
 from facerelief.types import Place
+
+#: Pixels of the longer side that a large photo has at least when it is searched.
+SEARCHED = 2000
 
 _detectors: dict[int, Detector] = {}
 _lock = Lock()
 
 
 def find(
-    photo: Any,
+    photo: Source,
     max_faces: int | None = None,
     threads: int | None = None,
     thorough: bool = False,
@@ -31,7 +36,7 @@ def find(
     overlooked.
 
     Args:
-        photo: a path, a PIL image or an RGB uint8 array (H, W, 3).
+        photo: what `load_photo` takes.
         threads: the detector's; None leaves the choice to ONNX Runtime.
         thorough: look for small faces too, whatever else there is; several times as slow.
         previous: the places of the picture before this one in a film. If their faces are still
@@ -39,13 +44,18 @@ def find(
 
     Raises PhotoError for a photo that cannot be read.
     """
-    image = load_photo(photo)
+    image = open_photo(photo)
     height, width = image.shape[:2]
+    small, factor, corner = seen_at(image, max(height, width) / SEARCHED)
     detector = shared_detector(threads)
-    faces = detector.follow(image, [_detection(place) for place in previous]) if previous else None
+    faces = None
+    if previous:
+        origin = (-corner[0] / factor, -corner[1] / factor)
+        known = [_enlarged(_detection(place), 1 / factor, origin) for place in previous]
+        faces = detector.follow(small, known)
     if faces is None:
-        faces = detector(image, max_faces, thorough)
-    places = [_place(face, (height, width)) for face in faces]
+        faces = detector(small, max_faces, thorough)
+    places = [_place(_enlarged(face, factor, corner), (height, width)) for face in faces]
     return places if max_faces is None else places[:max_faces]
 
 
@@ -59,6 +69,20 @@ def shared_detector(threads: int | None = None) -> Detector:
 
 def _detection(place: Place) -> Detection:
     return Detection(place.box, place.score, place.points, place.crop.angle)
+
+
+def _enlarged(face: Detection, factor: float, corner: tuple[float, float]) -> Detection:
+    """`face` in a picture `factor` times larger, where the first corner of its own is `corner`."""
+    if factor == 1:
+        return face
+    x, y = corner
+    x0, y0, x1, y1 = (factor * edge for edge in face.box)
+    return replace(
+        face,
+        box=(x0 + x, y0 + y, x1 + x, y1 + y),
+        points=factor * face.points + np.array(corner),
+        size=face.size and (factor * face.size[0], factor * face.size[1]),
+    )
 
 
 def _place(face: Detection, photo_size: tuple[int, int]) -> Place:

@@ -18,7 +18,7 @@ from facerelief import __version__
 from facerelief.arrays import BoolArray, FloatArray
 from facerelief.encode import to_png
 from facerelief.geometry.normals import decode, encode
-from facerelief.images import PhotoError
+from facerelief.inputs import PhotoError
 
 #: The key of the PNG text that names the frame.
 FRAME_KEY = "Normal frame"

@@ -13,7 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 from facerelief.arrays import BoolArray, FloatArray
 from facerelief.geometry.light import seven_lights, shade
 from facerelief.geometry.normals import encode
-from facerelief.images import resample
+from facerelief.images import Pixels, seen_at
+from facerelief.sampling import resample
 from facerelief.types import Crop, Face
 
 #: The expected-error picture's scale ends here, degrees; fixed, so that pictures compare.
@@ -63,12 +64,12 @@ def error_picture(error: FloatArray, mask: BoolArray) -> NDArray[np.uint8]:
     return np.hstack([_viridis().take(steps, axis=0), _scale(len(error))])
 
 
-def overlay(photo: NDArray[np.uint8], faces: Sequence[Face]) -> NDArray[np.uint8]:
+def overlay(photo: Pixels, faces: Sequence[Face]) -> NDArray[np.uint8]:
     """The pixels of `overlay_image`."""
     return np.asarray(overlay_image(photo, faces))
 
 
-def overlay_image(photo: NDArray[np.uint8], faces: Sequence[Face]) -> Image.Image:
+def overlay_image(photo: Pixels, faces: Sequence[Face]) -> Image.Image:
     """`photo` with the normals of `faces` painted in, in the photo's frame, and numbered boxes.
 
     Shrunk to OVERLAY_SIDE where the photo is larger.
@@ -76,7 +77,7 @@ def overlay_image(photo: NDArray[np.uint8], faces: Sequence[Face]) -> Image.Imag
     height, width = photo.shape[:2]
     factor = min(1.0, OVERLAY_SIDE / max(height, width))
     size = (max(round(width * factor), 1), max(round(height * factor), 1))
-    image = Image.fromarray(photo)
+    image = Image.fromarray(seen_at(photo, 1 / factor)[0])
     if factor < 1:
         image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
     for face in faces:

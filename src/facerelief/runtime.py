@@ -13,7 +13,7 @@ from facerelief import catalogue
 from facerelief.catalogue import Entry, WeightsError
 from facerelief.decoders import CROP_SIZE, DECODERS, kind_of
 from facerelief.finding import find
-from facerelief.images import load_photo
+from facerelief.images import Source, open_photo
 from facerelief.types import Estimate, Face, Place
 
 if TYPE_CHECKING:
@@ -79,20 +79,21 @@ class Estimator:
         """Whether its faces have a mesh, landmarks and a pose."""
         return self._decoder.makes_shapes
 
-    def __call__(self, photo: Any, max_faces: int | None = None) -> list[Face]:
+    def __call__(self, photo: Source, max_faces: int | None = None) -> list[Face]:
         """The faces of a photo, largest first, at most `max_faces`.
 
-        `photo` is a path, a PIL image or an RGB uint8 array (H, W, 3). No face gives an empty
-        list. Raises PhotoError for a photo that cannot be read.
+        `photo` is what `load_photo` takes. No face gives an empty list.
+
+        Raises PhotoError for a photo that cannot be read.
         """
-        image = load_photo(photo)
+        image = open_photo(photo)
         return self.estimate(image, find(image, max_faces, self._threads))
 
-    def estimate(self, photo: Any, places: Sequence[Place]) -> list[Face]:
+    def estimate(self, photo: Source, places: Sequence[Place]) -> list[Face]:
         """The faces at `places` of a photo, as `facerelief.find` gives them: several systems can
         answer for the same ones. Raises PhotoError for a photo that cannot be read.
         """
-        image = load_photo(photo)
+        image = open_photo(photo)
         pictures = [place.crop.extract(image) for place in places]
         estimate = self.estimate_crops(np.array(pictures).reshape(-1, CROP_SIZE, CROP_SIZE, 3))
         return [

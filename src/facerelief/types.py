@@ -18,7 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from facerelief.arrays import BoolArray, FloatArray
 from facerelief.geometry.light import Light as Light
 from facerelief.geometry.normals import cos_sin, rotate_in_plane
-from facerelief.images import resample
+from facerelief.photo_files import Picture
+from facerelief.sampling import resample
 
 if TYPE_CHECKING:
     from facerelief.geometry.skin import Skin
@@ -102,7 +103,7 @@ class Crop:
         offset = np.asarray(points, dtype=np.float64) - np.asarray(self.centre)
         return (offset @ self.rotation) / self.scale + self.size / 2
 
-    def extract(self, photo: NDArray[Any]) -> NDArray[Any]:
+    def extract(self, photo: NDArray[Any] | Picture) -> NDArray[Any]:
         """The crop's picture (size, size, ...) of `photo` (H, W) or (H, W, C), black outside it.
 
         Antialiased. uint8 gives uint8, anything else float32.
@@ -118,22 +119,30 @@ class Crop:
         outside the second return, the mask (H, W). Antialiased; works on the crop's bounding
         rectangle only. Vectors are not turned: see `rotate_normals_to_photo`.
         """
-        channels = values.reshape(*mask.shape, -1)
-        pasted = np.zeros((*photo_size, channels.shape[-1]), np.float32)
+        window, part, inside = self.paste_window(values, mask, photo_size)
+        pasted = np.zeros((*photo_size, *part.shape[2:]), np.float32)
         pasted_mask = np.zeros(photo_size, np.bool_)
+        pasted[window], pasted_mask[window] = part, inside
+        return pasted, pasted_mask
+
+    def paste_window(
+        self, values: FloatArray, mask: BoolArray, photo_size: tuple[int, int]
+    ) -> tuple[tuple[slice, slice], NDArray[np.float32], BoolArray]:
+        """As `paste`, for the rows and columns of the photo that it returns first, alone."""
+        channels = values.reshape(*mask.shape, -1)
         rows, columns = window = self.window(photo_size)
         shape = (rows.stop - rows.start, columns.stop - columns.start)
+        pasted = np.zeros((*shape, channels.shape[-1]), np.float32)
         matrix = self.window_to_crop(window)
 
         # Weighting by the mask before resampling keeps what lies outside it from leaking in.
         weight = resample(mask.astype(np.float32), matrix, shape)
         inside = weight > 0.5
-        pasted_mask[window] = inside
         gain = np.divide(1, weight, out=np.zeros_like(weight), where=inside)
         for index in range(channels.shape[-1]):
             layer = np.where(mask, channels[..., index], 0).astype(np.float32)
-            np.multiply(resample(layer, matrix, shape), gain, out=pasted[window][..., index])
-        return pasted.reshape(*photo_size, *values.shape[2:]), pasted_mask
+            np.multiply(resample(layer, matrix, shape), gain, out=pasted[..., index])
+        return window, pasted.reshape(*shape, *values.shape[2:]), inside
 
     def inside(self, photo_size: tuple[int, int]) -> BoolArray:
         """(size, size): which pixel centres lie in a photo of (height, width)."""

@@ -16,7 +16,8 @@ from facerelief import load
 from facerelief.apps import mesh, normals, swap
 from facerelief.apps.photos import process, stream
 from facerelief.apps.products import Archive, Folder, Photo, Produce, Product
-from facerelief.images import PhotoError, load_photo
+from facerelief.images import load_photo
+from facerelief.inputs import PhotoError
 
 PRODUCT = Product([{"score": 1.0}], {"a.png": b"picture", "a.json": b"{}"})
 

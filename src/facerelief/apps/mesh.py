@@ -20,6 +20,7 @@ from facerelief.apps.products import Photo, Product
 from facerelief.apps.texture import unwrap
 from facerelief.correspondence import landmarks
 from facerelief.encode import to_jpeg, to_png
+from facerelief.images import Pixels
 from facerelief.mesh_writing import TEXTURE, WRITERS, Asset
 from facerelief.runtime import Estimator
 from facerelief.types import Face
@@ -110,7 +111,7 @@ def encode_depth(depth: NDArray[np.float32]) -> NDArray[np.uint16]:
     return np.where(np.isnan(depth), 0, np.clip(steps, 1, 65535)).astype(np.uint16)
 
 
-def _files(pixels: NDArray[np.uint8], face: Face, name: str, options: Options) -> dict[str, bytes]:
+def _files(pixels: Pixels, face: Face, name: str, options: Options) -> dict[str, bytes]:
     """Meshes, texture and landmarks by file name; nothing of a face that has no shape."""
     shape = face.sound
     if shape is None:

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 
 from facerelief.geometry.skin import drawn
 from facerelief.geometry.skin_mesh import skin_mesh
+from facerelief.images import Pixels
 from facerelief.types import Crop, Face
 
 _LINES = 24  # of the layout, a side
@@ -15,7 +16,7 @@ _LINE, _SEEN, _HIDDEN = (90, 200, 255), (60, 255, 60), (255, 60, 60)
 _MARGIN = 1.3  # of the picture, over the face's crop
 
 
-def overlay(photo: NDArray[np.uint8], face: Face, size: int = 512) -> NDArray[np.uint8]:
+def overlay(photo: Pixels, face: Face, size: int = 512) -> NDArray[np.uint8]:
     """(size, size, 3) the face with margin; seen landmarks are green, hidden ones red.
 
     A face without a shape is shown as it is.

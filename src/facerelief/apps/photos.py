@@ -16,10 +16,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from facerelief import __version__
+from facerelief.apps.budget import Budget
 from facerelief.apps.products import Photo, Produce, Sink
-from facerelief.images import PhotoError, load_photo
+from facerelief.inputs import PhotoError, in_line
+from facerelief.photo_files import PhotoFile
 from facerelief.runtime import Estimator
 from facerelief.types import Face
+
+#: Bytes that the photos of a stream take together while they are worked on, pixels and decoders.
+MEMORY = 2**30
 
 
 @dataclass(frozen=True)
@@ -42,13 +47,14 @@ def stream(
     `error`, and the others go on.
     """
     stems = output_stems(paths)
+    budget = Budget(MEMORY)
     if workers == 1:
         for path, stem in zip(paths, stems, strict=True):
-            yield process(path, stem, produce, sink)
+            yield process(path, stem, produce, sink, budget)
         return
     with ThreadPoolExecutor(workers) as pool:
         tasks = (
-            pool.submit(process, path, stem, produce, sink)
+            pool.submit(process, path, stem, produce, sink, budget)
             for path, stem in zip(paths, stems, strict=True)
         )
         ahead: deque[Future[Outcome]] = deque(islice(tasks, 2 * workers))
@@ -57,11 +63,19 @@ def stream(
             ahead.extend(islice(tasks, 1))
 
 
-def process(path: Path, stem: str, produce: Produce, sink: Sink) -> Outcome:
-    """Give `sink` what `produce` makes of the photo at `path`: all of it, or nothing."""
+def process(
+    path: Path, stem: str, produce: Produce, sink: Sink, budget: Budget | None = None
+) -> Outcome:
+    """Give `sink` what `produce` makes of the photo at `path`: all of it, or nothing.
+
+    Its pixels are within a `budget` that other photos share.
+    """
+    budget = budget or Budget(MEMORY)
     try:
-        product = produce(Photo(load_photo(path), stem, str(path)))
-        sink.put(product)
+        file = PhotoFile(path)
+        with budget.held(file.cost):
+            product = produce(Photo(file.read(), stem, str(path)))
+            sink.put(product)
     except PhotoError as error:
         return Outcome(path, error=str(error))
     except OSError as error:
@@ -69,6 +83,9 @@ def process(path: Path, stem: str, produce: Produce, sink: Sink) -> Outcome:
         return Outcome(path, error=f"{path}: cannot write {place}: {error.strerror or error}")
     except MemoryError:
         return Outcome(path, error=f"{path}: not enough memory")
+    except Exception as error:  # whatever it is, the other photos must not suffer for it
+        text = f"{path}: {type(error).__name__}: {error}"
+        return Outcome(path, error=in_line(text.partition("\n")[0]))
     return Outcome(path, product.sidecars, [sink.place(name) for name in product.files])
 
 

@@ -15,17 +15,15 @@ from types import TracebackType
 from typing import Any, Protocol
 from zipfile import ZipFile
 
-import numpy as np
-from numpy.typing import NDArray
-
 from facerelief.files import write_files
+from facerelief.images import Pixels
 
 
 @dataclass(frozen=True, eq=False)
 class Photo:
     """A photo, and what it is called."""
 
-    pixels: NDArray[np.uint8]  # (H, W, 3) RGB
+    pixels: Pixels  # (H, W, 3) RGB
     stem: str  # what the names of its files begin with
     source: str  # where it came from, for sidecars and errors: a path, an address
 

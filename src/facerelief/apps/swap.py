@@ -11,6 +11,7 @@ from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from facerelief.apps import photos
@@ -20,8 +21,11 @@ from facerelief.arrays import FloatArray
 from facerelief.encode import to_picture
 from facerelief.geometry.skin import drawn
 from facerelief.geometry.skin_mesh import skin_mesh
-from facerelief.images import PhotoError, bilinear
+from facerelief.images import Pixels
+from facerelief.inputs import PhotoError
+from facerelief.photo_files import Picture
 from facerelief.runtime import Estimator
+from facerelief.sampling import bilinear
 from facerelief.types import Crop, Face
 
 _LARGEST = 1536  # pixels along the side of what is drawn; more is enlarged
@@ -35,14 +39,19 @@ def produce(photo: Photo, estimator: Estimator, other: Photo, suffix: str = ".pn
     Raises PhotoError where either has no face, or one without a shape.
     """
     face, theirs = (_shaped(one, estimator) for one in (photo, other))
-    made = swap(photo.pixels, face, other.pixels, theirs)
+    texture = unwrap(other.pixels, theirs).colours
+    made: NDArray[np.uint8] | Image.Image
+    if isinstance(photo.pixels, Picture):
+        (rows, columns), changed = _changed(photo.pixels, face, texture)
+        made = photo.pixels.taken()
+        made.paste(Image.fromarray(changed), (columns.start, rows.start))
+    else:
+        made = with_texture(photo.pixels, face, texture)
     sidecar = {**photos.describe_place(photo, face), **photos.describe_model(estimator)}
     return Product([sidecar], {photo.stem + suffix: to_picture(made, suffix)})
 
 
-def swap(
-    photo_a: NDArray[np.uint8], face_a: Face, photo_b: NDArray[np.uint8], face_b: Face
-) -> NDArray[np.uint8]:
+def swap(photo_a: Pixels, face_a: Face, photo_b: Pixels, face_b: Face) -> NDArray[np.uint8]:
     """Photo A (H, W, 3) with the skin of face B on face A: shape, pose and light stay A's.
 
     Raises:
@@ -52,7 +61,7 @@ def swap(
 
 
 def with_texture(
-    photo: NDArray[np.uint8], face: Face, texture: NDArray[np.uint8], relight: bool = True
+    photo: Pixels, face: Face, texture: NDArray[np.uint8], relight: bool = True
 ) -> NDArray[np.uint8]:
     """`photo` (H, W, 3) with another texture (S, S, 3), in the built-in head's layout, on a face.
 
@@ -62,6 +71,16 @@ def with_texture(
     Raises:
         ValueError: a face without a shape.
     """
+    window, changed = _changed(photo, face, texture, relight)
+    result = np.array(photo)
+    result[window] = changed
+    return result
+
+
+def _changed(
+    photo: Pixels, face: Face, texture: NDArray[np.uint8], relight: bool = True
+) -> tuple[tuple[slice, slice], NDArray[np.uint8]]:
+    """Rows and columns of the photo round the face, and their new pixels (h, w, 3)."""
     skin = face.need_shape("another texture").skin
     size = min(ceil(face.crop.side), _LARGEST)
     crop = Crop(face.crop.centre, face.crop.side, face.crop.angle, size)
@@ -74,9 +93,9 @@ def with_texture(
     depth = distance_transform_edt(mask) / (_SOFT * size)
     share = np.clip(depth, 0, 1)[..., None].astype(np.float32)
     change = np.where(mask[..., None], (drawn - old) * share, 0)
-    pasted, inside = crop.paste(change.astype(np.float32), mask, face.photo_size)
-    result = photo + np.where(inside[..., None], pasted, 0)
-    return np.clip(np.round(result), 0, 255).astype(np.uint8)
+    window, pasted, inside = crop.paste_window(change.astype(np.float32), mask, face.photo_size)
+    changed = photo[window] + np.where(inside[..., None], pasted, 0)
+    return window, np.clip(np.round(changed), 0, 255).astype(np.uint8)
 
 
 def _drawn(

@@ -20,7 +20,8 @@ from facerelief.arrays import FloatArray
 from facerelief.geometry.skin import Skin
 from facerelief.geometry.skin_mesh import SUBDIVISIONS, skin_mesh, skin_normals
 from facerelief.geometry.uv import filled, skin_layout
-from facerelief.images import bilinear
+from facerelief.images import Pixels
+from facerelief.sampling import bilinear
 from facerelief.types import Face
 
 #: Values of `Texture.source`.
@@ -39,7 +40,7 @@ class Texture:
     source: NDArray[np.uint8]  # (size, size): SEEN, MIRRORED or FILLED, mixtures in between
 
 
-def unwrap(photo: NDArray[np.uint8], face: Face, size: int = 1024) -> Texture:
+def unwrap(photo: Pixels, face: Face, size: int = 1024) -> Texture:
     """The texture of a face that has a position map.
 
     Args:
@@ -65,7 +66,7 @@ def unwrap(photo: NDArray[np.uint8], face: Face, size: int = 1024) -> Texture:
     used = own[..., 0] > 0
     sampled = np.zeros((size, size, 3), np.float32)
     in_photo = crop.to_photo(filled(places)).astype(np.float32)
-    sampled[used] = bilinear(photo, _enlarged(in_photo, factor)[used])
+    sampled[used] = bilinear(photo, _enlarged(in_photo, factor)[used], crop.side / size)
 
     mirrored, theirs = sampled[:, ::-1], own[:, ::-1]
     # Light comes from one side: the mirror image gets the mean colour of what it stands in for.

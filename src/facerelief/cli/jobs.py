@@ -59,7 +59,7 @@ def run(
     from facerelief.apps.photos import stream
     from facerelief.apps.products import Folder
     from facerelief.files import make_folder
-    from facerelief.images import expand_inputs
+    from facerelief.inputs import expand_inputs
 
     try:
         make_folder(out)

@@ -131,7 +131,8 @@ def swap(
     from facerelief.apps.products import Folder, Photo
     from facerelief.apps.swap import produce
     from facerelief.encode import picture_format
-    from facerelief.images import PhotoError, load_photo
+    from facerelief.images import open_photo
+    from facerelief.inputs import PhotoError
 
     try:
         picture_format(out.suffix)
@@ -139,7 +140,7 @@ def swap(
         fail(f"{out}: {error}", code=2)
     estimator = load_shapes(system, threads or cores(), provider)
     try:
-        theirs = Photo(load_photo(other), other.stem, str(other))
+        theirs = Photo(open_photo(other), other.stem, str(other))
     except PhotoError as error:
         fail(str(error), code=1)
     job = partial(produce, estimator=estimator, other=theirs, suffix=out.suffix)
@@ -189,7 +190,7 @@ def convert(
     Example: facerelief convert out/me_normal.png --to directx -o me_directx.png
     """
     from facerelief.apps.convert import convert_file
-    from facerelief.images import PhotoError
+    from facerelief.inputs import PhotoError
 
     try:
         convert_file(source, out, to, from_, reference, bits)

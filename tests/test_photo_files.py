@@ -1,0 +1,160 @@
+"""Large photos are read in parts and sizes, and show what the same photo shows as an array."""
+
+import io
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import facerelief as fr
+from facerelief import photo_files
+from facerelief.images import load_photo, open_photo, seen_at
+from facerelief.inputs import PhotoError
+from facerelief.photo_files import PhotoFile, Picture
+from facerelief.sampling import bilinear
+from facerelief.types import Crop
+
+
+def saved(folder: Path, image: Image.Image, name: str, turn: int = 1, **options: object) -> Path:
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    image.save(folder / name, exif=exif, **options)
+    return folder / name
+
+
+@pytest.fixture
+def smooth() -> Image.Image:
+    """101 x 75 pixels, so that no factor divides its sides."""
+    noise = np.random.default_rng(1).integers(0, 255, (2, 3, 3), dtype=np.uint8)
+    return Image.fromarray(noise).resize((101, 75), Image.Resampling.BICUBIC)
+
+
+def as_picture(path: Path, monkeypatch: pytest.MonkeyPatch) -> Picture:
+    monkeypatch.setattr(photo_files, "WHOLE", 0)
+    picture = open_photo(path)
+    assert isinstance(picture, Picture)
+    return picture
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif"])
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_a_picture_is_the_array(
+    name: str, turn: int, smooth: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(tmp_path, smooth, name, turn)
+    whole = load_photo(path)
+    picture = as_picture(path, monkeypatch)
+    assert picture.shape == whole.shape
+    np.testing.assert_array_equal(np.asarray(picture), whole)
+    np.testing.assert_array_equal(picture[10:31, 5:60], whole[10:31, 5:60])
+    places = np.random.default_rng(0).uniform(-5, 110, (50, 2))
+    np.testing.assert_array_equal(bilinear(picture, places), bilinear(whole, places))
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+@pytest.mark.parametrize("turn", [1, 3, 6, 8])
+def test_smaller_ones_lie_where_the_whole_does(
+    name: str, turn: int, smooth: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(tmp_path, smooth, name, turn, **({"quality": 95} if name == "a.jpg" else {}))
+    whole = load_photo(path)
+    picture = as_picture(path, monkeypatch)
+    _, factor, _ = seen_at(picture, 6.5)
+    assert factor == 4
+    for angle in (0.0, 30.0):
+        crop = Crop((picture.shape[1] / 2, picture.shape[0] / 2), 45.0, angle, size=7)
+        difference = crop.extract(picture).astype(float) - crop.extract(whole)
+        assert np.abs(difference).max() < 6
+
+
+def test_long_pictures_are_looked_at_in_little_memory() -> None:
+    """The search lays a square of the longer side on its side; Pillow refuses one of 20,000."""
+    image = np.zeros((1000, 20_000, 3), np.uint8)
+    image[:, 10_000:] = 200
+    crop = Crop((10_000.0, 500.0), 20_000.0, 90.0, size=640)
+    seen = crop.extract(image)
+    small = Crop((320.0, 16.0), 640.0, 90.0, size=640).extract(image[16::31, 16::31])
+    assert seen.shape == (640, 640, 3)
+    assert np.abs(seen.astype(float) - small).mean() < 2
+    thin = Crop((32_750.0, 8.0), 65_500.0, 180.0, size=640)
+    assert thin.extract(np.full((16, 65_500, 3), 9, np.uint8)).max() <= 9
+
+
+def test_what_takes_too_much_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "deep.png"
+    header = b"IHDR" + struct.pack(">IIBBBBB", 13_000, 13_000, 16, 6, 0, 0, 0)  # RGBA, 16 bits
+    check = struct.pack(">I", zlib.crc32(header))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n\0\0\0\x0d" + header + check + b"\0\0\0\x09IDAT" + bytes(99)
+    )
+    with pytest.raises(PhotoError, match=r"13000 x 13000 pixels of this kind take 645 MB"):
+        open_photo(path)
+
+
+def test_a_progressive_jpeg_costs_more(smooth: Image.Image, tmp_path: Path) -> None:
+    plain = PhotoFile(saved(tmp_path, smooth, "a.jpg"))
+    progressive = PhotoFile(saved(tmp_path, smooth, "b.jpg", progressive=True))
+    assert plain.cost == 7 * 101 * 75
+    assert progressive.cost == 10 * 101 * 75  # all coefficients, of half the colours' lines
+
+
+_PEAK = """
+import resource, sys
+from facerelief.images import open_photo
+from facerelief.types import Crop
+from facerelief.finding import find
+import facerelief.apps.normals
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+photo = open_photo(sys.argv[1])
+find(photo)
+Crop((6000, 4500), 300).extract(photo)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="kilobytes are Linux's")
+def test_a_large_photo_takes_little_memory(tmp_path: Path) -> None:
+    """108 megapixels, searched, and a face cut out of the full ones: 324 MB as an array."""
+    path = tmp_path / "large.jpg"
+    Image.new("RGB", (12_000, 9_000), (90, 120, 150)).save(path)
+    done = subprocess.run(
+        [sys.executable, "-c", _PEAK, str(path)], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 700_000
+
+
+@pytest.mark.parametrize("kind", [bytes, io.BytesIO, bytearray])
+def test_the_content_of_a_file(kind: type, astronaut: Path) -> None:
+    source = kind(astronaut.read_bytes())
+    np.testing.assert_array_equal(fr.load_photo(source), load_photo(astronaut))
+
+
+def test_contents_without_a_photo() -> None:
+    for source in (b"", io.BytesIO(), b"no picture"):
+        with pytest.raises(PhotoError, match=r"^the (bytes|stream): "):
+            load_photo(source)
+
+
+def test_a_pipe_is_read(astronaut: Path) -> None:
+    code = "import sys, facerelief as fr; print(fr.load_photo(sys.argv[1]).shape)"
+    command = f'{sys.executable} -c "{code}"'
+    for line in (f"{command} <(cat {astronaut})", f"cat {astronaut} | {command} -"):
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+        assert done.stdout == "(512, 512, 3)\n", done.stderr
+
+
+def test_a_pipe_without_a_writer_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photo_files, "_PATIENCE", 0.1)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(PhotoError, match="pipe: a pipe through which nothing came"):
+        load_photo(tmp_path / "pipe")
+    with pytest.raises(PhotoError, match="/dev/zero: a device"):
+        load_photo("/dev/zero")
