@@ -32,6 +32,29 @@ def speed_markdown(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def live_markdown(result: dict[str, Any]) -> str:
+    """The table of live.py."""
+    rows = [
+        [
+            name,
+            f"{row['median']:.1f} ms",
+            f"{row['least']:.1f} ms",
+            f"{row['ratio']:.1f}",
+            "" if row["at_most"] is None else f"at most {row['at_most']:.0f}",
+        ]
+        for name, row in result["rows"].items()
+    ]
+    facts = result["machine"]
+    head = (
+        f"{result['photos']} photos of 448 pixels, one face each, from array to answer, in turns: "
+        "normals of `default`, landmarks and mesh of `prnet`; followed: from the places of the "
+        f"picture before. {facts['cpu']}, {facts['cores']} cores, of which other work kept "
+        f"{result['busy_cores']} busy."
+    )
+    columns = ["Who", "Median", "Least", "Times MediaPipe", "Target"]
+    return f"{head}\n\n{table(columns, rows)}\n"
+
+
 def crop_accuracy_markdown(result: dict[str, Any]) -> str:
     """The table of crop_accuracy.py."""
 

@@ -101,6 +101,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "ablation": ablation_markdown,
     "papers": papers_markdown,
     "speed": measured_tables.speed_markdown,
+    "live": measured_tables.live_markdown,
     "crop_accuracy": measured_tables.crop_accuracy_markdown,
     "registration": measured_tables.registration_markdown,
     "alignment": measured_tables.alignment_markdown,

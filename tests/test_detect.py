@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facerelief import retinaface
+from facerelief import detect, retinaface
 from facerelief.detect import TILT, Detection, Detector, crop_from_detection, roll
 from facerelief.images import load_photo
 from facerelief.retinaface import CANDIDATE, OVERLAP, anchors_of, decode, maxima, overlaps
@@ -205,6 +205,13 @@ def test_small_faces_beside_a_large_one_are_found(detector, photo):
     large, small = detector(canvas)
     assert max(small.extent) < 0.12 * 560 < max(large.extent)
     assert len(detector(canvas, thorough=True)) == 2
+
+
+def test_turned_crops_are_cut_once(photo):
+    crops = [Crop((220.0, 130.0), 150.0, angle, 96) for angle in (0.0, 90.0, -90.0, 180.0, 45.0)]
+    for picture, crop in zip(detect._cut(photo, crops), crops, strict=True):
+        # Upright pictures are smoothed a little differently.
+        assert np.abs(picture.astype(int) - crop.extract(photo)).mean() < 2
 
 
 def test_a_small_face_in_a_small_photo_is_found_enlarged(detector, photo):

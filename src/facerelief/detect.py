@@ -13,7 +13,7 @@ The network alone is sure of upright faces from about 24 pixels on. What is adde
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import atan2, degrees, hypot
 from typing import Any
@@ -194,7 +194,7 @@ class Detector:
         """Boxes in each of `crops`, best first; the crops have one size."""
         if not crops:
             return []
-        pictures = np.stack([crop.extract(photo) for crop in crops])
+        pictures = np.stack(list(_cut(photo, crops)))
         return [
             [_from_crop(crop, *face) for face in zip(*faces, strict=True)]
             for crop, (*faces, _) in zip(crops, self._network(pictures), strict=True)
@@ -268,6 +268,17 @@ def roll(points: NDArray[np.floating[Any]]) -> float:
     across = points[1] - points[0]
     down = (points[3] + points[4] - points[0] - points[1]) / 2
     return degrees(atan2(down[0] - across[1], across[0] + down[1]))
+
+
+def _cut(photo: NDArray[np.uint8], crops: Sequence[Crop]) -> Iterator[NDArray[np.uint8]]:
+    """The pictures of crops; a quarter turn of one that was cut is not cut again."""
+    upright: dict[tuple[tuple[float, float], float, float], NDArray[np.uint8]] = {}
+    for crop in crops:
+        quarters, angle = divmod(crop.angle, 90)
+        place = (crop.centre, crop.side, angle)
+        if place not in upright:
+            upright[place] = replace(crop, angle=angle).extract(photo)
+        yield np.rot90(upright[place], -int(quarters))
 
 
 def _from_crop(crop: Crop, box: Array, score: Array, points: Array) -> Detection:

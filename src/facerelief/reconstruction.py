@@ -65,10 +65,13 @@ class SkinShape(Shape):
 
     @cached_property
     def mesh(self) -> Mesh:
-        head = self._lying.undo(camera_space(self.skin.points)) if self.head is None else self.head
-        head = completed(head) if self.complete else head
         part = self._part
-        return Mesh(head[part.kept].astype(np.float32), part.triangles, uv=part.uv, scale="assumed")
+        if self.head is None:
+            vertices = self._lying.undo(camera_space(self.skin.points[part.kept]))
+        else:
+            vertices = self.head[part.kept]
+        vertices = completed(vertices) if self.complete else vertices
+        return Mesh(vertices.astype(np.float32), part.triangles, uv=part.uv, scale="assumed")
 
     @cached_property
     def visible(self) -> BoolArray:
@@ -116,7 +119,7 @@ class SkinShape(Shape):
     @cached_property
     def _lying(self) -> Similarity:
         """The pose in the crop."""
-        return pose(self.skin.points, self.head)
+        return self.skin.pose if self.head is None else pose(self.skin.points, self.head)
 
     @property
     def _in_photo(self) -> Similarity:

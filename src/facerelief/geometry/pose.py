@@ -6,6 +6,8 @@ camera is parallel: pixel = (x, -y).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from facerelief.arrays import FloatArray
@@ -38,8 +40,13 @@ def height(fitted: Similarity) -> float:
     return fitted.scale * float(np.linalg.norm(chin - bridge))
 
 
-def problem(points: FloatArray, size: int) -> str | None:
-    """Why `points` (M, 3), read from a map of a picture of `size` pixels, are no face; or None."""
+def problem(
+    points: FloatArray, size: int, pose_of: Callable[[FloatArray], Similarity] = pose
+) -> str | None:
+    """Why `points` (M, 3), read from a map of a picture of `size` pixels, are no face; or None.
+
+    `pose_of` is asked for their pose, if they may be one.
+    """
     if not np.isfinite(points).all():
         return "the position map is not finite"
     mesh = skin_mesh()
@@ -49,7 +56,7 @@ def problem(points: FloatArray, size: int) -> str | None:
         return "the position map has collapsed to a point"
     if (high < 0).any() or (low > size).any():
         return "the position map lies outside the picture"
-    fitted = pose(points)
+    fitted = pose_of(points)
     if residual(points, fitted) > _WORST * height(fitted):
         return "the position map is no face"
     return None

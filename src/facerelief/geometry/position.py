@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from scipy.sparse.linalg import SuperLU, splu
+from scipy.sparse.linalg import splu
 
 from facerelief.geometry.skin import Skin
 from facerelief.geometry.skin_mesh import SUBDIVISIONS, skin_mesh
@@ -46,15 +46,15 @@ def read(position: ArrayLike) -> NDArray[np.float32]:
     if texels.ndim != 3 or texels.shape[0] != texels.shape[1] or texels.shape[2] != 3:
         raise ValueError(f"a position map is (S, S, 3), not {texels.shape}")
     vertices = skin_layout(SUBDIVISIONS, len(texels)).read(texels)
-    inner, rim, from_rim, solved = _membranes()
-    vertices[inner] = solved.solve((from_rim @ vertices[rim]).astype(np.float64))
+    inner, rim, shares = _membranes()
+    vertices[inner] = shares @ vertices[rim]
     return vertices[skin_mesh().source]
 
 
 @lru_cache(maxsize=1)
-def _membranes() -> tuple[NDArray[np.int64], NDArray[np.int64], sparse.csr_array, SuperLU]:
-    """Vertices (n,) of the head that are `inner`, those (m,) around them, how they pull at the
-    inner ones (n, m), and the system whose solution is where the inner ones come to rest.
+def _membranes() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Vertices (n,) of the head that are `inner`, those (m,) around them, and shares (n, m) of
+    these in the places where the inner ones come to rest.
 
     Every inner vertex is the mean of its neighbours (Tutte, "How to draw a graph", 1963).
     """
@@ -72,4 +72,4 @@ def _membranes() -> tuple[NDArray[np.int64], NDArray[np.int64], sparse.csr_array
     rim = np.setdiff1d(around.indices, inner)
     degrees = sparse.diags_array(around.sum(axis=1))
     system = sparse.csc_array(degrees - around[:, inner])
-    return inner, rim, around[:, rim], splu(system)
+    return inner, rim, splu(system).solve(around[:, rim].toarray()).astype(np.float32)

@@ -12,8 +12,9 @@ from facerelief.arrays import BoolArray, FloatArray
 from facerelief.geometry.camera import camera_space
 from facerelief.geometry.mesh import face_normals
 from facerelief.geometry.normals import normalise
-from facerelief.geometry.pose import problem
+from facerelief.geometry.pose import pose, problem
 from facerelief.geometry.raster import Raster, rasterise
+from facerelief.geometry.similarity import Similarity
 from facerelief.geometry.skin_mesh import skin_mesh, skin_normals
 
 _BEHIND = 0.03  # of the face's height: how far behind the nearest surface is still seen
@@ -35,7 +36,12 @@ class Skin:
     @cached_property
     def problem(self) -> str | None:
         """Why it is no face, or None."""
-        return problem(self.points, self.size)
+        return problem(self.points, self.size, lambda _: self.pose)
+
+    @cached_property
+    def pose(self) -> Similarity:
+        """That of the mean head."""
+        return pose(self.points)
 
     @cached_property
     def visible(self) -> BoolArray:
