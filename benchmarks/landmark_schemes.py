@@ -127,7 +127,6 @@ def expressions(root: Path) -> dict[str, Any]:
     """ARKit's 52 by name: likeness of directions, and distance in mm of the skin that moves."""
     ours, theirs = builtin_head(), registered_ict(root, cache_folder())
     skin = ours.regions["face"] & ours.regions["skin"]
-    assert ours.expression is not None and theirs.expression is not None
     found = {}
     for name in ours.expression_names:
         if name not in theirs.expression_names or name == "tongueOut":

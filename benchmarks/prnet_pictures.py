@@ -47,8 +47,7 @@ def photos(count: int) -> Pictures:
 
 def turned(face: fr.Face, texture: NDArray[np.uint8], yaw: float) -> NDArray[np.uint8]:
     """The whole head with its texture, seen from the side: (SIDE, SIDE, 3)."""
-    mesh = face.whole().mesh
-    assert mesh is not None and mesh.uv is not None
+    mesh = face.whole().need_shape("picture").mesh
     turn = Rotation.from_euler("y", yaw, degrees=True)
     points = turn.apply(mesh.vertices) * (1, -1, 1) * (SIDE / 300) + (SIDE / 2, 0.45 * SIDE, 0)
     raster = rasterise(points, mesh.triangles, (SIDE, SIDE), cull_back_faces=True)

@@ -37,6 +37,13 @@ class MorphableModel:
         for name in ("identity", "expression"):  # whose products with weights must not copy them
             object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name)))
 
+    @property
+    def marks(self) -> NDArray[np.int32]:
+        """The `landmarks`. Raises ValueError for a model that has none."""
+        if self.landmarks is None:
+            raise ValueError(f"{self.name} has no landmarks")
+        return self.landmarks
+
     def vertices(
         self, identity: ArrayLike | None = None, expression: ArrayLike | None = None
     ) -> NDArray[np.float32]:

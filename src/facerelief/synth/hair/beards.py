@@ -23,9 +23,8 @@ class Beards:
 
     def __init__(self, wearer: Wearer) -> None:
         head = wearer.head
-        assert head.landmarks is not None  # `prepare` saw to it
         mean = head.mean.astype(np.float64)
-        marks = mean[head.landmarks]
+        marks = mean[head.marks]
         # A sphere around a point within the jaw, at the height of the mouth, unrolls the face.
         back = marks[[0, 16], 2].mean()
         self._middle = np.array([0, marks[48:60, 1].mean(), 0.55 * back + 0.45 * marks[8, 2]])

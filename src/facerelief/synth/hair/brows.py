@@ -139,8 +139,7 @@ def _cut(values: FloatArray, triangles: IntArray) -> tuple[FloatArray, IntArray]
 
 def simple_lashes(wearer: Wearer) -> Decal:
     """Strips of lashes along the lids, from the landmarks around the eyes."""
-    landmarks = wearer.head.landmarks
-    assert landmarks is not None  # `prepare` saw to it
+    landmarks = wearer.head.marks
     mean = wearer.head.mean.astype(np.float64)
     points: list[FloatArray] = []
     anchors, uv, triangles = [], [], []

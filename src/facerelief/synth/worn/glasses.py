@@ -58,10 +58,9 @@ class Glasses:
 
     def __init__(self, wearer: Wearer) -> None:
         head = wearer.head
-        assert head.landmarks is not None  # `prepare` saw to it
-        self._marks = head.landmarks
+        self._marks = head.marks
         self._eyes = [np.flatnonzero(head.regions[n]) for n in ("eye_left", "eye_right")]
-        mean, eyes = head.mean, head.mean[head.landmarks[36:48]]
+        mean, eyes = head.mean, head.mean[head.marks[36:48]]
         middle = eyes.mean(axis=0)
         bare = np.zeros(len(mean), bool)
         bare[wearer.bare_triangles] = True

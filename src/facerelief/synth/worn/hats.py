@@ -23,8 +23,7 @@ class Hats:
     """Draws hats for the heads of one topology."""
 
     def __init__(self, wearer: Wearer, grid: HeadGrid) -> None:
-        assert wearer.head.landmarks is not None  # `prepare` saw to it
-        self._marks, self._grid = wearer.head.landmarks, grid
+        self._marks, self._grid = wearer.head.marks, grid
         self._side = (grid.azimuth + 180) % 360 - 180  # degrees from the front to the left
         self._dome = grid_mesh(_ROWS, grid.columns)
         self._hood = grid_mesh(grid.rows + _DROP_ROWS, grid.columns)
