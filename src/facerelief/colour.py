@@ -17,6 +17,7 @@ Bytes = NDArray[np.uint8]
 
 _STRIP = 2**21  # pixels that are converted at a time: bounds what conversions hold beside a picture
 _PHOTOMETRIC = 262  # the TIFF tag: 0 where white is zero
+_BITS, _PLANES = 258, 284  # of a channel; 2 where each colour is a plane of its own
 #: Whites of integers of more than 8 bits, from 8, 10, 12 and 16 bits. What fills only the lowest
 #: bits of 16 comes from a camera of so many bits: as 16 bits it would be all but black.
 _WHITES = (255, 1023, 4095, 65535)
@@ -97,6 +98,14 @@ def strips(image: Image.Image, rows: int = 1) -> Iterator[tuple[int, Image.Image
     for top in range(0, image.height, height):
         bottom = min(top + height, image.height)
         yield top, image.crop((0, top, image.width, bottom))
+
+
+def check_layout(image: Image.Image, name: str) -> None:
+    """Raises PhotoError for an opened picture that Pillow reads, but wrongly."""
+    tags = getattr(image, "tag_v2", {})
+    bits = np.max(tags.get(_BITS, 8))
+    if tags.get(_PLANES) == 2 and bits > 8:
+        raise PhotoError(f"{name}: {bits} bits, its colours one after another: cannot be read")
 
 
 def is_deep(image: Image.Image) -> bool:

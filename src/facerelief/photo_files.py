@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from facerelief.colour import Bytes, Meaning, is_deep, strips
+from facerelief.colour import Bytes, Meaning, check_layout, is_deep, strips
 from facerelief.inputs import PhotoError
 
 MIN_SIDE = 16  # pixels: nothing smaller can show a face
@@ -42,9 +42,11 @@ _PATIENCE = 10  # seconds without a byte after which a pipe is given up
 FORMATS = {
     "JPEG": ("Jpeg", 0), "PNG": ("Png", 0), "WEBP": ("WebP", 16), "AVIF": ("Avif", 12),
     "JPEG2000": ("Jpeg2K", 16), "MPO": ("Mpo", 0), "TIFF": ("Tiff", 4), "GIF": ("Gif", 4),
-    "BMP": ("Bmp", 0), "PPM": ("Ppm", 0), "TGA": ("Tga", 0),
+    "BMP": ("Bmp", 0), "PPM": ("Ppm", 0), "HEIF": ("", 12), "TGA": ("Tga", 0),
 }
 # fmt: on
+_HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # brands
+_JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 _ORIENTATION = 0x0112  # the EXIF tag
 #: By its values: whether x and y change places, then whether the rows and the columns turn round.
 _TURNS = {
@@ -194,14 +196,19 @@ class PhotoFile:
                 image.draft(image.mode, (image.width // factor, image.height // factor))
             return (image, *load(image, self.name))
 
-    @staticmethod
-    def _opened(file: IO[bytes]) -> Image.Image:
-        return Image.open(file, formats=formats())
+    def _opened(self, file: IO[bytes]) -> Image.Image:
+        try:
+            return Image.open(file, formats=formats())
+        except UnidentifiedImageError:
+            file.seek(0)
+            beginning = file.read(12)
+        raise PhotoError(f"{self.name}: {_foreign(beginning)}")
 
 
 def load(image: Image.Image, name: str) -> tuple[Meaning, int]:
     """Decode an opened picture; what its values mean, and its EXIF orientation."""
     with reading(name):
+        check_layout(image, name)
         deep = is_deep(image)
         image.load()
         return Meaning.of(image, deep, name), _orientation(image)
@@ -219,8 +226,6 @@ def reading(name: str) -> Iterator[None]:
         raise
     except Image.DecompressionBombError:
         raise PhotoError(f"{name}: larger than {MAX_PIXELS // 10**6} megapixels") from None
-    except UnidentifiedImageError:
-        raise PhotoError(f"{name}: not a picture in a known format") from None
     except MemoryError:
         raise PhotoError(f"{name}: not enough memory") from None
     except Exception as error:  # a format's decoder may raise anything on broken data
@@ -233,9 +238,13 @@ def reading(name: str) -> Iterator[None]:
 @lru_cache(maxsize=1)
 def formats() -> list[str]:
     """Those of FORMATS that this Pillow reads."""
-    for module, _ in FORMATS.values():
+    for module in filter(None, (module for module, _ in FORMATS.values())):
         with suppress(ImportError):
             import_module(f"PIL.{module}ImagePlugin")
+    with suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
     return [name for name in FORMATS if name in Image.OPEN]
 
 
@@ -256,6 +265,15 @@ def upright(pixels: Bytes, orientation: int) -> Bytes:
     swap, down, across = _TURNS[orientation]
     pixels = pixels.swapaxes(0, 1) if swap else pixels
     return np.ascontiguousarray(pixels[:: -1 if down else 1, :: -1 if across else 1])
+
+
+def _foreign(beginning: bytes) -> str:
+    """What a file is that nothing reads, by its first bytes, and what to do about it."""
+    if beginning[4:8] == b"ftyp" and beginning[8:] in _HEIF:
+        return "a HEIC picture: pip install 'facerelief[heif]' reads it"
+    if beginning.startswith(_JPEG_XL):
+        return "a JPEG XL picture: convert it to PNG or JPEG, such as by djxl"
+    return "not a picture in a known format"
 
 
 def _orientation(image: Image.Image) -> int:

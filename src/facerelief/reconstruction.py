@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from PIL.ImageFilter import GaussianBlur
 
 from facerelief.arrays import BoolArray, FloatArray
+from facerelief.doubts import of_picture
 from facerelief.geometry import position
 from facerelief.geometry.camera import camera_space
 from facerelief.geometry.completion import completed
@@ -26,10 +25,6 @@ from facerelief.types import Crop, Estimate, Mesh, Place, Shape, Surface
 #: Shares of the face's vertices: fewer seen, or more covered, and much of the shape is a guess.
 _FEW, _COVERED = 0.25, 0.4
 _TURNED = 60.0  # degrees of yaw beyond which a photo shows one side alone
-_SMALL = 48.0  # photo pixels of a crop's side
-#: Of `sharpness`: of 21 photographs of seven sources the least sharp has 0.054; blurred by two
-#: pixels of a crop of 119, or shrunk to a crop of 28 pixels, one of 0.091 has 0.02 and 0.03.
-_BLURRED = 0.03
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +103,7 @@ class SkinShape(Shape):
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
-        seen = () if self.picture is None else doubts_of_picture(self.picture, self.place.crop)
+        seen = () if self.picture is None else of_picture(self.picture, self.place.crop.side)
         own = doubts(self.skin, self.angles) if self.problem is None else (self.problem,)
         return tuple(dict.fromkeys((*seen, *own)))
 
@@ -191,21 +186,6 @@ def doubts(skin: Skin, angles: tuple[float, float, float]) -> Iterator[str]:
         yield "little of the face is seen: most of its shape is a guess"
     if abs(angles[0]) > _TURNED:
         yield f"the face is turned away by {abs(angles[0]):.0f} degrees: its far side is a guess"
-
-
-def doubts_of_picture(picture: NDArray[np.uint8], crop: Crop) -> Iterator[str]:
-    """What is not to be relied on, for what the crop's picture (256, 256, 3) tells."""
-    if crop.side < _SMALL:
-        yield f"the face is small, {crop.side:.0f} pixels: its shape is coarse"
-    elif sharpness(picture) < _BLURRED:
-        yield "the face is blurred: its shape is coarse"
-
-
-def sharpness(picture: NDArray[np.uint8]) -> float:
-    """Contrast (standard deviation of brightness) finer than two pixels, over all of it."""
-    grey = Image.fromarray(picture).convert("L")
-    values, smooth = (np.asarray(p, np.float32) for p in (grey, grey.filter(GaussianBlur(2))))
-    return float((values - smooth).std() / max(values.std(), 1))
 
 
 def to_photo(points: FloatArray, crop: Crop) -> NDArray[np.float64]:

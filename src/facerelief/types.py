@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facerelief.arrays import BoolArray, FloatArray
+from facerelief.doubts import of_mask, of_picture
 from facerelief.geometry.light import Light as Light
 from facerelief.geometry.normals import cos_sin, rotate_in_plane
 from facerelief.photo_files import Picture
@@ -216,6 +217,7 @@ class Surface:
     normals: NDArray[np.float32]  # (256, 256, 3) unit
     mask: BoolArray  # (256, 256), True on the face
     expected_error: NDArray[np.float32] | None = None  # (256, 256) degrees
+    warnings: tuple[str, ...] = ()  # what is not to be relied on
 
 
 class Shape(ABC):
@@ -309,7 +311,8 @@ class Estimate:
             return Face(place, shape.surface, shape, model)
         expected = None if self.expected_error is None else self.expected_error[index]
         mask = self.mask[index] & place.crop.inside(place.photo_size)
-        return Face(place, Surface(self.normals[index], mask, expected), None, model)
+        warnings = (*of_picture(picture, place.crop.side), *of_mask(mask))
+        return Face(place, Surface(self.normals[index], mask, expected, warnings), None, model)
 
 
 class _Of(Generic[T]):
@@ -339,6 +342,11 @@ class Face:
     surface: Surface
     shape: Shape | None
     model: str  # the name in the catalogue
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is not to be relied on."""
+        return self.surface.warnings if self.shape is None else self.shape.warnings
 
     @property
     def sound(self) -> Shape | None:
@@ -371,7 +379,6 @@ class Face:
     skin = _Of["Skin | None"]("shape")
     position = _Of[NDArray[np.float32] | None]("shape")
     coefficients = _Of[dict[str, FloatArray] | None]("shape")
-    warnings = _Of[tuple[str, ...]]("shape", ())
     mesh = _Of[Mesh | None]("sound")
     visible = _Of[BoolArray | None]("sound")
     landmarks = _Of[NDArray[np.float32] | None]("sound")

@@ -72,6 +72,7 @@ def describe_face(photo: Photo, face: Face, estimator: Estimator) -> dict[str, A
         "mean_expected_error": (
             round(float(error.mean()), 2) if error is not None and error.size else None
         ),
+        "warnings": list(face.warnings),
         **photos.describe_model(estimator),
     }
 
