@@ -4,6 +4,7 @@
 
 PYTHON is an interpreter that has MediaPipe (`pip install mediapipe==0.10.21`). Forty photos of 448
 pixels with one face each, from array to answer, every photo by everybody in turns, on two threads.
+Everybody is asked for one face.
 """
 
 from __future__ import annotations
@@ -53,9 +54,7 @@ def chosen(root: Path) -> np.ndarray:
         paths = [row["path"] for row in csv.DictReader(file) if row["source"] == SOURCE]
     photos = (load_photo(root / "photos" / path) for path in paths)
     usable = (
-        photo
-        for photo in photos
-        if photo.shape[:2] == (SIDE, SIDE) and len(find(photo, thorough=True)) == 1
+        photo for photo in photos if photo.shape[:2] == (SIDE, SIDE) and len(find(photo)) == 1
     )
     return np.stack([photo for photo, _ in zip(usable, range(PHOTOS), strict=False)])
 
@@ -104,9 +103,9 @@ def answers(photos: np.ndarray) -> dict[str, Callable[[int], float]]:
     ways: dict[str, Callable[[int], float]] = {}
     for name, asked in (("default", normals), ("prnet", shapes)):
         estimator = load(name, threads=THREADS)
-        ways[name] = seconds(lambda n, e=estimator, a=asked: a(e(photos[n])))
+        ways[name] = seconds(lambda n, e=estimator, a=asked: a(e(photos[n], 1)))
         ways[f"{name}, followed"] = seconds(lambda n, e=estimator, a=asked: a(follow(n, e)))
-    ways["search alone"] = seconds(lambda n: find(photos[n], threads=THREADS))
+    ways["search alone"] = seconds(lambda n: find(photos[n], 1, threads=THREADS))
     return ways
 
 

@@ -204,7 +204,9 @@ def test_small_faces_beside_a_large_one_are_found(detector, photo):
     canvas[:100, 460:] = np.asarray(Image.fromarray(head).resize((100, 100)))
     large, small = detector(canvas)
     assert max(small.extent) < 0.12 * 560 < max(large.extent)
-    assert len(detector(canvas, thorough=True)) == 2
+    assert len(detector(canvas, quick=True)) == 2
+    (alone,) = detector(canvas, max_faces=1)
+    assert max(alone.extent) == pytest.approx(max(large.extent), rel=0.05)
 
 
 def test_turned_crops_are_cut_once(photo):

@@ -2,8 +2,8 @@
 
 The network alone is sure of upright faces from about 24 pixels on. What is added here:
 
-* a photo is scanned small first, and again, larger, where the small one hints at more than the
-  faces that it shows clearly;
+* a large photo is scanned small, for large faces, and again, larger, for small ones; in a quick
+  search only where the small one hints at more than the faces that it shows clearly;
 * the photo is padded, so that faces cut by its border get whole boxes;
 * a doubtful face (low score, tilted, or points that form no frontal face) is looked at again, at
   one size and in up to eight turns. The network also fires on faces that lie on their side or
@@ -91,15 +91,16 @@ class Detector:
         self._network = RetinaFace(threads)
 
     def __call__(
-        self, photo: NDArray[np.uint8], max_faces: int | None = None, thorough: bool = False
+        self, photo: NDArray[np.uint8], max_faces: int | None = None, quick: bool | None = None
     ) -> list[Detection]:
         """The faces of `photo` (H, W, 3) RGB uint8, largest first, at most `max_faces`.
 
-        Beside a face that is clear to see, those of less than 8 % of the photo's longer side may be
-        overlooked, unless `thorough`.
+        A `quick` search, as None is where one face alone is wanted, may overlook faces of less than
+        8 % of the photo's longer side beside one that is clear to see.
         """
+        quick = max_faces == 1 if quick is None else quick
         faces: list[Detection] = []
-        for candidate in sorted(self._candidates(photo, thorough), key=_area, reverse=True):
+        for candidate in sorted(self._candidates(photo, quick), key=_area, reverse=True):
             if max_faces is not None and len(faces) >= max_faces:
                 break
             face = self._settle(photo, candidate) if _is_doubtful(candidate) else candidate
@@ -117,32 +118,27 @@ class Detector:
             now.append(near)
         return now
 
-    def _candidates(self, photo: NDArray[np.uint8], thorough: bool) -> list[Detection]:
+    def _candidates(self, photo: NDArray[np.uint8], quick: bool) -> list[Detection]:
         """Boxes worth a look, from the scans that this photo needs."""
         longer, picture = max(photo.shape[:2]), Image.fromarray(photo)
         full = min(longer, LARGEST_SIDE)
         side = max(round(QUICK_SHARE * full), QUICK_SIDE)
-        if side > 0.8 * full:
-            faces = self._scan(picture)[0]
+        if side > 0.8 * full or (not quick and full <= ENLARGED):
+            faces = self._scan(picture, full)[0]
         else:
-            faces = self._scan_twice(photo, picture, side, full, thorough)
+            faces = self._scan_twice(photo, picture, side, full, quick)
         if not faces and longer <= ENLARGED:
             faces = self._scan(picture, 2 * longer)[0]
         return faces or self._search(photo)
 
     def _scan_twice(
-        self,
-        photo: NDArray[np.uint8],
-        picture: Image.Image,
-        side: int,
-        full: int,
-        thorough: bool,
+        self, photo: NDArray[np.uint8], picture: Image.Image, side: int, full: int, quick: bool
     ) -> list[Detection]:
         """Boxes of a small scan of `side` pixels, and of `full` where that leaves doubts."""
         longer = max(picture.size)
         first, hints = self._scan(picture, side)
         spots = _spots(hints[~_lie_in(hints, first)], LOOK_SIZE / 3 * longer / full)
-        is_sure = first and not thorough and all(face.score >= CERTAIN for face in first)
+        is_sure = first and quick and all(face.score >= CERTAIN for face in first)
         if is_sure and len(spots) <= MOST_SPOTS:
             looks = [Crop(spot, LOOK_SIZE * longer / full, size=LOOK_SIZE) for spot in spots]
             second = [face for faces in self._look(photo, looks) for face in faces]

@@ -27,18 +27,17 @@ def find(
     photo: Source,
     max_faces: int | None = None,
     threads: int | None = None,
-    thorough: bool = False,
+    quick: bool | None = None,
     previous: Sequence[Place] = (),
 ) -> list[Place]:
     """Where the faces of a photo are, largest first, at most `max_faces`.
 
-    Beside a face that is clear to see, those of less than 8 % of the photo's longer side may be
-    overlooked.
-
     Args:
         photo: what `load_photo` takes.
         threads: the detector's; None leaves the choice to ONNX Runtime.
-        thorough: look for small faces too, whatever else there is; several times as slow.
+        quick: search a small picture first, several times as fast: beside a face that is clear to
+            see, those of less than 8 % of the photo's longer side may be overlooked. None: where
+            `max_faces` is one.
         previous: the places of the picture before this one in a film. If their faces are still
             there, nothing else is looked for: leave them out now and then.
 
@@ -54,7 +53,7 @@ def find(
         known = [_enlarged(_detection(place), 1 / factor, origin) for place in previous]
         faces = detector.follow(small, known)
     if faces is None:
-        faces = detector(small, max_faces, thorough)
+        faces = detector(small, max_faces, quick)
     places = [_place(_enlarged(face, factor, corner), (height, width)) for face in faces]
     return places if max_faces is None else places[:max_faces]
 
