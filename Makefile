@@ -2,6 +2,7 @@
 # make test    install what the tests need and run them
 # make lint    ruff and mypy
 # make smoke   train every configuration for seconds; every loss must fall
+# make fuzz    three thousand broken pictures: what came of them, counted
 # make docs    build the documentation, strictly
 # make bench   measure speed and accuracy into benchmarks/results
 # make clean   remove the environments and everything that the targets made
@@ -23,7 +24,7 @@ ifneq ($(wildcard ../shared/data),)
 export FACERELIEF_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: demo test lint smoke docs bench clean
+.PHONY: demo test lint smoke fuzz docs bench clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/facerelief normals examples/astronaut.jpg -o $(OUT)
@@ -58,6 +59,9 @@ else
 	@echo "FACERELIEF_DATA is not set: nothing to train on"
 endif
 
+fuzz: $(VENV_TEST)/.installed
+	$(VENV_TEST)/bin/python tests/fuzz/trial.py --count $(or $(COUNT),3000) --seed $(or $(SEED),1)
+
 docs: $(VENV_TEST)/.installed
 	NO_MKDOCS_2_WARNING=1 $(VENV_TEST)/bin/mkdocs build --quiet --strict
 
@@ -89,5 +93,5 @@ $(VENV)/.installed: pyproject.toml
 
 $(VENV_TEST)/.installed: pyproject.toml constraints.txt
 	$(call make_environment,$(VENV_TEST))
-	$(VENV_TEST)/bin/python $(PIP_QUIET) -c constraints.txt -e '.[train,synth,models,docs,dev]'
+	$(VENV_TEST)/bin/python $(PIP_QUIET) -c constraints.txt -e '.[train,synth,models,heif,docs,dev]'
 	@touch $@

@@ -110,10 +110,16 @@ class Picture:
         )
         return pixels, factor, (columns if across else 0, rows if down else 0)
 
+    def release(self) -> None:
+        """Give up the memory of what was decoded; it is decoded again when it is needed."""
+        with self._lock:
+            vars(self).pop("_whole", None)
+            self._levels.clear()
+
     def taken(self) -> Image.Image:
         """Pillow's picture of it, RGB, which is the caller's then: this one decodes it anew."""
         image, meaning, turn = self._whole
-        vars(self).pop("_whole")
+        self.release()
         with reading(self._file.name):
             if image.mode == "RGB" and meaning.is_plain and turn not in _TURNS:
                 return image
@@ -137,6 +143,7 @@ class Picture:
         with self._lock:
             if self._file.least_factor > 1:
                 raise PhotoError(f"{self._file.name}: too large to be read in full")
+            self._levels.clear()  # makes room; there are quick ways from here to new ones
             return self._file.loaded(1)
 
 

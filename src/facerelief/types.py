@@ -120,18 +120,19 @@ class Crop:
         outside the second return, the mask (H, W). Antialiased; works on the crop's bounding
         rectangle only. Vectors are not turned: see `rotate_normals_to_photo`.
         """
-        window, part, inside = self.paste_window(values, mask, photo_size)
+        window = self.window(photo_size)
+        part, inside = self.paste_window(values, mask, window)
         pasted = np.zeros((*photo_size, *part.shape[2:]), np.float32)
         pasted_mask = np.zeros(photo_size, np.bool_)
         pasted[window], pasted_mask[window] = part, inside
         return pasted, pasted_mask
 
     def paste_window(
-        self, values: FloatArray, mask: BoolArray, photo_size: tuple[int, int]
-    ) -> tuple[tuple[slice, slice], NDArray[np.float32], BoolArray]:
-        """As `paste`, for the rows and columns of the photo that it returns first, alone."""
+        self, values: FloatArray, mask: BoolArray, window: tuple[slice, slice]
+    ) -> tuple[NDArray[np.float32], BoolArray]:
+        """As `paste`, for some rows and columns of the photo alone."""
         channels = values.reshape(*mask.shape, -1)
-        rows, columns = window = self.window(photo_size)
+        rows, columns = window
         shape = (rows.stop - rows.start, columns.stop - columns.start)
         pasted = np.zeros((*shape, channels.shape[-1]), np.float32)
         matrix = self.window_to_crop(window)
@@ -143,7 +144,7 @@ class Crop:
         for index in range(channels.shape[-1]):
             layer = np.where(mask, channels[..., index], 0).astype(np.float32)
             np.multiply(resample(layer, matrix, shape), gain, out=pasted[..., index])
-        return window, pasted.reshape(*shape, *values.shape[2:]), inside
+        return pasted.reshape(*shape, *values.shape[2:]), inside
 
     def inside(self, photo_size: tuple[int, int]) -> BoolArray:
         """(size, size): which pixel centres lie in a photo of (height, width)."""

@@ -17,7 +17,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from facerelief.apps import photos
 from facerelief.apps.products import Photo, Product
 from facerelief.apps.texture import unwrap
-from facerelief.arrays import FloatArray
+from facerelief.arrays import BoolArray, FloatArray
 from facerelief.encode import to_picture
 from facerelief.geometry.skin import drawn
 from facerelief.geometry.skin_mesh import skin_mesh
@@ -29,6 +29,8 @@ from facerelief.sampling import bilinear
 from facerelief.types import Crop, Face
 
 _LARGEST = 1536  # pixels along the side of what is drawn; more is enlarged
+_COARSE = 256  # pixels along the side in which slow changes are computed, and up to twice that
+_AT_ONCE = 2**22  # pixels of the photo that are changed together
 _SOFT = 0.06  # of the crop's side: over which the new skin gives way to the old one
 _SLOW = 0.05  # of the crop's side: light and skin colour change over more than that
 
@@ -81,21 +83,38 @@ def _changed(
     photo: Pixels, face: Face, texture: NDArray[np.uint8], relight: bool = True
 ) -> tuple[tuple[slice, slice], NDArray[np.uint8]]:
     """Rows and columns of the photo round the face, and their new pixels (h, w, 3)."""
+    crop, change, mask = _change(photo, face, texture, relight)
+    rows, columns = window = crop.window(face.photo_size)
+    result = photo[window].copy()
+    step = max(_AT_ONCE // max(columns.stop - columns.start, 1), 1)
+    for top in range(rows.start, rows.stop, step):
+        strip = slice(top, min(top + step, rows.stop))
+        pasted, inside = crop.paste_window(change, mask, (strip, columns))
+        part = result[top - rows.start :][: len(pasted)]
+        changed = part + np.where(inside[..., None], pasted, 0)
+        part[:] = np.clip(np.round(changed), 0, 255)
+    return window, result
+
+
+def _change(
+    photo: Pixels, face: Face, texture: NDArray[np.uint8], relight: bool
+) -> tuple[Crop, NDArray[np.float32], BoolArray]:
+    """The face's crop, how much its pixels (size, size, 3) change, and where."""
     skin = face.need_shape("another texture").skin
     size = min(ceil(face.crop.side), _LARGEST)
     crop = Crop(face.crop.centre, face.crop.side, face.crop.angle, size)
+    old = crop.extract(photo).astype(np.float32)
+    if isinstance(photo, Picture):
+        photo.release()  # what follows takes memory of its own
     points = skin.points * (size / face.crop.size)
     drawn, mask = _drawn(points, texture, size)
-    old = crop.extract(photo).astype(np.float32)
     if relight:
         drawn = drawn * _ratio(old, drawn, mask, _SLOW * size)
     # Softly inwards, so that the outline and what lies round it stay the photo's.
     depth = distance_transform_edt(mask) / (_SOFT * size)
     share = np.clip(depth, 0, 1)[..., None].astype(np.float32)
     change = np.where(mask[..., None], (drawn - old) * share, 0)
-    window, pasted, inside = crop.paste_window(change.astype(np.float32), mask, face.photo_size)
-    changed = photo[window] + np.where(inside[..., None], pasted, 0)
-    return window, np.clip(np.round(changed), 0, 255).astype(np.uint8)
+    return crop, change.astype(np.float32), mask
 
 
 def _drawn(
@@ -111,10 +130,20 @@ def _ratio(
     old: FloatArray, new: FloatArray, mask: NDArray[np.bool_], sigma: float
 ) -> NDArray[np.float32]:
     """(S, S, 3) what slow changes of `new` lack to those of `old`, as a factor."""
-    inside = mask.astype(np.float32)[..., None]
-    blurred = [gaussian_filter((one + 4) * inside, (sigma, sigma, 0)) for one in (old, new)]
-    ratio: NDArray[np.float32] = blurred[0] / np.maximum(blurred[1], 1e-3)
-    return np.clip(ratio, 1 / 3, 3)
+    step = max(len(mask) // _COARSE, 1)
+    side = len(mask) / step
+    planes = []
+    for channel in range(3):
+        blurred = []
+        for values in (old[..., channel], new[..., channel]):
+            inside = ((values + 4) * mask).astype(np.float32)
+            small = np.asarray(Image.fromarray(inside).reduce(step))
+            blurred.append(gaussian_filter(small, sigma / step))
+        ratio = np.clip(blurred[0] / np.maximum(blurred[1], 1e-3), 1 / 3, 3)
+        plane = Image.fromarray(ratio)
+        box = (0, 0, side, side)
+        planes.append(np.asarray(plane.resize(mask.shape, Image.Resampling.BILINEAR, box)))
+    return np.stack(planes, axis=-1)
 
 
 def _shaped(photo: Photo, estimator: Estimator) -> Face:
