@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from facerelief.images import load_photo
-from facerelief.inputs import PhotoError, expand_inputs
+from facerelief.inputs import PhotoError, expand_inputs, expand_trees
 from facerelief.photo_files import MIN_SIDE
 from facerelief.sampling import resample
 
@@ -276,6 +276,20 @@ def test_expand_gives_each_file_once(folder, monkeypatch):
     monkeypatch.chdir(folder)
     found = expand_inputs(["b.JPG", folder, "./a.png", "*.webp"])
     assert [path.name for path in found] == ["b.JPG", "a.png", "c.webp", "x[1].png"]
+
+
+def test_trees_keep_their_places_and_follow_links_no_round(folder):
+    (folder / "sub" / "deep").mkdir()
+    (folder / "sub" / "deep" / "e.heic").touch()
+    (folder / "sub" / "round").symlink_to(folder)
+    (folder / "sub" / "again.jpg").symlink_to(folder / "a.png")
+    (folder / "linked").symlink_to(folder / "sub")  # which comes first: links are sorted, too
+    found = expand_trees([folder, folder / "a.png", folder / "none.jpg"])
+    assert {str(place): names(files, folder) for place, files in found.items()} == {
+        ".": ["a.png", "b.JPG", "c.webp", "x[1].png", "none.jpg"],
+        "linked": ["linked/d.jpg"],
+        "linked/deep": ["linked/deep/e.heic"],
+    }
 
 
 @pytest.mark.parametrize("name", ["a" * 5000 + ".jpg", "null\0.jpg"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 # What counts as a photo in a folder. A file named on its own may end in anything. The last four
@@ -44,6 +44,45 @@ def expand_inputs(inputs: Iterable[str | os.PathLike[str]]) -> list[Path]:
         for file in _expand(path) or [path]:
             found.setdefault(os.path.abspath(file), file)
     return list(found.values())
+
+
+def expand_trees(inputs: Iterable[str | os.PathLike[str]]) -> dict[Path, list[Path]]:
+    """As `expand_inputs`, with all folders below: the files by the place of theirs in the tree.
+
+    What was named itself is at the place ".". Each file comes once, whatever links lead to it, and
+    links to folders are followed, but never round and round. A folder that cannot be read stays in
+    the list, as what stands for nothing does.
+    """
+    seen: set[str] = set()
+    found: dict[Path, list[Path]] = {}
+    for item in inputs:
+        path = Path(item).expanduser()
+        pairs = list(_below(path, seen)) if path.is_dir() else [(Path(), f) for f in _expand(path)]
+        for place, file in pairs or [(Path(), path)]:
+            real = os.path.realpath(file)
+            if real not in seen:
+                seen.add(real)
+                found.setdefault(place, []).append(file)
+    return found
+
+
+def _below(top: Path, seen: set[str]) -> Iterator[tuple[Path, Path]]:
+    """Places and pictures of a folder and those below, but for the folders `seen`."""
+    folders = [top]
+    while folders:
+        folder = folders.pop()
+        real = os.path.realpath(folder)
+        if real in seen:
+            continue
+        place = folder.relative_to(top)
+        try:
+            entries = sorted(entry for entry in folder.iterdir() if entry.name[0] != ".")
+        except OSError:
+            yield place, folder
+            continue
+        seen.add(real)
+        yield from ((place, entry) for entry in entries if _is_picture(entry))
+        folders += [entry for entry in reversed(entries) if entry.is_dir()]
 
 
 def _expand(path: Path) -> list[Path]:

@@ -40,9 +40,9 @@ _PATIENCE = 10  # seconds without a byte after which a pipe is given up
 # pixel that their decoders hold beside Pillow's picture. PostScript is none: it is a program.
 # fmt: off
 FORMATS = {
-    "JPEG": ("Jpeg", 0), "PNG": ("Png", 0), "WEBP": ("WebP", 16), "AVIF": ("Avif", 12),
+    "JPEG": ("Jpeg", 0), "PNG": ("Png", 0), "WEBP": ("WebP", 13), "AVIF": ("Avif", 6),
     "JPEG2000": ("Jpeg2K", 16), "MPO": ("Mpo", 0), "TIFF": ("Tiff", 4), "GIF": ("Gif", 4),
-    "BMP": ("Bmp", 0), "PPM": ("Ppm", 0), "HEIF": ("", 12), "TGA": ("Tga", 0),
+    "BMP": ("Bmp", 0), "PPM": ("Ppm", 0), "HEIF": ("", 4), "TGA": ("Tga", 0),
 }
 # fmt: on
 _HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # brands
