@@ -28,6 +28,7 @@ from tables import ROOT, papers_markdown, read, write
 from facerelief.evaluate import EvaluationError
 from facerelief.train.config import ConfigError, load_phases, with_base
 from facerelief.train.phases import run
+from facerelief.train.start import read_checkpoint
 from facerelief.train.systems import build
 
 _NO_WEIGHTS = {"angular": 0.0, "mask": 0.0, "weak": 0.0}
@@ -131,14 +132,14 @@ def train(system: str, name: str, samples: int, seed: int, runs: Path) -> Path:
 def take_first_stage(trained: Path, config: Path, overrides: list[str], folder: Path) -> None:
     """A first stage as if trained here: CP-Net is another run's, NR-Net this variant's, unlearned.
 
-    Raises ConfigError, OSError.
+    Raises ConfigError, StartError, OSError.
     """
     if (folder / "summary.json").exists():
         return
     first = load_phases(config, overrides)[0]
     torch.manual_seed(first.seed)
     system = build(first.system.name, first.system.preset, **first.system.options)
-    weights = torch.load(trained / "last.ckpt", map_location="cpu", weights_only=False)
+    weights = read_checkpoint(trained / "last.ckpt")
     ours = {f"system.{name}": value for name, value in system.state_dict().items()}
     for name, value in weights["state_dict"].items():
         if name.startswith("system.coarse."):

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from facerelief.inputs import in_line
+
 #: Holds catalogue.json and the files that it names.
 FOLDER = Path(__file__).parent / "weights"
 
@@ -60,6 +62,17 @@ def read_weights(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise WeightsError(f"{path}: cannot read the weights: {error.strerror}") from error
+
+
+def plain(text: str, limit: int = 300) -> str:
+    """`text` of a foreign file as one line of at most `limit` characters that print."""
+    short = " ".join(text[: 4 * limit].split())
+    return in_line(short)[:limit] + ("..." if len(short) > limit or len(text) > 4 * limit else "")
+
+
+def reason_of(error: BaseException) -> str:
+    """What `error` says, or its name where that is nothing, as `plain` text."""
+    return plain(str(error)) or type(error).__name__
 
 
 def systems() -> list[str]:

@@ -1,7 +1,9 @@
 """Training: falls, stops in time, goes on where it stopped, and leaves what it says."""
 
 import json
+import os
 import re
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -344,3 +346,64 @@ def test_a_blank_system_reads_no_weights(name: str, monkeypatch: pytest.MonkeyPa
     system = kind.from_preset("compact", **kind.blank)
     assert re.match(system.optional, "discriminator.0.weight")
     assert not re.match(system.optional, "encoder.stem.weight")
+
+
+class Trap:
+    """Runs code where a pickle of it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.path,))
+
+
+def damage(path: Path, kind: str) -> None:
+    """Make a checkpoint one that cannot be gone on with."""
+    whole = path.read_bytes()
+    stored = torch.load(path, weights_only=True)
+    if kind == "trap":
+        torch.save({**stored, "more": Trap(path.with_name("sprung"))}, path)
+    elif kind == "without loops":
+        torch.save({key: value for key, value in stored.items() if key != "loops"}, path)
+    elif kind == "without optimizers":
+        torch.save({key: value for key, value in stored.items() if "optim" not in key}, path)
+    elif kind == "other weights":
+        names = stored["state_dict"]
+        stored["state_dict"] = {name: torch.zeros(3) for name in names}
+        torch.save(stored, path)
+    else:
+        path.write_bytes(
+            {"truncated": whole[:5000], "random": os.urandom(5000), "empty": b""}[kind]
+        )
+
+
+KINDS = ["trap", "truncated", "random", "empty", "without loops", "without optimizers",
+         "other weights"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a short run."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiment, "build_source", lambda name, options: Ellipsoids())
+        patch.setattr(experiment, "build_validation", lambda *_: [])
+        run(config(folder, samples=8), folder / "run", progress=False)
+    yield folder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_checkpoint_is_one_line_and_runs_nothing(
+    trained: Path, tmp_path: Path, kind: str
+) -> None:
+    out = shutil.copytree(trained / "run", tmp_path / "run")
+    damage(out / "last.ckpt", kind)
+    with pytest.raises(ConfigError, match=r"last\.ckpt: ") as raised:
+        run(trained / "config.yaml", out, resume=True, progress=False)
+    assert "\n" not in str(raised.value) and len(str(raised.value)) < 600
+    if kind not in ("without loops", "without optimizers"):
+        with pytest.raises(ValueError, match=r"last\.ckpt: ") as raised:
+            load_system(out / "last.ckpt")
+        assert "\n" not in str(raised.value)
+    assert not (out / "sprung").exists()

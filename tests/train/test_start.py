@@ -1,5 +1,7 @@
 """Trainings begin with what checkpoints, shipped networks and ONNX files hold, exactly."""
 
+import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -139,3 +141,22 @@ def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
     with pytest.raises(StartError, match="not a checkpoint"):
         start.read(tmp_path / "trap.ckpt")
     assert not (tmp_path / "sprung").exists()
+
+
+def test_a_checkpoint_that_would_grow_is_refused(tmp_path: Path) -> None:
+    path, bomb = tmp_path / "last.ckpt", tmp_path / "bomb.ckpt"
+    torch.save({"state_dict": {"system.weight": torch.zeros(2_000_000)}}, path)
+    assert start.read(path).values["weight"].shape == (2_000_000,)
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as small:
+        for name in whole.namelist():
+            small.writestr(name, whole.read(name))
+    with pytest.raises(StartError, match="compressed"):
+        start.read(bomb)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.ckpt")
+    (tmp_path / "zero.ckpt").symlink_to("/dev/zero")
+    for name in ("pipe.ckpt", "zero.ckpt"):
+        with pytest.raises(StartError, match=f"{name}: not a checkpoint .*not a file"):
+            start.read(tmp_path / name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +18,7 @@ from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
+from facerelief.catalogue import plain, reason_of
 from facerelief.data.sources import Mixture, build_source, build_validation
 from facerelief.memory import keep_freed_memory
 from facerelief.train import start
@@ -40,22 +43,24 @@ def run_phase(
 
     Raises:
         FileExistsError: ``out`` holds a training and ``resume`` is off.
+        ConfigError: it cannot be trained, or gone on with.
     """
     last = out / "last.ckpt"
     if last.exists() and not resume:
         raise FileExistsError(f"{out} already holds a training; resume it or choose another folder")
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "config.yaml").write_text(yaml.safe_dump(asdict(experiment), sort_keys=False))
     keep_freed_memory()
     lightning.seed_everything(experiment.seed, workers=True, verbose=False)
 
     seconds = max_time.total_seconds() if max_time else None
     checkpoint = last if resume and last.exists() else None
     done = _batches_done(checkpoint)
-    mixture = _mixture(experiment, done)
+    with _one_line("data.sources"):
+        mixture = _mixture(experiment, done)
     system = _system(experiment)
     if checkpoint is None:
         _begin(system, experiment, mixture)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "config.yaml").write_text(yaml.safe_dump(asdict(experiment), sort_keys=False))
     module = Training(
         system,
         experiment.optimizer,
@@ -83,11 +88,12 @@ def run_phase(
         enable_model_summary=False,
         enable_checkpointing=False,
     )
-    with warnings.catch_warnings():
+    blamed = f"{checkpoint}: cannot be gone on with" if checkpoint else "cannot be trained"
+    with warnings.catch_warnings(), _one_line(blamed, lambda: module.steps > 0):
         # Frozen norms are, on purpose.
         warnings.filterwarnings("ignore", r"Found \d+ module\(s\) in eval mode")
         trainer.fit(module, _training_loader(experiment, mixture), _validation_loader(experiment),
-                    ckpt_path=checkpoint, weights_only=False)  # fmt: skip
+                    ckpt_path=checkpoint, weights_only=True)  # fmt: skip
     saver.save(trainer)
     figures = {k: float(v) for k, v in trainer.callback_metrics.items()}
     summary = {
@@ -110,18 +116,46 @@ def load_system(checkpoint: Path, overrides: list[str] | None = None) -> System:
             as ``system.options.stages=1``.
 
     Raises:
-        ConfigError: there is no usable ``config.yaml`` beside the checkpoint.
+        ConfigError: there is no usable ``config.yaml`` beside the checkpoint, or it is another's.
+        StartError: it is no checkpoint.
     """
     experiment = load_config(Path(checkpoint).parent / "config.yaml", overrides)
     system = _system(experiment, blank=True)
-    system.load_state_dict(start.checkpoint_weights(Path(checkpoint)))
+    weights = start.checkpoint_weights(Path(checkpoint))
+    with _one_line(f"{checkpoint}: not of this configuration"):
+        system.load_state_dict(weights)
     return system.eval()
 
 
+@contextmanager
+def _one_line(what: str, started: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Turns whatever goes wrong before the training has `started` into a ConfigError.
+
+    Systems and sources take their options as they are: what is wrong with these shows where they
+    are used, and in the first step at the latest.
+    """
+    try:
+        yield
+    except (ConfigError, OSError):
+        raise
+    except Exception as error:
+        if started():
+            raise
+        raise ConfigError(f"{what}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    if "Original Traceback" in str(error):  # of a worker that draws samples
+        return plain(str(error).strip().splitlines()[-1])
+    name = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+    return name + reason_of(error)
+
+
 def _system(experiment: TrainConfig, blank: bool = False) -> System:
-    system = find(experiment.system.name)
-    options = {**experiment.system.options, **(system.blank if blank else {})}
-    return system.from_preset(experiment.system.preset, **options)
+    with _one_line("system"):
+        system = find(experiment.system.name)
+        options = {**experiment.system.options, **(system.blank if blank else {})}
+        return system.from_preset(experiment.system.preset, **options)
 
 
 def _begin(system: System, experiment: TrainConfig, mixture: Mixture) -> None:
@@ -134,15 +168,17 @@ def _begin(system: System, experiment: TrainConfig, mixture: Mixture) -> None:
     except StartError as error:
         raise ConfigError(f"start_from: {error}") from error
     if norms:
-        start.settle(system, norms, mixture.batch(0).image)
+        with _one_line("data.sources"):
+            start.settle(system, norms, mixture.batch(0).image)
     system.begin()
 
 
 def _batches_done(checkpoint: Path | None) -> int:
     if checkpoint is None:
         return 0
-    stored = torch.load(checkpoint, map_location="cpu", weights_only=False)
-    return int(stored["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["completed"])
+    with _one_line(f"{checkpoint}: cannot be gone on with"):
+        progress = start.read_checkpoint(checkpoint)["loops"]["fit_loop"]
+        return int(progress["epoch_loop.batch_progress"]["total"]["completed"])
 
 
 def _mixture(experiment: TrainConfig, start: int) -> Mixture:

@@ -8,10 +8,11 @@ network that begins is the one that shipped, and its norms can learn.
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from facerelief import catalogue
-from facerelief.catalogue import UnknownSystemError
+from facerelief.catalogue import UnknownSystemError, reason_of
 
 _PREFIX = "system."  # of a system's weights, in checkpoints and in exported files alike
 _LEARNT = (".weight", ".bias")
@@ -64,14 +65,39 @@ def checkpoint_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         StartError: no such file, or no checkpoint.
     """
+    weights = _unprefixed(read_checkpoint(path)["state_dict"])
+    if not all(isinstance(value, Tensor) for value in weights.values()):
+        raise StartError(f"{path}: not a checkpoint of a training: its weights are none")
+    return weights
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """All that a checkpoint of `phases.run` holds: tensors and plain values, nothing that runs.
+
+    Raises:
+        StartError: no such file, or no checkpoint.
+    """
+    if not path.exists():
+        raise StartError(f"{path}: no such file")
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-        return _unprefixed(stored)
-    except FileNotFoundError:
-        raise StartError(f"{path}: no such file") from None
+        if not path.is_file():
+            raise ValueError("not a file")
+        _check_size(path)
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(stored["state_dict"], dict):
+            raise TypeError("its weights have no names")
     except Exception as error:  # torch.load raises a dozen unrelated classes for a foreign file
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise StartError(f"{path}: not a checkpoint of a training: {reason}") from error
+        raise StartError(f"{path}: not a checkpoint of a training: {reason_of(error)}") from error
+    checkpoint: dict[str, Any] = stored
+    return checkpoint
+
+
+def _check_size(path: Path) -> None:
+    """Raises ValueError for an archive that would grow: torch.save stores without compression."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+                raise ValueError("it is compressed")
 
 
 def begin(
