@@ -226,6 +226,26 @@ def test_thirty_faces(astronaut: Path, tmp_path: Path) -> None:
     assert names(out) == {f"class_{i}_normal.png" for i in range(30)} | {"class_overlay.jpg"}
 
 
+def test_folders_in_folders_keep_their_tree(astronaut: Path, tmp_path: Path) -> None:
+    for place in ("photos", "photos/sub"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "a.jpg").write_bytes(astronaut.read_bytes())
+    (tmp_path / "photos" / "round").symlink_to(tmp_path / "photos")
+    (tmp_path / "photos" / "sub" / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(99))
+    out = tmp_path / "out"
+    result = normals(tmp_path / "photos", "-r", "-o", out, "--only", "json")
+    assert result.exit_code == 1
+    one_line(result, r"photos/sub/phone\.heic: ")
+    assert sorted(str(p.relative_to(out)) for p in out.rglob("*.json")) == ["a.json", "sub/a.json"]
+
+
+def test_a_photo_is_piped_in(astronaut: Path, tmp_path: Path) -> None:
+    call = ["normals", "-", "-o", str(tmp_path / "out"), "--only", "json"]
+    result = CliRunner().invoke(app, call, input=astronaut.read_bytes())
+    assert result.exit_code == 0, result.output
+    assert names(tmp_path / "out") == {"stdin.json"}
+
+
 def test_face_cut_by_the_border(astronaut: Path, tmp_path: Path) -> None:
     path = tmp_path / "cut.png"
     with Image.open(astronaut) as photo:

@@ -32,7 +32,9 @@ from facerelief.inputs import PhotoError
 MIN_SIDE = 16  # pixels: nothing smaller can show a face
 MAX_PIXELS = 178_956_970  # where Pillow, too, calls a picture a decompression bomb
 MAX_COST = 480 * 2**20  # bytes that decoding may take, by `PhotoFile.cost`
+_KEPT = 300 * 2**20  # bytes of a decoded picture that stay while faces are searched
 WHOLE = 20_000_000  # pixels up to which a photo is read as one array
+STDIN = "-"  # names what is piped in
 _MAX_STREAM = 256 * 2**20  # bytes of a file that comes through a pipe
 _PATIENCE = 10  # seconds without a byte after which a pipe is given up
 
@@ -135,6 +137,8 @@ class Picture:
             for top, strip in strips(image, factor):
                 part = Image.fromarray(meaning.pixels(strip)).reduce(factor)
                 result[top // factor :][: part.height] = np.asarray(part)
+        if not self._levels and self._file.cost > _KEPT:
+            vars(self).pop("_whole")  # most photos need no more of it than this
         return upright(result, turn)
 
     @cached_property
@@ -314,7 +318,7 @@ def _content(
         with reading("the stream"):
             data = _limited(source.read(_MAX_STREAM + 1), "the stream")
         return "the stream", lambda: io.BytesIO(data)
-    if str(source) == "-":
+    if str(source) == STDIN:
         with reading("stdin"):
             piped = _limited(sys.stdin.buffer.read(_MAX_STREAM + 1), "stdin")
         return "stdin", lambda: io.BytesIO(piped)

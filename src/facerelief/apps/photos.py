@@ -19,7 +19,7 @@ from facerelief import __version__
 from facerelief.apps.budget import Budget
 from facerelief.apps.products import Photo, Produce, Sink
 from facerelief.inputs import PhotoError, in_line
-from facerelief.photo_files import PhotoFile
+from facerelief.photo_files import STDIN, PhotoFile
 from facerelief.runtime import Estimator
 from facerelief.types import Face
 
@@ -144,16 +144,17 @@ def output_stems(paths: Sequence[Path]) -> list[str]:
     A stem that another photo's numbered faces could take, as a_0 beside a, is also changed. Case
     does not tell stems apart, for file systems that ignore it.
     """
-    names = {path.stem.lower() for path in paths}
+    own = [path.stem if str(path) != STDIN else "stdin" for path in paths]
+    names = {stem.lower() for stem in own}
     taken: set[str] = set()
     stems = []
-    for path in paths:
-        numbered = re.fullmatch(r"(.+)_\d+", path.stem.lower())
+    for first in own:
+        numbered = re.fullmatch(r"(.+)_\d+", first.lower())
         clash = numbered is not None and numbered[1] in names
-        stem, count = path.stem, 1
+        stem, count = first, 1
         while clash or stem.lower() in taken:
             count += 1
-            stem = f"{path.stem}-{count}"
+            stem = f"{first}-{count}"
             clash = stem.lower() in names
         taken.add(stem.lower())
         stems.append(stem)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json as json_module
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -23,6 +24,9 @@ Inputs = Annotated[
     list[str], typer.Argument(metavar="IMAGE|FOLDER|GLOB", help="Photos, or where they are.")
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to; made if missing.")]
+Recursive = Annotated[
+    bool, typer.Option("--recursive", "-r", help="Folders in folders too; OUT gets the same tree.")
+]
 MaxFaces = Annotated[
     int | None, typer.Option(min=1, help="Largest faces of a photo to keep.", show_default="all")
 ]
@@ -50,6 +54,7 @@ def run(
     endings: Mapping[str, str],
     threads: int | None,
     json: bool,
+    recursive: bool = False,
 ) -> NoReturn:
     """Give the folder `out` what a job makes of the photos, and end: with 1 if some failed.
 
@@ -59,17 +64,22 @@ def run(
     from facerelief.apps.photos import stream
     from facerelief.apps.products import Folder
     from facerelief.files import make_folder
-    from facerelief.inputs import expand_inputs
+    from facerelief.inputs import expand_inputs, expand_trees
 
+    places = expand_trees(inputs) if recursive else {Path(): expand_inputs(inputs)}
     try:
-        make_folder(out)
+        for place in places:
+            make_folder(out / place)
     except OSError as error:
         fail(f"{out}: cannot write there: {error.strerror}", code=2)
-    paths = expand_inputs(inputs)
+    paths = [path for group in places.values() for path in group]
     threads = threads or cores()
     # Several photos: one a thread. A single one: all threads together.
     workers = min(threads, len(paths))
-    outcomes = stream(paths, prepare(threads // workers), Folder(out), workers)
+    produce = prepare(threads // workers)
+    outcomes = chain.from_iterable(
+        stream(group, produce, Folder(out / place), workers) for place, group in places.items()
+    )
     faces, failed = 0, 0
     for outcome in _progress(outcomes, len(paths)):
         faces += len(outcome.faces)

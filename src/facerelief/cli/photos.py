@@ -22,7 +22,7 @@ from facerelief.cli.common import (
     load_shapes,
     load_system,
 )
-from facerelief.cli.jobs import Inputs, MaxFaces, Out
+from facerelief.cli.jobs import Inputs, MaxFaces, Out, Recursive
 
 if TYPE_CHECKING:
     from facerelief.apps.products import Produce
@@ -35,6 +35,7 @@ def normals(
     out: Out,
     system: System = "default",
     bits: Annotated[int, typer.Option(help="Bits a channel of _normal.png: 8 or 16.")] = 8,
+    recursive: Recursive = False,
     max_faces: MaxFaces = None,
     only: Annotated[
         str | None,
@@ -63,7 +64,7 @@ def normals(
     def prepare(threads: int) -> Produce:
         return partial(produce, estimator=load_system(system, threads, provider), options=options)
 
-    jobs.run(inputs, out, prepare, dict(OUTPUTS[key] for key in outputs), threads, json)
+    jobs.run(inputs, out, prepare, dict(OUTPUTS[key] for key in outputs), threads, json, recursive)
 
 
 @app.command()
@@ -82,6 +83,7 @@ def mesh(
     overlay: Annotated[
         bool, typer.Option("--overlay", help="Write the photo with mesh and landmarks, too.")
     ] = False,
+    recursive: Recursive = False,
     max_faces: MaxFaces = None,
     threads: Threads = None,
     provider: Provider = None,
@@ -109,7 +111,7 @@ def mesh(
         return partial(produce, estimator=load_shapes(system, threads, provider), options=options)
 
     endings = {f".{name}": "the mesh" for name in formats} | dict(beside)
-    jobs.run(inputs, out, prepare, endings, threads, json)
+    jobs.run(inputs, out, prepare, endings, threads, json, recursive)
 
 
 @app.command()
