@@ -85,5 +85,5 @@ def picture_format(suffix: str) -> str:
 def _by_pillow(picture: NDArray[np.uint8] | Image.Image, format: str, quality: int) -> bytes:
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     buffer = io.BytesIO()
-    image.save(buffer, format, quality=quality)
+    image.save(buffer, format, quality=quality, compress_level=1)  # the latter of PNG
     return buffer.getvalue()

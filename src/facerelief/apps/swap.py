@@ -28,9 +28,9 @@ from facerelief.runtime import Estimator
 from facerelief.sampling import bilinear
 from facerelief.types import Crop, Face
 
-_LARGEST = 1536  # pixels along the side of what is drawn; more is enlarged
+_LARGEST = 1024  # pixels along the side of what is drawn; more is enlarged: a texture has no more
 _COARSE = 256  # pixels along the side in which slow changes are computed, and up to twice that
-_AT_ONCE = 2**22  # pixels of the photo that are changed together
+_AT_ONCE = 2**20  # pixels of the photo that are changed together
 _SOFT = 0.06  # of the crop's side: over which the new skin gives way to the old one
 _SLOW = 0.05  # of the crop's side: light and skin colour change over more than that
 
