@@ -244,7 +244,7 @@ def test_an_interrupted_run_says_so_and_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(produce, "produce", interrupted)
         result = synth("-n", 12, "--size", 48, "-o", tmp_path)
-    assert result.exit_code == 1
+    assert result.exit_code == 130
     assert re.search(r"interrupted.*the same command goes on from there\n$", result.stderr)
     assert {path.name for path in tmp_path.iterdir()} == {"synth.json", "heads-000000.tar"}
     result = synth("-n", 12, "--size", 48, "-o", tmp_path)

@@ -40,8 +40,8 @@ STANDS_ON = {
 }
 #: The rooms of the modules that lie side by side with the packages.
 TOP = {
-    "ground": "arrays cache catalogue colour doubts encode files images inputs memory photo_files"
-    " sampling",
+    "ground": "arrays cache catalogue colour doubts encode files images inference inputs memory"
+    " photo_files sampling signals",
     "values": "mesh_reading mesh_writing normal_png pictures types",
     "runtime": "correspondence decoders detect facerelief finding reconstruction retinaface "
     "runtime",

@@ -1,6 +1,7 @@
 """Meshes to files and back, and files that others made or broke."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -198,3 +199,22 @@ def test_what_is_no_mesh_is_one_clear_line(
     with pytest.raises(MeshError, match=message) as caught:
         read_mesh(path)
     assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a b", "a#1", "a\nb", "é", "-o", "a\udcff", "plain-1.2_x"])
+def test_names_inside_an_obj_are_plain_words(name: str) -> None:
+    """And those of files that are there; other names can be whatever a photo is called."""
+    picture = np.zeros((4, 4, 3), np.uint8)
+    corners = np.eye(3)
+    mesh = Mesh(corners, np.array([[0, 1, 2]]), uv=corners[:, :2])
+    files = WRITERS["obj"](Asset(mesh, picture), name)
+    obj, mtl = (
+        next(content for file, content in files.items() if file.endswith(ending)).decode("ascii")
+        for ending in (".obj", ".mtl")
+    )
+    (library,) = re.findall(r"^mtllib (.*)$", obj, re.MULTILINE)
+    (texture,) = re.findall(r"^map_Kd (.*)$", mtl, re.MULTILINE)
+    assert files.keys() == {f"{name}.obj", library, texture}
+    for word in (library, texture):
+        assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", word), word
+    assert name != "plain-1.2_x" or library == "plain-1.2_x.mtl"

@@ -1,5 +1,25 @@
 """`python -m facerelief` is `facerelief`."""
 
-from facerelief.cli import main
+from __future__ import annotations
 
-main()
+import sys
+
+from facerelief.signals import held_interrupts, ignore_interrupts, raise_interrupts
+
+
+def main() -> None:
+    """The entry point `facerelief`."""
+    raise_interrupts()
+    try:
+        with held_interrupts():  # modules that are half imported say odd things
+            from facerelief.cli import main as run
+        run()
+    except KeyboardInterrupt:  # before a command began, or when it had ended
+        print("facerelief: interrupted", file=sys.stderr)
+        sys.exit(130)
+    finally:
+        ignore_interrupts()
+
+
+if __name__ == "__main__":
+    main()

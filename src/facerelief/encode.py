@@ -8,14 +8,21 @@ on our pictures, many times faster, and let other threads work meanwhile.
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from facerelief import __version__
+
+#: The text of pictures that are made of photos and are none; JPEGs have it as their comment.
+MARK = {"Software": f"facerelief {__version__}"}
+_MARKS = re.compile(rb"tEXtSoftware\0facerelief |\xff\xfe..facerelief ", re.DOTALL)
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # channels -> grey, RGB, RGBA (PNG specification, 11.2.1)
 _UP = 2
 
@@ -59,8 +66,19 @@ def _deflate(data: memoryview) -> bytes:
 
 
 def to_jpeg(picture: NDArray[np.uint8] | Image.Image) -> bytes:
-    """The JPEG of an RGB picture, (H, W, 3) or Pillow's."""
-    return _by_pillow(picture, "JPEG", 92)
+    """The JPEG of an RGB picture that is no photo, (H, W, 3) or Pillow's, with our `MARK`."""
+    return _by_pillow(picture, "JPEG", 92, comment=MARK["Software"])
+
+
+def is_marked(path: Path) -> bool:
+    """Whether the file at `path` is a picture with our `MARK`, which lies near its beginning."""
+    try:
+        if not path.is_file():
+            return False
+        with open(path, "rb") as file:
+            return _MARKS.search(file.read(512)) is not None
+    except (OSError, ValueError):
+        return False
 
 
 def to_picture(pixels: NDArray[np.uint8] | Image.Image, suffix: str) -> bytes:
@@ -82,8 +100,11 @@ def picture_format(suffix: str) -> str:
     return format
 
 
-def _by_pillow(picture: NDArray[np.uint8] | Image.Image, format: str, quality: int) -> bytes:
+def _by_pillow(
+    picture: NDArray[np.uint8] | Image.Image, format: str, quality: int, **more: str
+) -> bytes:
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     buffer = io.BytesIO()
-    image.save(buffer, format, quality=quality, compress_level=1)  # the latter of PNG
+    # The level is that of PNG.
+    image.save(buffer, format, quality=quality, compress_level=1, **more)
     return buffer.getvalue()

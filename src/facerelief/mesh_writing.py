@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facerelief.arrays import FloatArray
-from facerelief.encode import to_jpeg
+from facerelief.encode import MARK, to_jpeg
 from facerelief.geometry.mesh import vertex_normals
 from facerelief.geometry.normals import encode
 from facerelief.normal_png import NormalMap
@@ -89,13 +91,18 @@ def to_glb(asset: Asset, name: str) -> dict[str, bytes]:
 
 
 def to_obj(asset: Asset, name: str) -> dict[str, bytes]:
-    """A Wavefront OBJ in millimetres; with a base colour its MTL, and the picture beside it."""
+    """A Wavefront OBJ in millimetres; with a base colour its MTL, and the picture beside it.
+
+    Those two have another name where `name` has what some readers cannot read.
+    """
     mesh, textured = asset.mesh, asset.base_colour is not None
     columns = ["v", "vt", "vn"] if mesh.uv is not None else ["v", "vn"]
     colours = None if textured else asset.vertex_colours
+    safe = _name_for_loaders(name)
     text = io.StringIO()
+    text.write(f"# {MARK['Software']}\n")
     if textured:
-        text.write(f"mtllib {name}.mtl\n")
+        text.write(f"mtllib {safe}.mtl\n")
     _write_rows(text, "v", mesh.vertices, 4, None if colours is None else colours / 255)
     if mesh.uv is not None:
         _write_rows(text, "vt", mesh.uv, 6)
@@ -109,9 +116,9 @@ def to_obj(asset: Asset, name: str) -> dict[str, bytes]:
     )
     files = {f"{name}.obj": text.getvalue().encode()}
     if textured:
-        picture = name + TEXTURE
+        picture = safe + TEXTURE
         skin = f"newmtl skin\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {picture}\n"
-        files |= {f"{name}.mtl": skin.encode(), picture: asset.jpeg}
+        files |= {f"{safe}.mtl": f"# {MARK['Software']}\n{skin}".encode(), picture: asset.jpeg}
     return files
 
 
@@ -127,6 +134,18 @@ def to_ply(asset: Asset, name: str) -> dict[str, bytes]:
 Writer = Callable[[Asset, str], dict[str, bytes]]
 
 WRITERS: dict[str, Writer] = {"glb": to_glb, "obj": to_obj, "ply": to_ply}
+
+
+def _name_for_loaders(name: str) -> str:
+    """`name`, or one in its place that every reader of OBJ and MTL takes for one plain word.
+
+    They split lines at spaces, take # for a comment, and differ in what bytes other letters are.
+    """
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)
+    if plain == name and not name.startswith("-"):  # which begins an option
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{plain[:64].lstrip('-.')}_{digest[:8]}"
 
 
 def _tangent_picture(bumps: NormalMap) -> Image.Image:

@@ -7,6 +7,8 @@ filter across the edge see nothing odd.
 
 from __future__ import annotations
 
+import io
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facerelief import __version__
 from facerelief.arrays import BoolArray, FloatArray
-from facerelief.encode import to_png
+from facerelief.encode import MARK, to_png
 from facerelief.geometry.normals import decode, encode
 from facerelief.inputs import PhotoError
 
 #: The key of the PNG text that names the frame.
 FRAME_KEY = "Normal frame"
+MAX_PIXELS = 8192**2  # of a normal map that is read
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,31 +46,52 @@ def encode_png(normals: FloatArray, mask: BoolArray, frame: str, bits: int = 8) 
     whole = np.dtype(f"u{pixels.itemsize * 4}")
     background = np.append(encode((0, 0, 1), bits), values.dtype.type(0))
     np.copyto(pixels.view(whole)[..., 0], background.view(whole), where=~mask)
-    return to_png(pixels, {FRAME_KEY: frame, "Software": f"facerelief {__version__}"})
+    return to_png(pixels, {FRAME_KEY: frame, **MARK})
 
 
 def decode_png(path: Path) -> NormalMap:
     """Read a normal map from a PNG of 8 or 16 bits, with or without alpha.
 
-    Raises PhotoError for a file that is no RGB or RGBA PNG.
+    Raises PhotoError for a file that is no RGB or RGBA PNG, or for one of more than `MAX_PIXELS`.
     """
     import png
 
     try:
-        width, height, rows, info = png.Reader(bytes=path.read_bytes()).asDirect()
-        pixels = np.vstack([np.asarray(row) for row in rows]).reshape(height, width, -1)
+        content = path.read_bytes()
     except OSError as error:
-        raise PhotoError(f"{path}: cannot be read ({error.strerror})") from None
-    except (png.Error, EOFError, ValueError) as error:
-        raise PhotoError(f"{path}: not a PNG that can be read ({error})") from None
+        raise PhotoError(f"{path}: cannot be read ({error.strerror or error})") from None
+    try:
+        _check_size(content)
+        width, height, rows, info = png.Reader(bytes=content).asDirect()
+        pixels = np.vstack([np.asarray(row) for row in rows]).reshape(height, width, -1)
+        frame = _text(content).get(FRAME_KEY)
+    except Exception as error:  # both readers raise anything for parts that do not fit together
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise PhotoError(f"{path}: not a PNG that can be read ({reason})") from None
     if info["greyscale"]:
         raise PhotoError(f"{path}: a grey picture, not a normal map")
     bits = 16 if info["bitdepth"] > 8 else 8
     values = pixels[..., :3].astype(np.uint16 if bits == 16 else np.uint8)
     mask = pixels[..., 3] > 0 if pixels.shape[2] == 4 else np.ones((height, width), np.bool_)
-    return NormalMap(decode(values), mask, _text(path).get(FRAME_KEY), bits)
+    return NormalMap(decode(values), mask, frame, bits)
 
 
-def _text(path: Path) -> dict[str, str]:
-    with Image.open(path) as image:
+def _check_size(content: bytes) -> None:
+    """Raises ValueError for more pixels, or more data behind them, than fit into memory."""
+    import png
+
+    reader = png.Reader(bytes=content)
+    reader.preamble()
+    if reader.width * reader.height > MAX_PIXELS:
+        raise ValueError(f"{reader.width} x {reader.height}, more than {MAX_PIXELS} pixels")
+    room = 2 * reader.height * (8 * reader.width + 1)  # 4 channels of 16 bits, and interlacing
+    data = zlib.decompressobj()
+    for kind, part in reader.chunks():
+        room -= len(data.decompress(part, room + 1)) if kind == b"IDAT" else 0
+        if room < 0:
+            raise ValueError("more data than pixels")
+
+
+def _text(content: bytes) -> dict[str, str]:
+    with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
         return {str(key): str(value) for key, value in image.info.items()}

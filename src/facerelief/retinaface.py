@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from facerelief.inference import import_onnxruntime
+
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
@@ -108,8 +110,7 @@ def anchors_of(height: int, width: int) -> Array:
 
 
 def _session(threads: int | None) -> InferenceSession:
-    import onnxruntime  # slow to import, and not needed for the types and functions above
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1

@@ -14,6 +14,7 @@ from facerelief.catalogue import Entry, WeightsError
 from facerelief.decoders import CROP_SIZE, DECODERS, kind_of
 from facerelief.finding import find
 from facerelief.images import Source, open_photo
+from facerelief.inference import import_onnxruntime
 from facerelief.types import Estimate, Face, Place
 
 if TYPE_CHECKING:
@@ -126,8 +127,7 @@ def find_providers(name: str) -> list[str]:
 
     Raises ValueError for one that this ONNX Runtime lacks; the message lists what it has.
     """
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     available = {
         provider.removesuffix("ExecutionProvider").lower(): provider
         for provider in onnxruntime.get_available_providers()
@@ -141,8 +141,7 @@ def _session(
     path: Path, content: bytes, threads: int | None, providers: Sequence[str] | None
 ) -> InferenceSession:
     """An ONNX Runtime session over the bytes of `path`. Raises WeightsError."""
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only
     options.intra_op_num_threads = threads or 0

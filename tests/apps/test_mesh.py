@@ -121,8 +121,8 @@ def test_an_overlay_shows_lines_and_landmarks(
 ) -> None:
     arguments = ["mesh", str(astronaut), "-o", str(tmp_path), "--system", str(network)]
     done = CliRunner().invoke(app, [*arguments, "--texture", "256", "--overlay"])
-    assert done.exit_code == 0 and "astronaut_overlay.jpg" in done.output
-    shown = np.asarray(Image.open(tmp_path / "astronaut_overlay.jpg")).astype(int)
+    assert done.exit_code == 0 and "astronaut_mesh_overlay.jpg" in done.output
+    shown = np.asarray(Image.open(tmp_path / "astronaut_mesh_overlay.jpg")).astype(int)
     red, green, blue = np.moveaxis(shown, -1, 0)
     assert shown.shape == (512, 512, 3)
     assert ((green > 200) & (red < 120) & (blue < 120)).sum() > 300  # seen landmarks

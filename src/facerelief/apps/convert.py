@@ -37,6 +37,10 @@ def convert_file(
     Raises ValueError for a call that makes no sense, PhotoError for a file that is no normal map,
     OSError where `out` cannot be written.
     """
+    if out.suffix.lower() != ".png":
+        raise ValueError(f"{out}: a normal map is written as a PNG, so its name ends in .png")
+    if bits not in (None, 8, 16):
+        raise ValueError(f"a normal map has 8 or 16 bits, not {bits}")
     read = decode_png(source)
     start = _frame(from_ or read.frame, source)
     frames = None

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from facerelief.apps import photos
 from facerelief.apps.overlay import overlay
-from facerelief.apps.products import Photo, Product
+from facerelief.apps.products import Photo, Product, face_stems
 from facerelief.apps.texture import unwrap
 from facerelief.correspondence import landmarks
-from facerelief.encode import to_jpeg, to_png
+from facerelief.encode import MARK, to_jpeg, to_png
 from facerelief.images import Pixels
 from facerelief.mesh_writing import TEXTURE, WRITERS, Asset
 from facerelief.runtime import Estimator
@@ -34,7 +34,7 @@ SIDECARS = {
     "source": ("_texture_source.png", "255 seen in the photo, 128 its mirror image, 0 made up"),
     "landmarks": ("_landmarks.json", "points in the photo, and whether they are seen"),
     "depth": ("_depth.png", "16 bits, in the crop's frame; _pose.json has its scale"),
-    "overlay": ("_overlay.jpg", "the face with its landmarks and the layout's lines"),
+    "overlay": ("_mesh_overlay.jpg", "the face with its landmarks and the layout's lines"),
     "pose": ("_pose.json", "angles, the 3 x 4 camera, crop, model, warnings"),
 }
 
@@ -60,13 +60,13 @@ def produce(photo: Photo, estimator: Estimator, options: Options = Options()) ->
     faces = photos.find_faces(photo, estimator, options.max_faces)
     sidecars: list[dict[str, Any]] = []
     files: dict[str, bytes] = {}
-    for face, stem in zip(faces, photos.face_stems(photo.stem, len(faces)), strict=True):
+    for face, stem in zip(faces, face_stems(photo.stem, len(faces)), strict=True):
         shaped = face.whole() if options.head == "full" else face
         made = _files(photo.pixels, shaped, stem, options)
         sidecar = describe_face(photo, shaped, estimator) | {"files": sorted(made)}
         sidecars.append(sidecar)
         files |= made | {stem + SIDECARS["pose"][0]: photos.to_json(sidecar)}
-    return Product(sidecars, files)
+    return Product(sidecars, files, photo.stem, SIDECARS["pose"][0])
 
 
 def describe_face(photo: Photo, face: Face, estimator: Estimator) -> dict[str, Any]:
@@ -120,8 +120,8 @@ def _files(pixels: Pixels, face: Face, name: str, options: Options) -> dict[str,
     asset = Asset(shape.mesh, texture.colours)
     files = {
         name + SIDECARS["texture"][0]: asset.jpeg,
-        name + SIDECARS["depth"][0]: to_png(encode_depth(shape.depth)),
-        name + SIDECARS["source"][0]: to_png(texture.source),
+        name + SIDECARS["depth"][0]: to_png(encode_depth(shape.depth), MARK),
+        name + SIDECARS["source"][0]: to_png(texture.source, MARK),
         name + SIDECARS["landmarks"][0]: photos.to_json(
             describe_landmarks(face, options.landmarks)
         ),

@@ -11,8 +11,8 @@ import numpy as np
 
 from facerelief import pictures
 from facerelief.apps import photos
-from facerelief.apps.products import Photo, Product
-from facerelief.encode import to_jpeg, to_png
+from facerelief.apps.products import Photo, Product, face_stems
+from facerelief.encode import MARK, to_jpeg, to_png
 from facerelief.normal_png import encode_png
 from facerelief.runtime import Estimator
 from facerelief.types import Face
@@ -45,7 +45,7 @@ def produce(photo: Photo, estimator: Estimator, options: Options = Options()) ->
     faces = photos.find_faces(photo, estimator, options.max_faces)
     sidecars: list[dict[str, Any]] = []
     files: dict[str, bytes] = {}
-    for face, stem in zip(faces, photos.face_stems(photo.stem, len(faces)), strict=True):
+    for face, stem in zip(faces, face_stems(photo.stem, len(faces)), strict=True):
         made = {stem + OUTPUTS[key][0]: do() for key, do in _makers(face, options).items()}
         sidecar = describe_face(photo, face, estimator) | {"files": sorted(made)}
         if "json" in options.outputs:
@@ -55,7 +55,7 @@ def produce(photo: Photo, estimator: Estimator, options: Options = Options()) ->
     if "overlay" in options.outputs:  # one for the photo
         name = photo.stem + OUTPUTS["overlay"][0]
         files[name] = to_jpeg(pictures.overlay_image(photo.pixels, faces))
-    return Product(sidecars, files)
+    return Product(sidecars, files, photo.stem, OUTPUTS["json"][0])
 
 
 def describe_face(photo: Photo, face: Face, estimator: Estimator) -> dict[str, Any]:
@@ -82,10 +82,10 @@ def _makers(face: Face, options: Options) -> dict[str, Callable[[], bytes]]:
     makers = {
         "normal": lambda: encode_png(face.normals, face.mask, "opengl", options.bits),
         "npy": lambda: _npy(face),
-        "shading": lambda: to_png(pictures.shading_row(face.normals, face.mask)),
+        "shading": lambda: to_png(pictures.shading_row(face.normals, face.mask), MARK),
     }
     if (error := face.expected_error) is not None:
-        makers["error"] = lambda: to_png(pictures.error_picture(error, face.mask))
+        makers["error"] = lambda: to_png(pictures.error_picture(error, face.mask), MARK)
     return {key: make for key, make in makers.items() if key in options.outputs}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -35,16 +35,17 @@ class Outcome:
     faces: list[dict[str, Any]] = field(default_factory=list)  # the sidecars, largest face first
     files: list[str] = field(default_factory=list)  # where the sink has them
     error: str | None = None  # one line, naming the input
+    note: str | None = None  # one line that people should read although all is well
 
 
 def stream(
     paths: Sequence[Path], produce: Produce, sink: Sink, workers: int = 1
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Process `paths` into `sink`, in order, in memory that does not grow with their number.
 
     Each photo is one task of `workers` threads: decoding, the networks and compression all work
     outside Python's lock, so that photos overlap. A photo that fails gives an Outcome with
-    `error`, and the others go on.
+    `error`, and the others go on. Close the iterator to stop: what is begun is finished.
     """
     stems = output_stems(paths)
     budget = Budget(MEMORY)
@@ -52,7 +53,8 @@ def stream(
         for path, stem in zip(paths, stems, strict=True):
             yield process(path, stem, produce, sink, budget)
         return
-    with ThreadPoolExecutor(workers) as pool:
+    pool = ThreadPoolExecutor(workers)
+    try:
         tasks = (
             pool.submit(process, path, stem, produce, sink, budget)
             for path, stem in zip(paths, stems, strict=True)
@@ -61,6 +63,8 @@ def stream(
         while ahead:
             yield ahead.popleft().result()
             ahead.extend(islice(tasks, 1))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def process(
@@ -75,18 +79,22 @@ def process(
         file = PhotoFile(path)
         with budget.held(file.cost):
             product = produce(Photo(file.read(), stem, str(path)))
-            sink.put(product)
+            other = sink.put(product)
     except PhotoError as error:
         return Outcome(path, error=str(error))
     except OSError as error:
         place = sink.place(f"{stem}*")
-        return Outcome(path, error=f"{path}: cannot write {place}: {error.strerror or error}")
+        text = f"{path}: cannot write {place}: {error.strerror or error}"
+        return Outcome(path, error=in_line(text))
     except MemoryError:
         return Outcome(path, error=f"{path}: not enough memory")
     except Exception as error:  # whatever it is, the other photos must not suffer for it
         text = f"{path}: {type(error).__name__}: {error}"
         return Outcome(path, error=in_line(text.partition("\n")[0]))
-    return Outcome(path, product.sidecars, [sink.place(name) for name in product.files])
+    files = [sink.place(name) for name in product.files]
+    place = sink.place(f"{stem}*")
+    note = other and in_line(f"{path}: replaced what {place} held of another photo, {other}")
+    return Outcome(path, product.sidecars, files, note=note)
 
 
 def find_faces(photo: Photo, estimator: Estimator, max_faces: int | None = None) -> list[Face]:
@@ -95,11 +103,6 @@ def find_faces(photo: Photo, estimator: Estimator, max_faces: int | None = None)
     if not faces:
         raise PhotoError(f"{photo.source}: no face found")
     return faces
-
-
-def face_stems(stem: str, count: int) -> list[str]:
-    """The stem itself for one face; followed by _0, _1, ... from the largest on for several."""
-    return [stem] if count == 1 else [f"{stem}_{index}" for index in range(count)]
 
 
 def describe_place(photo: Photo, face: Face) -> dict[str, Any]:
@@ -168,5 +171,6 @@ def rounded(values: ArrayLike) -> list[Any]:
 
 
 def to_json(sidecar: dict[str, Any]) -> bytes:
-    """The content of a JSON sidecar."""
-    return (json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n").encode()
+    """The content of a JSON sidecar; bytes of a name that are no text are \\udc80 to \\udcff."""
+    text = json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n"
+    return text.encode("utf-8", "backslashreplace")

@@ -4,6 +4,15 @@ Commands import what they need when they run, so that each starts as fast as it 
 all done, 1 some inputs failed (each is named on stderr, the others are finished), 2 usage.
 """
 
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from contextlib import suppress
+from typing import TextIO
+
 from facerelief.cli import photos, protocols, research, synth  # they register their commands
 from facerelief.cli.common import app
 
@@ -11,5 +20,35 @@ __all__ = ["app", "main", "photos", "protocols", "research", "synth"]
 
 
 def main() -> None:
-    """The entry point `facerelief`."""
-    app()
+    """Run the command that the arguments name; what it prints may fail to get anywhere.
+
+    A reader that went away (`| head -1`) ends it as it ends other programs, with 141 and no word; a
+    full disk behind `>` is one line.
+    """
+    out = sys.stdout
+    if isinstance(out, io.TextIOWrapper):  # spells out names that it has no letters for
+        out.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            app()
+        finally:
+            if out is not None:
+                out.flush()
+    except OSError as error:
+        if error.filename is not None:
+            raise  # it is about a file
+        with suppress(OSError):
+            if error.errno != errno.EPIPE:
+                print(f"facerelief: cannot print: {error.strerror or error}", file=sys.stderr)
+        for stream in filter(None, (out, sys.stderr)):
+            _forget(stream)
+        sys.exit(141 if error.errno == errno.EPIPE else 1)
+
+
+def _forget(stream: TextIO) -> None:
+    """Let what `stream` still holds go nowhere when Python ends: it cannot fail there again."""
+    with suppress(OSError, ValueError):
+        stream.flush()
+        return
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
+import json
 import os
-from typing import TYPE_CHECKING, Annotated, NoReturn
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+import typer.core
 
 from facerelief import __version__
 
 if TYPE_CHECKING:
     from facerelief.runtime import Estimator
 
+
+class _Group(typer.core.TyperGroup):
+    """Commands that end in one line, whatever stops them from outside."""
+
+    def make_context(self, *args: Any, **named: Any) -> Any:
+        with _ending():
+            return super().make_context(*args, **named)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _ending():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        fail("interrupted; what is finished stays", code=130)
+    except BrokenPipeError:
+        raise typer.Exit(141) from None  # nobody reads on: as other programs end then
+
+
 app = typer.Typer(
+    cls=_Group,
     help="Surface normals of faces, measured, from one photo.",
     no_args_is_help=True,
     add_completion=False,
@@ -24,8 +53,28 @@ app = typer.Typer(
 System = Annotated[
     str, typer.Option(help="A name that `facerelief systems` lists, or an .onnx file.")
 ]
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def at_most_cores(number: int | None) -> int | None:
+    """More threads or processes than cores only wait for each other."""
+    return None if number is None else min(number, cores())
+
+
 Threads = Annotated[
-    int | None, typer.Option(min=1, help="Threads to use in all.", show_default="all cores")
+    int | None,
+    typer.Option(
+        min=1,
+        help="Threads to use in all; at most one a core.",
+        show_default="all cores",
+        callback=at_most_cores,
+    ),
 ]
 Provider = Annotated[
     str | None, typer.Option(help="ONNX Runtime provider, such as cuda.", show_default="cpu")
@@ -76,11 +125,14 @@ def load_shapes(system: str, threads: int | None, provider: str | None) -> Estim
     return estimator
 
 
-def cores() -> int:
-    """The processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def to_line(value: Any) -> str:
+    """`value` as JSON that standard output can take: names may have bytes that are no text."""
+    line = json.dumps(value, ensure_ascii=False)
+    try:
+        line.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(value)
+    return line
 
 
 def count(number: int, noun: str) -> str:

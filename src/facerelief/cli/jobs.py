@@ -5,16 +5,15 @@ A command is its own options, its `produce` and a call of `run`.
 
 from __future__ import annotations
 
-import json as json_module
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from facerelief.cli.common import cores, count, fail
+from facerelief.cli.common import cores, count, fail, to_line
 
 if TYPE_CHECKING:
     from facerelief.apps.photos import Outcome
@@ -63,10 +62,13 @@ def run(
     """
     from facerelief.apps.photos import stream
     from facerelief.apps.products import Folder
-    from facerelief.files import make_folder
+    from facerelief.files import identities, make_folder
     from facerelief.inputs import expand_inputs, expand_trees
 
+    if "" in inputs:
+        fail("an input is an empty name: that of no file", code=2)
     places = expand_trees(inputs) if recursive else {Path(): expand_inputs(inputs)}
+    places = _without_ours(places)
     try:
         for place in places:
             make_folder(out / place)
@@ -76,18 +78,21 @@ def run(
     threads = threads or cores()
     # Several photos: one a thread. A single one: all threads together.
     workers = min(threads, len(paths))
-    produce = prepare(threads // workers)
-    outcomes = chain.from_iterable(
-        stream(group, produce, Folder(out / place), workers) for place, group in places.items()
-    )
+    produce, kept = prepare(threads // workers), identities(paths)
+
+    def all_outcomes() -> Generator[Outcome, None, None]:
+        for place, group in places.items():
+            yield from stream(group, produce, Folder(out / place, kept), workers)
+
     faces, failed = 0, 0
-    for outcome in _progress(outcomes, len(paths)):
-        faces += len(outcome.faces)
-        if outcome.error is not None:
-            failed += 1
-            typer.echo(outcome.error, err=True)
-        if json:
-            typer.echo(json_module.dumps(_to_json(outcome), ensure_ascii=False))
+    with closing(all_outcomes()) as outcomes:
+        for outcome in _progress(outcomes, len(paths)):
+            faces += len(outcome.faces)
+            failed += outcome.error is not None
+            for line in filter(None, (outcome.error, outcome.note)):
+                typer.echo(line, err=True)
+            if json:
+                typer.echo(to_line(_to_json(outcome)))
     if not json:
         done = len(paths) - failed
         typer.echo(f"{count(faces, 'face')} in {count(done, 'photo')}, written to {out}")
@@ -95,6 +100,22 @@ def run(
         for ending, meaning in endings.items() if faces else ():
             typer.echo(f"  {stem + ending:<30} {meaning}")
     raise typer.Exit(1 if failed else 0)
+
+
+def _without_ours(places: dict[Path, list[Path]]) -> dict[Path, list[Path]]:
+    """The photos among files: an overlay or texture that an earlier run wrote is none."""
+    from facerelief.encode import is_marked
+
+    ours = [path for group in places.values() for path in group if is_marked(path)]
+    if not ours:
+        return places
+    known = set(ours)
+    photos = {place: [p for p in group if p not in known] for place, group in places.items()}
+    if not any(photos.values()):
+        fail(f"no photo to work on: facerelief itself made {ours[0]}", code=2)
+    made = count(len(ours), "picture")
+    typer.echo(f"left out: {made} that facerelief itself made, as {ours[0]}", err=True)
+    return {place: group for place, group in photos.items() if group}
 
 
 def _to_json(outcome: Outcome) -> dict[str, Any]:

@@ -133,13 +133,16 @@ def swap(
     from facerelief.apps.products import Folder, Photo
     from facerelief.apps.swap import produce
     from facerelief.encode import picture_format
+    from facerelief.files import check_not_among, identities, remove_leftovers
     from facerelief.images import open_photo
     from facerelief.inputs import PhotoError
 
     try:
         picture_format(out.suffix)
-    except ValueError as error:
-        fail(f"{out}: {error}", code=2)
+        check_not_among([out], identities([photo, other]))
+    except (OSError, ValueError) as error:
+        fail(_explain(out, error), code=2)
+    remove_leftovers(out.parent)
     estimator = load_shapes(system, threads or cores(), provider)
     try:
         theirs = Photo(open_photo(other), other.stem, str(other))
@@ -192,14 +195,19 @@ def convert(
     Example: facerelief convert out/me_normal.png --to directx -o me_directx.png
     """
     from facerelief.apps.convert import convert_file
+    from facerelief.files import check_not_among, identities, remove_leftovers
     from facerelief.inputs import PhotoError
 
     try:
+        check_not_among([out], identities([source] if reference is None else [source, reference]))
+        remove_leftovers(out.parent)
         convert_file(source, out, to, from_, reference, bits)
+    except FileExistsError as error:
+        fail(_explain(out, error), code=2)
     except PhotoError as error:
         fail(str(error), code=1)
     except OSError as error:
-        fail(f"{out}: cannot write: {error.strerror}", code=1)
+        fail(_explain(out, error), code=1)
     except ValueError as error:
         fail(str(error), code=2)
 
@@ -219,6 +227,14 @@ def doctor(system: System = "default", provider: Provider = None, json: Json = F
         for check in checks:
             typer.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<16} {check.detail}")
     raise typer.Exit(0 if all(check.ok for check in checks) else 1)
+
+
+def _explain(out: Path, error: Exception) -> str:
+    """Why `out` cannot be written, in one line."""
+    from facerelief.inputs import in_line
+
+    reason = error.strerror if isinstance(error, OSError) else None
+    return in_line(f"{out}: cannot write: {reason or error}")
 
 
 def _entry_to_json(entry: Entry) -> dict[str, Any]:

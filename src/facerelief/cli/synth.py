@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from facerelief import __version__
-from facerelief.cli.common import Json, app, cores, count, fail
+from facerelief.cli.common import Json, app, at_most_cores, cores, count, fail
 
 if TYPE_CHECKING:
     from facerelief.samples.shards import SampleFolders, TarShards
@@ -81,7 +81,8 @@ def synth(
     ] = "torch",
     paths: Annotated[int, typer.Option(min=1, help="Paths a pixel, for mitsuba.")] = 64,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes.", show_default="one a core")
+        int | None,
+        typer.Option(min=1, help="Processes.", show_default="one a core", callback=at_most_cores),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -164,7 +165,7 @@ def synth(
 
 
 def _run(action: Any, *arguments: Any) -> None:
-    """Do it; whatever stops it is one line and exit code 1."""
+    """Do it; whatever stops it is one line and exit code 1, or 130 for Control-C."""
     from facerelief.samples.files import SampleError
     from facerelief.synth.assets import AssetError
     from facerelief.synth.produce import WorkerError
@@ -180,7 +181,7 @@ def _run(action: Any, *arguments: Any) -> None:
     except (AssetError, SampleError) as error:
         fail(str(error), code=1)
     except KeyboardInterrupt:
-        fail(f"interrupted{again}", code=1)
+        fail(f"interrupted{again}", code=130)
 
 
 def _write(

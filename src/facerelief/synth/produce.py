@@ -9,16 +9,20 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from facerelief.memory import keep_freed_memory
 from facerelief.samples.files import FILES, to_files
 from facerelief.samples.rendering import Rendering
+from facerelief.signals import deaf_children, held_interrupts
 from facerelief.synth.assets import Assets
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from facerelief.synth.draw import SynthOptions
 
 
@@ -71,20 +75,30 @@ def produce(
         Exception: whatever `make` or the drawing raises.
     """
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, _start, (make, tuple(files)))
+    line, end = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(workers, context, _start, (make, tuple(files), line))
     waiting: deque[Future[dict[str, bytes]]] = deque()
     remaining = iter(indices)
+
+    def submit(count: int) -> None:
+        with held_interrupts(), deaf_children(), _one_thread_each():  # it may start a process
+            waiting.extend(pool.submit(_sample, index) for index in islice(remaining, count))
+
     try:
-        with _one_thread_each():
-            waiting.extend(pool.submit(_sample, i) for i in islice(remaining, 2 * workers))
+        submit(2 * workers)
         while waiting:
-            sample = waiting.popleft().result()
-            waiting.extend(pool.submit(_sample, index) for index in islice(remaining, 1))
+            sample = waiting[0].result()
+            waiting.popleft()
+            submit(1)
             yield sample
     except BrokenProcessPool:
         raise WorkerError("a worker process died; was there enough memory for all?") from None
     finally:
+        if waiting:
+            end.close()  # the workers end at once, whatever they do
         pool.shutdown(cancel_futures=True)
+        end.close()
+        line.close()
 
 
 @contextmanager
@@ -110,8 +124,9 @@ _failure: Exception | None = None
 _files: tuple[str, ...] = ()
 
 
-def _start(make: Callable[[], Draw], files: tuple[str, ...]) -> None:
+def _start(make: Callable[[], Draw], files: tuple[str, ...], line: Connection) -> None:
     global _draw, _failure, _files
+    Thread(target=_end_with, args=(line,), daemon=True).start()
     keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and stops the workers
     _files = files
@@ -119,6 +134,13 @@ def _start(make: Callable[[], Draw], files: tuple[str, ...]) -> None:
         _draw = make()
     except Exception as error:  # told with the first sample: a pool only says that it broke
         _failure = error
+
+
+def _end_with(line: Connection) -> None:
+    """End this process when the other end of `line` is closed: by the parent, or by its end."""
+    with suppress(OSError):
+        line.poll(None)
+    os._exit(1)
 
 
 def _sample(index: int) -> dict[str, bytes]:
