@@ -1,5 +1,7 @@
 # make demo    run on the astronaut's photo in a fresh runtime-only environment (no PyTorch)
 # make test    install what the tests need and run them
+# make lowest  test the runtime with the lowest versions that pyproject.toml promises
+# make kills   stop normals, mesh, swap and synth forty times each, anywhere
 # make lint    ruff and mypy
 # make smoke   train every configuration for seconds; every loss must fall
 # make fuzz    three thousand broken pictures: what came of them, counted
@@ -7,7 +9,8 @@
 # make bench   measure speed and accuracy into benchmarks/results
 # make clean   remove the environments and everything that the targets made
 #
-# PYTHON, VENV (runtime), VENV_TEST (everything), OUT and RUNS (of smoke) may be set from outside.
+# PYTHON, VENV (runtime), VENV_TEST (everything), VENV_LOWEST, OUT and RUNS (of smoke) may be set
+# from outside.
 
 works = $(shell for python in python3.11 python3.12 python3.13 python3.10 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
@@ -15,6 +18,7 @@ works = $(shell for python in python3.11 python3.12 python3.13 python3.10 python
 PYTHON ?= $(works)
 VENV ?= .venv
 VENV_TEST ?= .venv-test
+VENV_LOWEST ?= .venv-lowest
 OUT ?= out
 RUNS ?= runs/smoke
 PIP_QUIET = -m pip install -qq --disable-pip-version-check
@@ -24,13 +28,23 @@ ifneq ($(wildcard ../shared/data),)
 export FACERELIEF_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: demo test lint smoke fuzz docs bench clean
+.PHONY: demo test lowest kills lint smoke fuzz docs bench clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/facerelief normals examples/astronaut.jpg -o $(OUT)
 
 test: $(VENV_TEST)/.installed
 	$(VENV_TEST)/bin/python -m pytest
+
+# What is left out needs the extras, or newer packages for the tests themselves.
+lowest: $(VENV_LOWEST)/.installed
+	$(VENV_LOWEST)/bin/python -m pytest tests/apps \
+		$(addprefix tests/geometry/test_,$(addsuffix .py,align integrate normals raster uv)) \
+		$(addprefix tests/test_,$(addsuffix .py,cli cli_inputs correspondence decoders encode files \
+		images leaving mesh_files normal_png photo_files pictures runtime types))
+
+kills: $(VENV_TEST)/.installed
+	FACERELIEF_KILLS=40 $(VENV_TEST)/bin/python -m pytest tests/test_leaving.py -k whenever
 
 lint: $(VENV_TEST)/.installed
 	$(VENV_TEST)/bin/ruff check .
@@ -75,7 +89,7 @@ else
 endif
 
 clean:
-	rm -rf $(VENV) $(VENV_TEST) $(OUT) site build dist
+	rm -rf $(VENV) $(VENV_TEST) $(VENV_LOWEST) $(OUT) site build dist
 
 define make_environment
 @test -n "$(PYTHON)" || { echo "No Python 3.10 or newer found: install one, or make PYTHON=..."; exit 1; }
@@ -94,4 +108,9 @@ $(VENV)/.installed: pyproject.toml
 $(VENV_TEST)/.installed: pyproject.toml constraints.txt
 	$(call make_environment,$(VENV_TEST))
 	$(VENV_TEST)/bin/python $(PIP_QUIET) -c constraints.txt -e '.[train,synth,models,heif,docs,dev]'
+	@touch $@
+
+$(VENV_LOWEST)/.installed: pyproject.toml lowest.txt
+	$(call make_environment,$(VENV_LOWEST))
+	$(VENV_LOWEST)/bin/python $(PIP_QUIET) -c lowest.txt -e . pytest hypothesis onnx
 	@touch $@

@@ -75,3 +75,18 @@ def test_everything_imported_is_declared() -> None:
     assert imported("src") <= modules(of_users)
     everywhere = imported("src", "tests", "benchmarks", "tools", "docs", "examples")
     assert everywhere <= modules(set(declared()))
+
+
+def test_the_lowest_versions_are_those_that_are_tested() -> None:
+    """`make lowest` installs them."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+    def versions(lines: list[str], sign: str) -> dict[str, list[int]]:
+        found = (re.match(rf"([\w-]+){sign}([\d.]+)", line) for line in lines)
+        return {m[1]: [int(part) for part in m[2].split(".")][:3] for m in found if m}
+
+    text = (ROOT / "lowest.txt").read_text("utf-8")
+    tested = versions(text.splitlines(), "==")
+    for package, version in versions(project["dependencies"], ">=").items():
+        assert tested.pop(package)[: len(version)] == version, package
+    assert not tested
