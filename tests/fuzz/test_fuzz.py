@@ -10,6 +10,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from broken_pictures import write
 from trial import SLOW, read, run
 
+from facerelief import photo_files
+from facerelief.images import open_photo, seen_at
+from facerelief.inputs import PhotoError
+from facerelief.photo_files import Picture
+
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_broken_pictures_are_read_or_refused(seed: int, tmp_path: Path) -> None:
@@ -19,6 +24,26 @@ def test_broken_pictures_are_read_or_refused(seed: int, tmp_path: Path) -> None:
         counts[word] += 1
         assert seconds < SLOW
     assert set(counts) == {"read", "refused"} and min(counts.values()) > 50, counts
+
+
+def test_broken_pictures_that_are_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if every picture were one that is read in parts and sizes."""
+    monkeypatch.setattr(photo_files, "WHOLE", 0)
+    counts: Counter[str] = Counter()
+    for path in write(tmp_path, 300, seed=4):
+        for scale in (6.5, 3.0, 1.0):
+            try:
+                picture = open_photo(path)
+                assert isinstance(picture, Picture)
+                pixels, factor, (x, y) = seen_at(picture, scale)
+                height, width = (-(-length // factor) for length in picture.shape[:2])
+                assert pixels.shape == (height, width, 3) and max(x, y) <= 0
+                assert picture[2:9, 3:7].shape == (7, 4, 3)
+                counts["read"] += 1
+            except PhotoError as error:
+                assert str(error).startswith(f"{path}: ") and str(error).isprintable()
+                counts["refused"] += 1
+    assert min(counts.values()) > 100, counts
 
 
 def test_broken_pictures_are_all_reported(tiny_folder: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ A command is its own options, its `produce` and a call of `run`.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -67,6 +68,8 @@ def run(
 
     if "" in inputs:
         fail("an input is an empty name: that of no file", code=2)
+    # What Pillow warns of is ignored where it reads, but that is not made for several threads.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     places = expand_trees(inputs) if recursive else {Path(): expand_inputs(inputs)}
     places = _without_ours(places)
     try:
