@@ -243,7 +243,7 @@ def test_a_photo_is_piped_in(astronaut: Path, tmp_path: Path) -> None:
     call = ["normals", "-", "-o", str(tmp_path / "out"), "--only", "json"]
     result = CliRunner().invoke(app, call, input=astronaut.read_bytes())
     assert result.exit_code == 0, result.output
-    assert names(tmp_path / "out") == {"stdin.json"}
+    assert names(tmp_path / "out") == {"stdin.json"} and "stdin.json" in result.stdout
 
 
 def test_face_cut_by_the_border(astronaut: Path, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def process(
         text = f"{path}: cannot write {place}: {error.strerror or error}"
         return Outcome(path, error=in_line(text))
     except MemoryError:
-        return Outcome(path, error=f"{path}: not enough memory")
+        return Outcome(path, error=in_line(f"{path}: not enough memory"))
     except Exception as error:  # whatever it is, the other photos must not suffer for it
         text = f"{path}: {type(error).__name__}: {error}"
         return Outcome(path, error=in_line(text.partition("\n")[0]))

@@ -61,7 +61,7 @@ def run(
     `prepare` loads what the job needs, for a number of threads a photo. `endings` are those of the
     files of a face, and what they hold.
     """
-    from facerelief.apps.photos import stream
+    from facerelief.apps.photos import output_stems, stream
     from facerelief.apps.products import Folder
     from facerelief.files import identities, make_folder
     from facerelief.inputs import expand_inputs, expand_trees
@@ -99,7 +99,7 @@ def run(
     if not json:
         done = len(paths) - failed
         typer.echo(f"{count(faces, 'face')} in {count(done, 'photo')}, written to {out}")
-        stem = paths[0].stem if len(paths) == faces == 1 else "*"
+        stem = output_stems(paths)[0] if len(paths) == faces == 1 else "*"
         for ending, meaning in endings.items() if faces else ():
             typer.echo(f"  {stem + ending:<30} {meaning}")
     raise typer.Exit(1 if failed else 0)
