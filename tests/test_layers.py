@@ -43,8 +43,8 @@ TOP = {
     "ground": "arrays cache catalogue colour doubts encode files images inference inputs memory"
     " photo_files sampling signals",
     "values": "mesh_reading mesh_writing normal_png pictures types",
-    "runtime": "correspondence decoders detect facerelief finding reconstruction retinaface "
-    "runtime",
+    "runtime": "correspondence decoders detect facerelief finding foreign reconstruction "
+    "retinaface runtime",
     "train": "export",
     "cli": "__main__",
 }

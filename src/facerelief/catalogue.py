@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,9 @@ from facerelief.inputs import in_line
 
 #: Holds catalogue.json and the files that it names.
 FOLDER = Path(__file__).parent / "weights"
+
+#: Bytes of a file of weights at most.
+LARGEST = 1 << 30
 
 Tier = Literal["open", "research"]
 
@@ -59,9 +63,15 @@ class Entry:
 def read_weights(path: Path) -> bytes:
     """The bytes of an ONNX file; WeightsError with one clear line when it cannot be read."""
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe or a device may never end
+            raise WeightsError(f"{path}: cannot read the weights: not a file")
+        if status.st_size > LARGEST:
+            raise WeightsError(f"{path}: larger than the {LARGEST >> 20} MiB of any network")
         return path.read_bytes()
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot read the weights: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: no file has such a name
+        reason = getattr(error, "strerror", None) or error
+        raise WeightsError(f"{path}: cannot read the weights: {reason}") from error
 
 
 def plain(text: str, limit: int = 300) -> str:
@@ -115,17 +125,18 @@ def find(name: str) -> Entry:
 
 def describe(path: Path, content: bytes, kind: str, metadata: dict[str, str]) -> Entry:
     """An entry for a file outside the catalogue, from the ONNX `metadata` that export wrote."""
-    tier = metadata.get("tier")
+    said = {name: plain(text, 1000) for name, text in metadata.items()}
+    tier = said.get("tier")
     return Entry(
-        name=path.stem,
-        system=metadata.get("system", "unknown"),
-        preset=metadata.get("preset", "unknown"),
-        kind=kind,
+        name=in_line(path.stem),
+        system=said.get("system", "unknown"),
+        preset=said.get("preset", "unknown"),
+        kind=plain(kind, 100),
         path=path,
         sha256=hashlib.sha256(content).hexdigest(),
         tier="open" if tier == "open" else "research" if tier == "research" else None,
-        training_data=tuple(part.strip() for part in metadata.get("training_data", "").split(",")),
-        licence=metadata.get("licence", "not stated"),
+        training_data=tuple(part.strip() for part in said.get("training_data", "").split(",")),
+        licence=said.get("licence", "not stated"),
         accuracy={},
     )
 

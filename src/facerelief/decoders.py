@@ -36,11 +36,17 @@ class Decoder:
     optional: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     makes_shapes: bool = False  # meshes, landmarks and poses, and not only normals
 
+    @property
+    def rests(self) -> dict[str, tuple[int, ...]]:
+        """The shape of the rest of each output, optional or not."""
+        return {**self.outputs, **self.optional}
+
     def nothing(self, names: Collection[str]) -> Estimate:
         """What a network with outputs `names` says of no crops."""
-        rests = {**self.outputs, **self.optional}
-        empty = {name: np.zeros((0, *rests[name]), np.float32) for name in names if name in rests}
-        return self.decode(empty)
+        rests = self.rests
+        return self.decode(
+            {name: np.zeros((0, *rests[name]), np.float32) for name in names if name in rests}
+        )
 
 
 def _normals(arrays: Arrays) -> Estimate:

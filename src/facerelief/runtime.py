@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facerelief import catalogue
-from facerelief.catalogue import Entry, WeightsError
+from facerelief import catalogue, foreign
+from facerelief.catalogue import Entry, WeightsError, plain, reason_of
 from facerelief.decoders import CROP_SIZE, DECODERS, kind_of
 from facerelief.finding import find
 from facerelief.images import Source, open_photo
@@ -44,6 +46,7 @@ def load(
     if isinstance(name, Path) or name.endswith(".onnx"):
         path = Path(name)
         content = catalogue.read_weights(path)
+        foreign.check(path, content)
         session = _session(path, content, threads, providers)
         metadata = session.get_modelmeta().custom_metadata_map
         kind = metadata.get("kind") or kind_of(_names(session.get_outputs())) or "unknown"
@@ -55,6 +58,24 @@ def load(
     return Estimator(entry, session, threads)
 
 
+def trial() -> None:
+    """The process that `foreign.check` starts: prints, as JSON, what is wrong with one network.
+
+    The network is on stdin, its path the argument.
+    """
+    path, content = Path(sys.argv[1]), sys.stdin.buffer.read()
+    foreign.bound(len(content))
+    crops = np.random.default_rng(0).integers(0, 256, (1, CROP_SIZE, CROP_SIZE, 3), np.uint8)
+    reason = None
+    try:
+        session = _session(path, content, 1, None)
+        if _reads_crops(session):  # else it is refused for that
+            _run(path, session, _names(session.get_outputs()), crops)
+    except WeightsError as error:
+        reason = str(error)
+    sys.stdout.write(json.dumps(reason))
+
+
 class Estimator:
     """Finds the faces of a photo and says what its network sees. Made by `load`; thread-safe."""
 
@@ -62,8 +83,9 @@ class Estimator:
         self.entry = entry
         self._session = session
         self._threads = threads
-        self._outputs = [output.name for output in session.get_outputs()]
         self._decoder = DECODERS[entry.kind]
+        known = self._decoder.rests
+        self._outputs = [name for name in _names(session.get_outputs()) if name in known]
 
     @property
     def name(self) -> str:
@@ -105,21 +127,34 @@ class Estimator:
     def estimate_crops(self, crops: NDArray[np.uint8]) -> Estimate:
         """What the network says of `crops` (N, 256, 256, 3), RGB uint8, each in its crop's frame.
 
-        Raises ValueError for any other shape or type.
+        Raises ValueError for any other shape or type, and WeightsError where the network fails.
         """
         shape = (CROP_SIZE, CROP_SIZE, 3)
         if crops.ndim != 4 or crops.shape[1:] != shape or (crops.dtype != np.uint8 and len(crops)):
             raise ValueError(f"crops must be (N, *{shape}) uint8, not {crops.shape} {crops.dtype}")
         if not len(crops):
             return self._decoder.nothing(self._outputs)
-        batches = [
-            self._session.run(self._outputs, {"crops": crops[start : start + BATCH]})
-            for start in range(0, len(crops), BATCH)
-        ]
+        return self._decoder.decode(self.answers(crops))
+
+    def answers(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        """The network's own arrays (N, ...) for `crops`, at least one, as in `estimate_crops`.
+
+        Raises WeightsError where it fails, or gives something else than finite numbers.
+        """
+        batches = [self._run(crops[start : start + BATCH]) for start in range(0, len(crops), BATCH)]
         parts = zip(self._outputs, zip(*batches, strict=True), strict=True)
-        return self._decoder.decode(
-            {name: rows[0] if len(rows) == 1 else np.concatenate(rows) for name, rows in parts}
-        )
+        return {name: rows[0] if len(rows) == 1 else np.concatenate(rows) for name, rows in parts}
+
+    def _run(self, crops: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        path = self.entry.path
+        arrays = _run(path, self._session, self._outputs, crops)
+        for name, array in zip(self._outputs, arrays, strict=True):
+            if array.shape != (len(crops), *self._decoder.rests[name]):
+                raise WeightsError(f"{path}: its {name} of {len(crops)} crops is {array.shape}")
+            with np.errstate(all="ignore"):
+                if not np.isfinite(array.sum()):  # in a fifth of the time of asking each number
+                    raise WeightsError(f"{path}: its {name} holds numbers that are not finite")
+        return arrays
 
 
 def find_providers(name: str) -> list[str]:
@@ -143,16 +178,26 @@ def _session(
     """An ONNX Runtime session over the bytes of `path`. Raises WeightsError."""
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors only
+    options.log_severity_level = 4  # errors are raised, and need not be printed as well
     options.intra_op_num_threads = threads or 0
     # Waiting threads that spin win little on idle cores and lose half the speed on busy ones.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(content, options, providers=providers or [CPU])
     except Exception as error:  # ONNX Runtime raises a dozen unrelated classes for a bad file
-        reason = " ".join(str(error).split())
+        reason = reason_of(error)
         raise WeightsError(f"{path}: not an ONNX network that can be run here: {reason}") from error
     return session
+
+
+def _run(
+    path: Path, session: InferenceSession, outputs: list[str], crops: NDArray[np.uint8]
+) -> list[NDArray[np.float32]]:
+    try:
+        arrays: list[NDArray[np.float32]] = session.run(outputs, {"crops": crops})
+    except Exception as error:  # ONNX Runtime's own, of no common class
+        raise WeightsError(f"{path}: the network failed: {reason_of(error)}") from error
+    return arrays
 
 
 def _check(entry: Entry, session: InferenceSession) -> None:
@@ -164,10 +209,44 @@ def _check(entry: Entry, session: InferenceSession) -> None:
             f"{entry.path}: an ONNX network, but not one that estimates "
             f"{' or '.join(DECODERS)} of crops (its kind is {entry.kind!r})"
         )
+    if not _reads_crops(session):
+        raise WeightsError(
+            f"{entry.path}: reads {_said(session.get_inputs()[0])}, not any number of uint8 crops"
+        )
     if missing := set(decoder.outputs) - set(given):
         raise WeightsError(
             f"{entry.path}: a network of {entry.kind} without {', '.join(sorted(missing))}"
         )
+    for output in session.get_outputs():
+        rest = decoder.rests.get(output.name)
+        if rest and (output.type != "tensor(float)" or not _fits(output, rest)):
+            raise WeightsError(
+                f"{entry.path}: its {output.name} is {_said(output)}, not float32 (N, *{rest})"
+            )
+
+
+def _reads_crops(session: InferenceSession) -> bool:
+    """Whether any number of crops (N, 256, 256, 3) uint8 is all that a network reads."""
+    first, *more = session.get_inputs()
+    return (
+        first.name == "crops"
+        and not more
+        and first.type == "tensor(uint8)"
+        and _fits(first, (CROP_SIZE, CROP_SIZE, 3))
+        and not isinstance(first.shape[0], int)
+    )
+
+
+def _fits(value: Any, rest: tuple[int, ...]) -> bool:
+    """Whether an input or output may be (N, *rest): sides that have a name are known when run."""
+    return len(value.shape) == 1 + len(rest) and all(
+        side == wanted or not isinstance(side, int)
+        for side, wanted in zip(value.shape[1:], rest, strict=True)
+    )
+
+
+def _said(value: Any) -> str:
+    return plain(f"{value.type} {value.shape}", 100)
 
 
 def _names(values: Sequence[Any]) -> list[str]:
