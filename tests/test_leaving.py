@@ -214,8 +214,9 @@ def test_a_reader_that_went_away_is_no_error_to_speak_of(command: list[str]) -> 
         [*MAIN, *command], stdout=writer, stderr=subprocess.PIPE, env=environment()
     )
     os.close(writer)
-    # Rich, which prints help, ends a program with 1 itself.
-    assert done.returncode == (1 if command == ["--help"] else 141) and done.stderr == b""
+    # Rich, which prints help, ends a program with 1 itself, but for old versions.
+    assert done.returncode in ((1, 141) if command == ["--help"] else (141,))
+    assert done.stderr == b""
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
