@@ -339,8 +339,7 @@ def memory_of_command(photos: Path, out: Path) -> tuple[float, float]:
     with subprocess.Popen(
         [*CLI, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
     ) as command:
-        assert command.stdout is not None
-        for _ in command.stdout:
+        for _ in command.stdout or ():
             pages = int(Path(f"/proc/{command.pid}/statm").read_text().split()[1])
             held.append(pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
     return max(held[:50]), max(held)

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from facerelief.encode import to_png
-from facerelief.geometry.mesh import check_mesh, icosphere, uv_sphere
+from facerelief.geometry.mesh import check_mesh
 from facerelief.mesh_reading import MeshError, read_asset, read_mesh
 from facerelief.mesh_writing import WRITERS, Asset
 from facerelief.normal_png import NormalMap
 from facerelief.types import Mesh
+from spheres import icosphere, uv_sphere
 
 VERTICES, TRIANGLES, UV = uv_sphere(8, 16, 90.0)
 USED = np.unique(TRIANGLES)  # the poles have vertices of no triangle

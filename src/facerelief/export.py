@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -45,7 +46,7 @@ def export(
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    program = torch.onnx.export(
+    program: Any = torch.onnx.export(
         deployed,
         (crops,),
         input_names=["crops"],
@@ -55,7 +56,6 @@ def export(
         dynamo=True,
         verbose=False,
     )
-    assert program is not None
     model = program.model_proto
     _forget_source(model)
     if compact:

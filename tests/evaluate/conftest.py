@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from facerelief.data import basel
-from facerelief.geometry.mesh import icosphere
+from spheres import icosphere
 
 RADIUS = 80.0  # mm
 

@@ -8,8 +8,8 @@ import pytest
 import tiny_system
 from facerelief.evaluate import run_wild, wild
 from facerelief.geometry.light import linear_to_srgb, shade
-from facerelief.geometry.mesh import icosphere
 from facerelief.geometry.normals import normalise
+from spheres import icosphere
 
 
 @pytest.fixture

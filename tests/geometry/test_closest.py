@@ -5,7 +5,7 @@ import pytest
 import trimesh
 
 from facerelief.geometry.closest import ClosestPoints
-from facerelief.geometry.mesh import icosphere
+from spheres import icosphere
 
 
 def test_nearest_points_are_those_of_all_triangles() -> None:

@@ -3,15 +3,9 @@
 import numpy as np
 import pytest
 
-from facerelief.geometry.mesh import (
-    check_mesh,
-    face_areas,
-    face_normals,
-    icosphere,
-    uv_sphere,
-    vertex_normals,
-)
+from facerelief.geometry.mesh import check_mesh, face_areas, face_normals, vertex_normals
 from facerelief.geometry.normals import angular_error, normalise
+from spheres import icosphere, uv_sphere
 
 
 @pytest.mark.parametrize("subdivisions", range(4))

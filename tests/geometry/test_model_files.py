@@ -15,11 +15,12 @@ import pytest
 from scipy.io import savemat
 
 from facerelief.geometry import model_files_ict as ict
-from facerelief.geometry.mesh import icosphere, vertex_normals
+from facerelief.geometry.mesh import vertex_normals
 from facerelief.geometry.model_files import read_model
 from facerelief.geometry.model_files_common import ModelFileError, outwards
 from facerelief.geometry.model_files_flame import VERTICES, read_pickle
 from facerelief.geometry.morphable import MorphableModel
+from spheres import icosphere
 
 MEAN, TRIANGLES = icosphere(2, 90.0)
 COUNT = len(MEAN)

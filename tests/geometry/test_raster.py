@@ -6,9 +6,10 @@ from scipy.spatial.transform import Rotation
 
 from facerelief.geometry import raster
 from facerelief.geometry.camera import Perspective, WeakPerspective
-from facerelief.geometry.mesh import icosphere, vertex_normals
+from facerelief.geometry.mesh import vertex_normals
 from facerelief.geometry.normals import angular_error
 from facerelief.geometry.raster import rasterise
+from spheres import icosphere
 
 SIZE = (60, 72)
 WEAK = WeakPerspective(26, (36, 30))

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from facerelief.geometry.closest import ClosestPoints
-from facerelief.geometry.mesh import icosphere, uv_sphere, vertex_normals
+from facerelief.geometry.mesh import vertex_normals
 from facerelief.geometry.registration import (
     Registration,
     Surface,
@@ -19,6 +19,7 @@ from facerelief.geometry.registration import (
     seen_from_outside,
     transfer,
 )
+from spheres import icosphere, uv_sphere
 
 AXES = np.concatenate([np.eye(3), -np.eye(3)])
 TURN = Rotation.from_euler("xyz", (20, -30, 15), degrees=True).as_matrix()

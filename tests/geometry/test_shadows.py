@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from facerelief.geometry.mesh import icosphere, vertex_normals
+from facerelief.geometry.mesh import vertex_normals
 from facerelief.geometry.normals import normalise
 from facerelief.geometry.shadows import light_reaching
+from spheres import icosphere
 
 
 def grid(extent: float, step: float, z: float, start: int = 0):

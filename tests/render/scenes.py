@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from facerelief.geometry.camera import Perspective
-from facerelief.geometry.mesh import uv_sphere
 from facerelief.render.scene import Film, Kind, Lamp, Lighting, Material, Part, Scene
+from spheres import uv_sphere
 
 SIZE = 96
 DISTANCE = 2000.0  # mm

@@ -7,9 +7,9 @@ torch = pytest.importorskip("torch")
 
 from facerelief.geometry import raster as numpy_raster  # noqa: E402
 from facerelief.geometry.camera import Perspective, WeakPerspective  # noqa: E402
-from facerelief.geometry.mesh import icosphere  # noqa: E402
 from facerelief.render import raster  # noqa: E402
 from facerelief.render.raster import rasterise  # noqa: E402
+from spheres import icosphere  # noqa: E402
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 SIZE = (60, 72)

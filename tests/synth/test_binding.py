@@ -5,10 +5,10 @@ import pytest
 
 from facerelief.geometry.closest import ClosestPoints
 from facerelief.geometry.head import builtin_head
-from facerelief.geometry.mesh import icosphere
 from facerelief.synth.ties.binding import SpaceBinding, SurfaceBinding, spread
 from facerelief.synth.ties.shell import HeadGrid, drape, grid_mesh
 from facerelief.synth.ties.wearer import prepare
+from spheres import icosphere
 
 
 @pytest.fixture(scope="module")

@@ -54,6 +54,12 @@ class Sample:
         """(B, 1, H, W): ``normals_mask`` of the samples whose normals are measured."""
         return self.normals_mask * ~self.weak.view(-1, 1, 1, 1)
 
+    def need_shapes(self) -> Shapes:
+        """The shapes. Raises ValueError where there are none."""
+        if self.shapes is None:
+            raise ValueError("PRNet learns from position maps: sources need the option positions")
+        return self.shapes
+
     def map(self, change: Callable[[Tensor], Tensor]) -> Sample:
         """Every tensor changed."""
         return mapped(self, change)

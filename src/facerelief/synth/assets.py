@@ -137,12 +137,11 @@ class Assets:
             AssetError: the folder does not exist, or holds nothing that is known.
         """
         where, chosen = "--assets", folder
-        if folder is None:
+        if chosen is None:
             where = "FACERELIEF_DATA"
             if not os.environ.get(where):
                 return cls()
             chosen = Path(os.environ[where])
-        assert chosen is not None
         if not chosen.is_dir():
             raise AssetError(f"{where} names {chosen}, which is no folder")
         assets = cls(chosen)
@@ -166,6 +165,10 @@ class Assets:
                 return path if path is not None and _has_content(path) else None
         known = ", ".join(asset.name for asset in CATALOGUE)
         raise ValueError(f"unknown asset {name!r}; one of {known}")
+
+    def holder(self, name: str) -> Path | None:
+        """The root, if the asset `name` is there."""
+        return None if self.path(name) is None else self.root
 
     def missing(self) -> tuple[str, ...]:
         """Names of the assets that are not there."""

@@ -84,17 +84,13 @@ class Heads:
 
     @cached_property
     def _scanned(self) -> MorphableModel | None:
-        if self.options.scanned == 0 or self.assets.path("scanned shapes") is None:
-            return None
-        assert self.assets.root is not None
-        return registered_ict(self.assets.root, cache_folder())
+        root = self.assets.holder("scanned shapes")
+        return registered_ict(root, cache_folder()) if root and self.options.scanned else None
 
     @cached_property
     def _skins(self) -> Skins:
-        extra = []
-        if self.options.lifted and self.assets.path("photographs") is not None:
-            assert self.assets.root is not None
-            extra = list(lifted_skins(self.assets.root, cache_folder() / "lifted", self.head))
+        root = self.assets.holder("photographs") if self.options.lifted else None
+        extra = list(lifted_skins(root, cache_folder() / "lifted", self.head)) if root else []
         return Skins(self.head, self.assets.root, extra=extra)
 
     @cached_property
@@ -144,7 +140,6 @@ class Heads:
         if not options.displacement:
             material = replace(material, displacement=None)
         triangles, uv_triangles = self._skin_triangles
-        assert self.head.uv is not None
         skin = Part("skin", vertices, triangles, self.head.uv, uv_triangles, material)
         lighting, light_name = draw_lighting(light, self._environments)
         lighting = replace(lighting, shadows=options.shadows)
@@ -204,7 +199,6 @@ class Heads:
     def _skin_triangles(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """(T, 3) of vertices and of uv: skin, the inside of the mouth with it."""
         chosen = np.asarray(self.head.regions["skin"][self.head.triangles].all(1))
-        assert self.head.uv_triangles is not None
         return self.head.triangles[chosen], self.head.uv_triangles[chosen]
 
 

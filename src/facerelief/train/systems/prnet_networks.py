@@ -124,7 +124,7 @@ class LightNetwork(nn.Module):
         nn.init.zeros_(self.decoder.head.weight)
         if self.decoder.head.bias is not None:
             nn.init.zeros_(self.decoder.head.bias)
-        self.look = Look(self.encoder.channels[1:3]) if looks else None
+        self.look = Look(self.encoder.channels[1:3]) if looks else nn.Identity()
 
     def forward(self, image: Tensor, size: int) -> Answer:
         """(B, 3, H, H) in [0, 1] to maps of ``size`` texels a side, and what the last look saw.
@@ -134,7 +134,6 @@ class LightNetwork(nn.Module):
         features = self.encoder(image)
         maps, seen = [self.first(features[-1], size)], None
         for _ in range(self.looks):
-            assert self.look is not None
             moved, seen = self.look(features[1:3], maps[-1])
             maps.append(moved)
         return Answer(maps, None if seen is None else positions.resized(seen, size))
