@@ -48,3 +48,20 @@ def test_shipped_catalogue_is_true(monkeypatch: pytest.MonkeyPatch) -> None:
             assert entry.tier == "research"
     files = {path.name for path in catalogue.FOLDER.glob("*.onnx")}
     assert files == {entry.path.name for entry in entries}
+
+
+@pytest.mark.parametrize("name", ["head.npz", "landmark_schemes.npz"])
+@pytest.mark.parametrize("change", ["flipped", "cut", "gone"])
+def test_damaged_data_of_the_package_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, change: str
+) -> None:
+    content = bytearray((catalogue.FOLDER / name).read_bytes())
+    assert catalogue.read_arrays(name)
+    (tmp_path / "sums.json").write_bytes((catalogue.FOLDER / "sums.json").read_bytes())
+    content[len(content) // 2] ^= 1
+    if change != "gone":
+        (tmp_path / name).write_bytes(content if change == "flipped" else content[:1000])
+    monkeypatch.setattr(catalogue, "_PACKAGE", tmp_path)
+    with pytest.raises(facerelief.WeightsError, match=name) as raised:
+        catalogue.read_arrays(name)
+    assert "\n" not in str(raised.value)

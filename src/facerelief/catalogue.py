@@ -6,16 +6,22 @@ The entries are data, `weights/catalogue.json`, beside the files that they descr
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import stat
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from facerelief.inputs import in_line
 
+_PACKAGE = Path(__file__).parent / "weights"
 #: Holds catalogue.json and the files that it names.
-FOLDER = Path(__file__).parent / "weights"
+FOLDER = _PACKAGE
 
 #: Bytes of a file of weights at most.
 LARGEST = 1 << 30
@@ -72,6 +78,20 @@ def read_weights(path: Path) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: no file has such a name
         reason = getattr(error, "strerror", None) or error
         raise WeightsError(f"{path}: cannot read the weights: {reason}") from error
+
+
+def read_arrays(name: str, without: Collection[str] = ()) -> dict[str, NDArray[Any]]:
+    """The arrays of a file of the package, by its name in `weights`; some may be left out.
+
+    Raises WeightsError when it is missing, or its sha256 is not that in `weights/sums.json`.
+    """
+    path = _PACKAGE / name
+    content = read_weights(path)
+    sums: dict[str, str] = json.loads((_PACKAGE / "sums.json").read_text("utf-8"))
+    if hashlib.sha256(content).hexdigest() != sums[name]:
+        raise WeightsError(f"{path}: altered or damaged; install facerelief again")
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+        return {key: stored[key] for key in stored.files if key not in without}
 
 
 def plain(text: str, limit: int = 300) -> str:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facerelief.catalogue import read_arrays
 from facerelief.geometry.morphable import MorphableModel
 from facerelief.geometry.subdivision import Subdivision, catmull_clark
 
@@ -50,12 +50,11 @@ def builtin_head(subdivisions: int = 1, bases: bool = True) -> BuiltinHead:
 
     Raises:
         ValueError: subdivisions outside 0 to 3.
+        WeightsError: the file of the head is missing or damaged.
     """
     if not 0 <= subdivisions <= 3:
         raise ValueError(f"subdivisions must be 0 to 3, got {subdivisions}")
-    with np.load(str(files("facerelief") / "weights" / "head.npz")) as file:
-        names = [n for n in file.files if bases or n not in ("identity", "expression")]
-        data: dict[str, NDArray[Any]] = {name: file[name] for name in names}
+    data = read_arrays("head.npz", without=() if bases else ("identity", "expression"))
     mean = data["mean"]
     quads = data["quads"].astype(np.int32)
     offsets = {

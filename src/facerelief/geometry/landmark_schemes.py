@@ -8,11 +8,11 @@ docs/landmarks.md says how well each map was measured to hold.
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facerelief.catalogue import read_arrays
 from facerelief.geometry.anchors import Anchors
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.skin_mesh import SUBDIVISIONS, skin_mesh
@@ -39,11 +39,11 @@ def scheme(name: str) -> Anchors:
 
 @lru_cache(maxsize=1)
 def _schemes() -> dict[str, Anchors]:
-    with np.load(str(files("facerelief") / "weights" / "landmark_schemes.npz")) as stored:
-        facemesh, jd106 = (
-            Anchors(stored[f"{n}_vertices"].astype(np.int32), stored[f"{n}_weights"].astype(float))
-            for n in ("facemesh", "jd106")
-        )
+    stored = read_arrays("landmark_schemes.npz")
+    facemesh, jd106 = (
+        Anchors(stored[f"{n}_vertices"].astype(np.int32), stored[f"{n}_weights"].astype(float))
+        for n in ("facemesh", "jd106")
+    )
     return {
         "ibug68": Anchors.at_vertices(builtin_head(SUBDIVISIONS, bases=False).landmarks),
         "jd106": jd106,

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import copy
+import math
 import re
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
+from facerelief.catalogue import plain, reason_of
 from facerelief.train.consistency import ConsistencyConfig
+
+#: Bytes of a file, values and letters of its tree; levels; phases, and files under another.
+LARGEST, DEEPEST, MOST_PHASES = 100_000, 40, 20
 
 
 class ConfigError(ValueError):
@@ -81,6 +87,28 @@ class TrainConfig:
     start_parts: dict[str, str] | None = None
 
 
+#: Least and most of the numbers above, by name.
+BOUNDS: dict[str, tuple[float, float]] = {
+    "share": (0, 1e9),
+    "size": (1, 4096),
+    "batch": (1, 100_000),
+    "workers": (0, 256),
+    "repeat": (0, 10**9),
+    "samples": (1, 10**15),
+    "validate_every": (1, 10**15),
+    "learning_rate": (0, 1e3),
+    "encoder_rate": (0, 1e6),
+    "weight_decay": (0, 1e3),
+    "betas": (0, 0.9999999),
+    "warmup": (0, 0.99),
+    "final": (0, 1),
+    "halve_every": (0, 10**15),
+    "clip": (0, 1e9),
+    "ema": (0, 0.9999999),
+    "seed": (0, 2**32 - 1),
+}
+
+
 # Beside these a file may have `base`, the file that it changes, and `phases`.
 
 
@@ -113,6 +141,8 @@ def load_phases(path: Path, overrides: list[str] | None = None) -> list[TrainCon
     phases = tree.pop("phases", [{}])
     if not isinstance(phases, list) or not phases:
         raise ConfigError(f"{path}: phases is a list")
+    if len(phases) > MOST_PHASES:
+        raise ConfigError(f"{path}: more than {MOST_PHASES} phases")
     merged = [_merged(tree, phase, str(path)) for phase in phases]
     for phase in merged:
         _apply(phase, common)
@@ -130,11 +160,53 @@ _Loader.add_implicit_resolver(
 
 def _read(path: Path) -> Any:
     try:
-        return _unshared(yaml.load(Path(path).read_text(), _Loader))
+        if path.exists() and not path.is_file():  # a pipe or a device may never end
+            raise ConfigError(f"{path}: not a file")
+        if path.exists() and path.stat().st_size > LARGEST:
+            raise ConfigError(f"{path}: larger than the {LARGEST} bytes of any configuration")
+        text = path.read_text("utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    except ValueError as error:  # other bytes than UTF-8's
+        raise ConfigError(f"{path} is not YAML: {reason_of(error)}") from error
+    return _parse(text, str(path))
+
+
+def _parse(text: str, where: str) -> Any:
+    """The tree of a YAML text, with aliases written out. Raises ConfigError."""
+    try:
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            _expanded(node, {}, 0)
+            return None if node is None else _unshared(loader.construct_document(node))
+        finally:
+            loader.dispose()
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{where}: nested too deeply") from None
+    except Exception as error:  # also those of int, date and others, which PyYAML lets through
+        raise ConfigError(f"{where} is not YAML: {reason_of(error)}") from error
+
+
+def _expanded(node: Any, known: dict[int, int], depth: int) -> int:
+    """Size of a node with its aliases written out: its values, and the letters in them.
+
+    Raises ConfigError, with the rest of a line, for more than `LARGEST` or `DEEPEST`.
+    """
+    if depth > DEEPEST:
+        raise ConfigError("nested too deeply, or within itself")
+    if id(node) not in known:
+        parts: Any = [len(node.value)] if isinstance(node, yaml.ScalarNode) else ()
+        if isinstance(node, yaml.CollectionNode):
+            inner = (part for item in node.value for part in (
+                item if isinstance(item, tuple) else (item,)))  # fmt: skip
+            parts = (_expanded(part, known, depth + 1) for part in inner)
+        known[id(node)] = 1 + sum(parts)
+    if known[id(node)] > LARGEST:
+        raise ConfigError("too much, once its aliases are written out")
+    return known[id(node)]
 
 
 def with_base(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
@@ -144,6 +216,8 @@ def with_base(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """
     if path.resolve() in above:
         raise ConfigError(f"{path}: is based on itself")
+    if len(above) >= MOST_PHASES:
+        raise ConfigError(f"{path}: more than {MOST_PHASES} files, one based on the other")
     tree = _read(path)
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: expected a mapping, found {type(tree).__name__}")
@@ -169,7 +243,9 @@ def _merged(tree: Any, changes: Any, where: str) -> Any:
     if isinstance(tree, list) and isinstance(changes, dict):
         entries = dict(enumerate(tree))
         if not changes.keys() <= entries.keys():
-            raise ConfigError(f"{where}: {changes} names places that a list does not have")
+            raise ConfigError(
+                f"{where}: {plain(repr(changes))} names places that a list does not have"
+            )
         return list(_merged(entries, changes, where).values())
     if not isinstance(tree, dict) or not isinstance(changes, dict):
         return copy.deepcopy(changes)
@@ -181,20 +257,20 @@ def _apply(tree: Any, overrides: list[str]) -> None:
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
-            raise ConfigError(f"override {override!r} is not key=value")
-        _set(tree, key.split("."), yaml.load(value, _Loader), override)
+            raise ConfigError(f"override {plain(override)!r} is not key=value")
+        _set(tree, key.split("."), _parse(value, f"override {plain(override)!r}"), override)
 
 
 def _set(tree: Any, keys: list[str], value: Any, override: str) -> None:
     # Numbers are places of a list, also of one that a phase only has in the file that it changes.
-    places: list[Any] = [int(key) if key.isdigit() else key for key in keys]
-    *way, last = places
     try:
+        places: list[Any] = [int(key) if key.isdigit() else key for key in keys]
+        *way, last = places
         for key in way:
             tree = tree[key] if isinstance(tree, list) else tree.setdefault(key, {})
         tree[last] = value
     except (AttributeError, TypeError, ValueError, IndexError) as error:
-        raise ConfigError(f"override {override!r} does not fit the configuration") from error
+        raise ConfigError(f"override {plain(override)!r} does not fit the configuration") from error
 
 
 def _build(kind: Any, tree: Any, where: str) -> Any:
@@ -205,7 +281,9 @@ def _build(kind: Any, tree: Any, where: str) -> Any:
     unknown = set(tree) - set(hints)
     if unknown:
         valid = ", ".join(sorted(hints))
-        raise ConfigError(f"{where}: unknown key {sorted(unknown)[0]!r}; one of {valid}")
+        raise ConfigError(
+            f"{where}: unknown key {plain(repr(min(unknown, key=str)))}; one of {valid}"
+        )
     values = {}
     for entry in fields(kind):
         if entry.name not in tree:
@@ -215,11 +293,13 @@ def _build(kind: Any, tree: Any, where: str) -> Any:
         if is_dataclass(hints[entry.name]):
             value = _build(hints[entry.name], value, inner)
         elif entry.name == "sources":
+            if not isinstance(value, list) or not value:
+                raise ConfigError(f"{inner}: a list of at least one source is expected")
             value = [_build(SourceConfig, item, inner) for item in value]
         elif entry.name == "validation" and value is not None:
             value = _build(SourceConfig, value, inner)
-        elif not _fits(value, hints[entry.name]):
-            raise ConfigError(f"{inner}: {value!r} is no {hints[entry.name].__name__}")
+        else:
+            _check(value, hints[entry.name], entry.name, inner)
         values[entry.name] = value
     required = [f.name for f in fields(kind) if f.default is f.default_factory is MISSING]
     missing = [name for name in required if name not in values]
@@ -228,8 +308,38 @@ def _build(kind: Any, tree: Any, where: str) -> Any:
     return kind(**values)
 
 
+def _check(value: Any, hint: Any, name: str, where: str) -> None:
+    """Raises ConfigError for a value of another type, or out of its bounds."""
+    if not _fits(value, hint):
+        wanted = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+        raise ConfigError(f"{where}: {plain(repr(value), 80)} is no {wanted}")
+    least, most = BOUNDS.get(name, (-math.inf, math.inf))
+    numbers = value if isinstance(value, list | tuple) else [value]
+    for number in numbers:
+        if isinstance(number, int | float) and not least <= number <= most:
+            raise ConfigError(f"{where}: {number!r} is not from {least} to {most}")
+
+
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of a plain type; YAML reads 1 as a whole number."""
+    """Whether a value is of a type; YAML reads 1 as a whole number, and a pair as a list."""
+    kind, inner = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if kind in (Union, UnionType):
+        return any(_fits(value, one) for one in inner)
+    if kind is dict:
+        return isinstance(value, dict) and all(
+            _fits(key, inner[0]) and _fits(one, inner[1]) for key, one in value.items()
+        )
+    if kind is tuple:
+        if not isinstance(value, list | tuple):
+            return False
+        wanted = inner[:1] * len(value) if inner[1:] == (...,) else inner
+        return len(value) == len(wanted) and all(map(_fits, value, wanted))
+    if kind is not None:
+        return isinstance(value, kind)
+    if isinstance(value, bool):
+        return hint is bool
     if hint is float:
-        return isinstance(value, int | float)
-    return not isinstance(hint, type) or isinstance(value, hint)
+        return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, hint)

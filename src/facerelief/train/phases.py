@@ -9,7 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from facerelief.train.config import TrainConfig, load_phases
+from facerelief.catalogue import reason_of
+from facerelief.train.config import ConfigError, TrainConfig, load_phases
 from facerelief.train.experiment import run_phase
 
 
@@ -49,7 +50,7 @@ def run(
         folder = out / f"phase{index + 1}"
         done = folder / "summary.json"
         if resume and done.exists():
-            summaries.append(json.loads(done.read_text()))
+            summaries.append(_summary(done))
             continue
         if index:
             before = str(out / f"phase{index}" / "last.ckpt")
@@ -67,6 +68,17 @@ def run(
         "seconds": round(sum(one["seconds"] for one in summaries), 1),
     }
     (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    return summary
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    """What an earlier phase left. Raises ConfigError."""
+    try:
+        summary: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        timedelta(seconds=summary["seconds"])
+        int(summary["samples"])
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise ConfigError(f"{path}: not the summary of a phase: {reason_of(error)}") from error
     return summary
 
 
