@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import facerelief
-from facerelief import catalogue
+from facerelief import catalogue, cli
 
 
 def test_default_is_an_alias(tiny_catalogue: Path) -> None:
@@ -65,3 +65,16 @@ def test_damaged_data_of_the_package_are_one_line(
     with pytest.raises(facerelief.WeightsError, match=name) as raised:
         catalogue.read_arrays(name)
     assert "\n" not in str(raised.value)
+
+
+def test_a_damaged_package_is_one_line_of_any_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise facerelief.WeightsError("head.npz: altered or damaged")
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit) as raised:
+        cli.main()
+    assert raised.value.code == 1
+    assert capsys.readouterr().err == "facerelief: head.npz: altered or damaged\n"

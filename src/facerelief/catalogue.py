@@ -12,12 +12,12 @@ import stat
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Literal
 
 from facerelief.inputs import in_line
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _PACKAGE = Path(__file__).parent / "weights"
 #: Holds catalogue.json and the files that it names.
@@ -85,6 +85,8 @@ def read_arrays(name: str, without: Collection[str] = ()) -> dict[str, NDArray[A
 
     Raises WeightsError when it is missing, or its sha256 is not that in `weights/sums.json`.
     """
+    import numpy as np  # slow to import, and not needed for names
+
     path = _PACKAGE / name
     content = read_weights(path)
     sums: dict[str, str] = json.loads((_PACKAGE / "sums.json").read_text("utf-8"))

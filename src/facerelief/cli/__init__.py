@@ -34,6 +34,13 @@ def main() -> None:
         finally:
             if out is not None:
                 out.flush()
+    except RuntimeError as error:
+        from facerelief.catalogue import WeightsError
+
+        if not isinstance(error, WeightsError):  # what the package itself holds is damaged
+            raise
+        print(f"facerelief: {error}", file=sys.stderr)
+        sys.exit(1)
     except OSError as error:
         if error.filename is not None:
             raise  # it is about a file
