@@ -101,9 +101,9 @@ def test_hair_is_not_like_skin() -> None:
 
 
 def test_fitted_truth_is_for_open_photos_only(data_root: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="fairface, webmorph only"):
+    with pytest.raises(ValueError, match="fairface025, webmorph, houseclerk, congress only"):
         photos.Photos(data_root, tmp_path, ["ffhq"], truth="aligned")
-    with pytest.raises(ValueError, match="fairface, webmorph only"):
+    with pytest.raises(ValueError, match="fairface025, webmorph, houseclerk, congress only"):
         photos.Photos(data_root, tmp_path, truth="aligned")
     with pytest.raises(ValueError, match="unknown truth"):
         photos.Photos(data_root, tmp_path, ["fairface"], truth="guess")  # type: ignore[arg-type]

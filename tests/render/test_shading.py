@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch")
 from facerelief.geometry import light, mesh  # noqa: E402
 from facerelief.geometry.normals import normalise  # noqa: E402
 from facerelief.render import shading  # noqa: E402
+from spheres import icosphere  # noqa: E402
 
 DTYPES = [torch.float32, torch.float64]
 
@@ -46,7 +47,7 @@ def test_harmonics_are_those_of_numpy(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_vertex_normals_are_those_of_numpy(dtype):
-    _, triangles = mesh.icosphere(2)
+    _, triangles = icosphere(2)
     vertices = np.random.default_rng(0).normal(size=(3, 162, 3))
     result = shading.vertex_normals(torch.tensor(vertices, dtype=dtype), torch.tensor(triangles))
     close(result, mesh.vertex_normals(vertices, triangles), dtype)
@@ -61,7 +62,7 @@ def test_a_vertex_of_no_triangle_has_no_normal_and_no_gradient():
 
 
 def test_gradients_are_true():
-    _, triangles = mesh.icosphere(0)
+    _, triangles = icosphere(0)
     generator = torch.Generator().manual_seed(0)
     vertices = torch.randn(2, 12, 3, dtype=torch.float64, generator=generator, requires_grad=True)
     lights = torch.randn(2, 9, 3, dtype=torch.float64, generator=generator, requires_grad=True)
