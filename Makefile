@@ -40,8 +40,8 @@ test: $(VENV_TEST)/.installed
 lowest: $(VENV_LOWEST)/.installed
 	$(VENV_LOWEST)/bin/python -m pytest tests/apps \
 		$(addprefix tests/geometry/test_,$(addsuffix .py,align integrate normals raster uv)) \
-		$(addprefix tests/test_,$(addsuffix .py,cli cli_inputs correspondence decoders encode files \
-		images leaving mesh_files normal_png photo_files pictures runtime types))
+		$(addprefix tests/test_,$(addsuffix .py,cli cli_convert cli_inputs cli_outputs \
+		correspondence decoders encode files images leaving mesh_files normal_png photo_files pictures runtime types))
 
 kills: $(VENV_TEST)/.installed
 	FACERELIEF_KILLS=40 $(VENV_TEST)/bin/python -m pytest tests/test_leaving.py -k whenever

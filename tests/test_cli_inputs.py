@@ -13,36 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 import tiny_system
+from cli_lines import names, normals, one_line, outputs_of
 from facerelief import catalogue
-from facerelief.apps.normals import OUTPUTS
 from facerelief.cli import app
 
 pytestmark = pytest.mark.usefixtures("tiny_catalogue")
 
 Maker = Callable[[Image.Image, Path], Path]
-
-
-def normals(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["normals", *(str(argument) for argument in arguments)])
-
-
-def names(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
-
-
-def outputs_of(stem: str) -> set[str]:
-    return {f"{stem}{ending}" for ending, _ in OUTPUTS.values()}
-
-
-def one_line(result: Result, *parts: str) -> None:
-    """stderr is a single line that holds `parts` (regular expressions)."""
-    assert result.stderr.count("\n") == 1, result.stderr
-    for part in parts:
-        assert re.search(part, result.stderr), result.stderr
-    assert "Traceback" not in result.output
 
 
 # Each makes a photo that cannot be used, and what its line must say.
@@ -391,170 +371,3 @@ def test_no_input_and_no_output_are_usage_errors(astronaut: Path, tmp_path: Path
     assert normals("-o", tmp_path / "out").exit_code == 2
     assert normals(astronaut).exit_code == 2
     assert not (tmp_path / "out").exists()
-
-
-def test_convert_of_bad_files(tmp_path: Path) -> None:
-    (tmp_path / "text.png").write_text("no map")
-    call = ["convert", str(tmp_path / "text.png"), "--to", "directx", "-o", str(tmp_path / "o.png")]
-    result = CliRunner().invoke(app, call)
-    assert result.exit_code == 1
-    one_line(result, r"text\.png")
-    assert names(tmp_path) == {"text.png"}
-
-
-# The folder of the photos as the output folder, and names that meet.
-
-
-def copies(astronaut: Path, *paths: Path) -> None:
-    for path in paths:
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(astronaut.read_bytes())
-
-
-def test_a_photo_that_is_named_like_an_output_stays(astronaut: Path, tmp_path: Path) -> None:
-    photo, other = tmp_path / "x.jpg", tmp_path / "x_overlay.jpg"
-    copies(astronaut, photo, other)
-    result = normals(tmp_path, "-o", tmp_path)
-    assert result.exit_code == 1
-    one_line(result, r"x\.jpg: cannot write .*x_overlay\.jpg is an input")
-    assert other.read_bytes() == astronaut.read_bytes()
-    assert names(tmp_path) == {"x.jpg", "x_overlay.jpg"} | outputs_of("x_overlay")
-
-
-def test_a_second_run_over_a_folder_takes_no_output_for_a_photo(
-    astronaut: Path, tmp_path: Path
-) -> None:
-    copies(astronaut, tmp_path / "x.jpg")
-    for _ in range(2):
-        result = normals(tmp_path, "-o", tmp_path)
-        assert result.exit_code == 0 and "1 face in 1 photo" in result.stdout
-        assert names(tmp_path) == {"x.jpg"} | outputs_of("x")
-    one_line(result, "left out: 4 pictures that facerelief itself made")
-    result = normals(tmp_path / "x_overlay.jpg", "-o", tmp_path)
-    assert result.exit_code == 2
-    one_line(result, r"no photo to work on: facerelief itself made .*x_overlay\.jpg")
-
-
-def test_results_of_another_photo_are_not_replaced_without_a_word(
-    astronaut: Path, tmp_path: Path
-) -> None:
-    first, second, out = tmp_path / "a" / "x.jpg", tmp_path / "b" / "x.jpg", tmp_path / "out"
-    copies(astronaut, first, second)
-    for path in (first, first, second):
-        result = normals(path, "-o", out)
-        assert result.exit_code == 0 and bool(result.stderr) == (path == second)
-    one_line(result, re.escape(f"{second}: replaced what {out}/x* held of another photo, {first}"))
-
-
-def test_an_annotation_beside_a_photo_stays(astronaut: Path, tmp_path: Path) -> None:
-    copies(astronaut, tmp_path / "x.jpg")
-    (tmp_path / "x.json").write_text('{"shapes": []}')
-    result = normals(tmp_path, "-o", tmp_path)
-    assert result.exit_code == 1
-    one_line(result, r"x\.json is not facerelief's")
-    assert names(tmp_path) == {"x.jpg", "x.json"}
-
-
-def test_a_folder_in_the_way_leaves_nothing_new(astronaut: Path, tmp_path: Path) -> None:
-    (tmp_path / "astronaut.json").mkdir()
-    result = normals(astronaut, "-o", tmp_path)
-    assert result.exit_code == 1
-    one_line(result, r"astronaut\.json is a folder")
-    assert names(tmp_path) == {"astronaut.json"}
-
-
-def test_an_empty_name_is_no_folder(tmp_path: Path) -> None:
-    result = normals("", "-o", tmp_path / "out")
-    assert result.exit_code == 2
-    one_line(result, "an empty name")
-
-
-# Normal maps that are none, and names that cannot be written.
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def spliced(*parts: tuple[bytes, bytes], width: int = 4, height: int = 4) -> bytes:
-    """An RGB PNG of 8 bits of these chunks."""
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    body = b"".join(chunk(*part) for part in (*parts, (b"IEND", b"")))
-    return b"\x89PNG\r\n\x1a\n" + header + body
-
-
-ROWS = zlib.compress(bytes(4 * 13))
-ODD_MAPS = {
-    "no data": spliced(),
-    "data that is not compressed": spliced((b"IDAT", b"nonsense")),
-    "a short stream": spliced((b"IDAT", ROWS[:-9])),
-    "two streams": spliced((b"IDAT", ROWS), (b"IDAT", ROWS)),
-    "a broken text": spliced((b"zTXt", b"Normal frame\0\0nonsense"), (b"IDAT", ROWS)),
-    "a broken gamma": spliced((b"gAMA", b""), (b"IDAT", ROWS)),
-    "a broken palette": spliced((b"PLTE", b"\1\2"), (b"IDAT", ROWS)),
-    "a wide promise": spliced((b"IDAT", ROWS), width=2**31 - 1),
-    "no pixels": spliced((b"IDAT", ROWS), width=0),
-    "a bomb": spliced((b"IDAT", zlib.compress(bytes(10**7)))),
-    "a header alone": spliced()[:20],
-    "a JPEG": b"\xff\xd8\xff\xe0" + bytes(200),
-    "nothing": b"",
-}
-
-
-def convert(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["convert", *(str(argument) for argument in arguments)])
-
-
-@pytest.mark.parametrize("name", ODD_MAPS)
-def test_convert_of_odd_maps_is_done_or_one_line(name: str, tmp_path: Path) -> None:
-    source, out = tmp_path / "map.png", tmp_path / "out.png"
-    source.write_bytes(ODD_MAPS[name])
-    result = convert(source, "--to", "directx", "--from", "opengl", "-o", out)
-    if result.exit_code:
-        assert result.exit_code == 1 and not out.exists()
-        one_line(result, r"map\.png: not a PNG that can be read \(.+\)")
-    else:
-        assert name in ("two streams", "a broken text", "a broken gamma", "a broken palette")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "part"),
-    [
-        (("-o", "x.jpg"), r"x\.jpg: a normal map is written as a PNG"),
-        (("-o", "x.png", "--bits", 0), "8 or 16 bits, not 0"),
-        (("-o", "x.png", "--bits", 12), "8 or 16 bits, not 12"),
-        (("-o", "map.png"), r"map\.png is an input"),
-        (("-o", "other.png", "--reference", "other.png"), r"other\.png is an input"),
-    ],
-)
-def test_convert_calls_that_would_lose_something(
-    arguments: tuple, part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("map.png", "other.png"):
-        (tmp_path / name).write_bytes(spliced((b"IDAT", ROWS)))
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    result = convert("map.png", "--to", "directx", "--from", "opengl", *arguments)
-    assert result.exit_code == 2
-    one_line(result, part)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
-
-
-def test_convert_into_a_folder_says_why_not(tmp_path: Path) -> None:
-    source = tmp_path / "map.png"
-    source.write_bytes(spliced((b"IDAT", ROWS)))
-    (tmp_path / "out.png").mkdir()
-    result = convert(source, "--to", "directx", "--from", "opengl", "-o", tmp_path / "out.png")
-    assert result.exit_code == 1
-    one_line(result, r"out\.png: cannot write: .*is a folder")
-
-
-@pytest.mark.parametrize("which", [0, 1])
-def test_swap_writes_over_no_input(which: int, astronaut: Path, tmp_path: Path) -> None:
-    photos = tmp_path / "me.jpg", tmp_path / "you.jpg"
-    copies(astronaut, *photos)
-    call = ["swap", *map(str, photos), "-o", str(photos[which])]
-    result = CliRunner().invoke(app, call)
-    assert result.exit_code == 2
-    one_line(result, rf"{photos[which].name} is an input")
-    assert photos[which].read_bytes() == astronaut.read_bytes()
