@@ -151,6 +151,8 @@ def of_one_photo(name: str) -> str:
 def test_whenever_it_is_stopped_nothing_is_half_written_and_nothing_goes_on(
     name: str, systems: dict[str, Path], photos: Path, tmp_path: Path
 ) -> None:
+    if name == "synth":
+        pytest.importorskip("torch")  # without which the command says so, and ends
     whole, out = tmp_path / "whole", tmp_path / "out"
     whole.mkdir()
     with started(command_of(name, systems, photos, whole)) as running:
@@ -307,3 +309,18 @@ def test_a_run_writes_into_its_folder_alone_and_calls_nobody(
             written.append(path[1])
     outside = [p for p in written if not p.startswith((str(out), "/dev/", "/proc/", "/sys/"))]
     assert not outside
+
+
+@linux
+def test_an_interrupt_while_modules_are_made_is_130_too(tmp_path: Path) -> None:
+    (tmp_path / "interrupted.py").write_text(
+        "from facerelief import __main__\n"
+        "def cli():\n"
+        "    exec('raise KeyboardInterrupt')\n"
+        "import facerelief.cli\n"
+        "facerelief.cli.main = cli\n"
+        "__main__.main()\n"
+    )
+    words = [sys.executable, "-m", "interrupted"]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment(), cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (130, "facerelief: interrupted\n")

@@ -19,6 +19,9 @@ def main() -> None:
         sys.exit(130)
     finally:
         ignore_interrupts()
+        # An interrupt within an executed string, as dataclasses are made of, is remembered even
+        # where it was caught: `python -m` then ends by the signal, not by 130. The next forgets it.
+        exec("")
 
 
 if __name__ == "__main__":
