@@ -128,6 +128,9 @@ def test_what_is_no_network_of_ours_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(StartError, match=message) as raised:
             start.read(tmp_path / name)
         assert "\n" not in str(raised.value) and name in str(raised.value)
+    os.mkfifo(tmp_path / "pipe.onnx")
+    with pytest.raises(StartError, match=r"pipe\.onnx: .* not a file"):
+        start.read(tmp_path / "pipe.onnx")
     with pytest.raises(StartError, match="no system is called 'nobody'"):
         start.read("nobody")
 
@@ -160,3 +163,12 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     for name in ("pipe.ckpt", "zero.ckpt"):
         with pytest.raises(StartError, match=f"{name}: not a checkpoint .*not a file"):
             start.read(tmp_path / name)
+
+
+def test_a_shipped_network_that_was_altered_is_not_begun_with(
+    tiny_catalogue: Path,
+) -> None:
+    with open(next(tiny_catalogue.glob("*.onnx")), "ab") as file:
+        file.write(b"?")
+    with pytest.raises(StartError, match="altered or damaged"):
+        start.read("tiny")

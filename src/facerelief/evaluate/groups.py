@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 
 from facerelief.data import facemesh
 from facerelief.data.folders import data_root
-from facerelief.detect import Detection, Detector, crop_from_detection
+from facerelief.detect import Detection, crop_from_detection
 from facerelief.evaluate import predictions, predictors
 from facerelief.evaluate.protocol import Protocol
 from facerelief.evaluate.report import spread, table
 from facerelief.evaluate.scores import grouped, mean_and_error
+from facerelief.finding import shared_detector
 from facerelief.geometry.normals import angular_error
 from facerelief.images import load_photo
 from facerelief.runtime import CROP_SIZE
@@ -182,7 +183,7 @@ def finder(root: Path, threads: int | None = None) -> Callable[[str], Found | No
     paths, points = facemesh.stored_points(root)
     index = {path: i for i, path in enumerate(paths)}
     triangles = facemesh.triangulate(facemesh.mean_face(points[::12]))
-    detector = Detector(threads=threads or 0)
+    detector = shared_detector(threads)
 
     def find(path: str) -> Found | None:
         photo = load_photo(root / "photos" / path)

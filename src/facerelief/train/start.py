@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from facerelief import catalogue
-from facerelief.catalogue import UnknownSystemError, reason_of
+from facerelief.catalogue import UnknownSystemError, WeightsError, reason_of
 
 _PREFIX = "system."  # of a system's weights, in checkpoints and in exported files alike
 _LEARNT = (".weight", ".bias")
@@ -48,15 +48,17 @@ def read(source: str | Path) -> Start:
         StartError: no such file or name, or none of ours.
     """
     path = Path(source)
-    if path.suffix == ".onnx":
-        return _from_onnx(_content(path), path)
     if path.suffix == ".ckpt":
         return Start(checkpoint_weights(path), {})
     try:
+        if path.suffix == ".onnx":
+            return _from_onnx(catalogue.read_weights(path), path)
         entry = catalogue.find(str(source))
+        return _from_onnx(entry.read(), entry.path)
     except UnknownSystemError as error:
         raise StartError(f"neither a .ckpt nor an .onnx file, and {error}") from None
-    return _from_onnx(entry.read(), entry.path)
+    except WeightsError as error:
+        raise StartError(f"weights that cannot be read: {error}") from error
 
 
 def checkpoint_weights(path: Path) -> dict[str, Tensor]:
@@ -204,13 +206,6 @@ def _norms_behind(system: nn.Module, kernels: Mapping[str, Tensor]) -> Iterator[
 
 def _unprefixed(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {k.removeprefix(_PREFIX): v for k, v in values.items() if k.startswith(_PREFIX)}
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise StartError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _from_onnx(content: bytes, path: Path) -> Start:
