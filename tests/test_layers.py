@@ -25,7 +25,7 @@ STANDS_ON = {
     "samples": ("geometry",),
     "nn": ("geometry",),
     "data": ("samples", "nn", "values"),
-    "train.systems": ("data",),
+    "train.systems": ("data", "render"),
     "train": ("train.systems",),
     "render": ("samples",),
     "synth.ties": ("render",),

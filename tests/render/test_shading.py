@@ -46,6 +46,23 @@ def test_harmonics_are_those_of_numpy(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_srgb_is_that_of_numpy(dtype):
+    values = np.concatenate([np.linspace(0, 1, 97), [0.0031308, 0.04045]])
+    tensor = torch.tensor(values, dtype=dtype)
+    close(shading.linear_to_srgb(tensor), light.linear_to_srgb(values), dtype)
+    close(shading.srgb_to_linear(tensor), light.srgb_to_linear(values), dtype)
+
+
+def test_gradients_of_srgb_are_true_and_finite_in_the_dark():
+    values = torch.tensor([-0.2, 0.001, 0.03, 0.5, 0.9], dtype=torch.float64, requires_grad=True)
+    both = (shading.linear_to_srgb, shading.srgb_to_linear)
+    assert torch.autograd.gradcheck(lambda x: tuple(f(x) for f in both), (values,))
+    black = torch.zeros(3, requires_grad=True)
+    sum(f(black).sum() for f in both).backward()
+    assert black.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_vertex_normals_are_those_of_numpy(dtype):
     _, triangles = icosphere(2)
     vertices = np.random.default_rng(0).normal(size=(3, 162, 3))

@@ -40,6 +40,19 @@ def shade_sh(normals: Tensor, coefficients: Tensor) -> Tensor:
     return shading[..., 0] if grey else shading
 
 
+def linear_to_srgb(values: Tensor) -> Tensor:
+    """sRGB of linear light in [0, 1]; what is negative counts as 0, and has no gradient."""
+    light = values.clamp_min(0)
+    curve = 1.055 * light.clamp_min(0.0031308) ** (1 / 2.4) - 0.055
+    return torch.where(light <= 0.0031308, 12.92 * light, curve)
+
+
+def srgb_to_linear(values: Tensor) -> Tensor:
+    """Linear light of sRGB `values` in [0, 1]; what is negative counts as 0, likewise."""
+    given = values.clamp_min(0)
+    return torch.where(given <= 0.04045, given / 12.92, ((given + 0.055) / 1.055) ** 2.4)
+
+
 def vertex_normals(vertices: Tensor, triangles: Tensor) -> Tensor:
     """Area-weighted unit normals (B, V, 3) of `vertices` (B, V, 3) and `triangles` (T, 3)."""
     least = torch.finfo(vertices.dtype).tiny
