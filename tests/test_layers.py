@@ -42,7 +42,7 @@ STANDS_ON = {
 TOP = {
     "ground": "arrays cache catalogue colour doubts encode files images inference inputs memory"
     " photo_files sampling signals",
-    "values": "mesh_reading mesh_writing normal_png pictures types",
+    "values": "fine mesh_reading mesh_writing normal_png pictures types",
     "runtime": "correspondence decoders detect facerelief finding foreign reconstruction "
     "retinaface runtime",
     "train": "export",
