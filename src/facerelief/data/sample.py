@@ -28,6 +28,17 @@ class Shapes:
 
 
 @dataclass(frozen=True)
+class Heads:
+    """What a model of heads would say of the pictures of a batch: the face model's coefficients."""
+
+    identity: Tensor  # (B, K) standard deviations
+    expression: Tensor  # (B, E) weights in [0, 1]
+    distance: Tensor  # (B,) mm from the camera to the head's origin
+    albedo: Tensor  # (B, 3, H, W) sRGB in [0, 1] of what the picture shows
+    known: Tensor  # (B,) bool: without it all of that is zero
+
+
+@dataclass(frozen=True)
 class Sample:
     """A batch of crops with what is known about them. Every truth has its own mask.
 
@@ -45,6 +56,7 @@ class Sample:
     weak: Tensor  # (B,) bool: the normals are a smooth teacher's, not measured
     pictured: Tensor  # (B,) bool: there is a picture; where there is none, image is zero
     shapes: Shapes | None = None  # of sources that were asked for them
+    heads: Heads | None = None  # likewise
 
     def __len__(self) -> int:
         return len(self.image)
@@ -59,6 +71,12 @@ class Sample:
         if self.shapes is None:
             raise ValueError("PRNet learns from position maps: sources need the option positions")
         return self.shapes
+
+    def need_heads(self) -> Heads:
+        """The coefficients. Raises ValueError where there are none."""
+        if self.heads is None:
+            raise ValueError("coefficients are to be learnt: sources need the option heads")
+        return self.heads
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Sample:
         """Every tensor changed."""

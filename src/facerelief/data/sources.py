@@ -46,9 +46,7 @@ def build_source(name: str, options: dict[str, Any]) -> Source:
     Raises:
         ValueError: unknown name; the message lists the valid ones.
     """
-    options = dict(options)
-    for key in options.keys() & _RANGES.keys():
-        options[key] = _RANGES[key](**options[key])
+    options = _with_ranges(options)
     if name == "additive_light":
         root = data_root()
         people = yaleb.load_splits(root)[options.pop("people", "train")]
@@ -70,8 +68,13 @@ def build_validation(name: str, size: int, batch: int, options: dict[str, Any]) 
     if name == "yaleb":
         return yaleb_samples.batches(data_root(), cache_folder() / "yaleb", size, batch, **options)
     if name == "renderings":
-        return _renderings(size, batch, dict(options))
+        return _renderings(size, batch, _with_ranges(options))
     raise ValueError(f"unknown validation set {name!r}; one of renderings, yaleb")
+
+
+def _with_ranges(options: dict[str, Any]) -> dict[str, Any]:
+    """Options, those that are groups of settings as what they are of."""
+    return {k: _RANGES[k](**v) if k in _RANGES else v for k, v in options.items()}
 
 
 def _renderings(size: int, batch: int, options: dict[str, Any]) -> list[Sample]:

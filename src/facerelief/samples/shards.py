@@ -8,12 +8,13 @@ once it is whole, so that an interrupted run can go on with the first one that i
 
 from __future__ import annotations
 
+import json
 import mmap
 import os
 import re
 import shutil
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -177,6 +178,21 @@ class ShardReader(Sequence[Rendering]):
             return sample_files.to_position(self.files(index, ("position.png", "json")))
         except SampleError as error:
             raise SampleError(f"{self.folder}, sample {index}: {error}") from None
+
+    def facts(self, place: int) -> dict[str, Any]:
+        """Everything of a sample that is no picture. Raises SampleError."""
+        return self._read(place, "json", json.loads)
+
+    def albedo(self, place: int) -> NDArray[np.uint8]:
+        """(H, W, 3) sRGB of a sample. Raises SampleError."""
+        return self._read(place, "albedo.png", sample_files.from_png)
+
+    def _read(self, place: int, name: str, decode: Callable[[bytes], Any]) -> Any:
+        index = self.indices[place]
+        try:
+            return decode(self.files(index, (name,))[name])
+        except (KeyError, ValueError) as error:
+            raise SampleError(f"{self.folder}, sample {index}: damaged {name} ({error})") from None
 
     def files(self, index: int, names: Sequence[str] = sample_files.FILES) -> dict[str, bytes]:
         """Those of the files `names` that the sample numbered `index` has, as they were written."""

@@ -19,6 +19,7 @@ CROP = 256  # side of a crop, pixels
 MODULES = {
     "casfne": "facerelief.train.systems.casfne:CasFNE",
     "cross_modal": "facerelief.train.systems.cross_modal:CrossModal",
+    "full_pose": "facerelief.train.systems.full_pose:FullPose",
     "fnr2r": "facerelief.train.systems.fnr2r:FNR2R",
     "prnet": "facerelief.train.systems.prnet:PRNet",
     "unet": "facerelief.train.systems.unet:UNet",

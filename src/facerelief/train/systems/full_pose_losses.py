@@ -1,0 +1,118 @@
+"""What rendered heads, of which everything is known, teach of coefficients."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from facerelief.data.sample import Sample
+from facerelief.render.shading import shade_sh
+from facerelief.train.systems.full_pose_model import (
+    Coefficients,
+    Compared,
+    Points,
+    mean_scale,
+)
+
+_GAMMA = 2.2  # exponent from the values of files to light, about
+_LIT = 32  # pixels a side of what light is compared in: it is smooth
+_NEAR = 0.02  # half sides, below which distances count by their squares
+
+
+class PointLosses(nn.Module):
+    """How far a face is from a true one, at its landmarks and vertices and in the head's shape."""
+
+    weights: Tensor
+    energies: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        compared = Compared.of_face()
+        self.points = Points.at_vertices(compared.vertices)
+        self.register_buffer("weights", compared.weights, persistent=False)
+        count = len(self.points.mean) // 3
+        squares = self.points.basis.view(-1, count, 3)[:, 68:].square().sum(-1).mean(-1)
+        self.register_buffer("energies", squares, persistent=False)
+
+    def seen(self, told: Coefficients, size: int | None = None) -> Tensor:
+        """(B, n, 3) where they put the vertices, as `data.sample.Shapes` has positions.
+
+        Args:
+            size: of a map, texels a side, from which they are as if they had been read.
+        """
+        points = self.points if size is None else _as_read(size).to(told.identity.device)
+        return told.camera(points(told.identity, told.weights))
+
+    def apart(self, told: Coefficients, sample: Sample) -> tuple[Tensor, Tensor]:
+        """Mean distances of the vertices in space, and of the landmarks in the picture."""
+        shapes = sample.need_shapes()
+        true = Compared.of_face().read(shapes.position)
+        off = self.seen(told, shapes.position.shape[-1]) - true
+        # A mean over the batch, not over what is known of it: a batch of guesses teaches less.
+        in_space = (robust(off) * self.weights).sum(1) * shapes.known
+        flat = robust(off[:, :68, :2]).mean(1) * shapes.known
+        return in_space.mean(), flat.mean()
+
+    def shape(self, told: Coefficients, sample: Sample) -> Tensor:
+        """Distance of faces at rest, root of the mean square over the face, in half sides."""
+        heads = sample.need_heads()
+        count = told.identity.shape[1]
+        off = (told.identity - heads.identity).square() @ self.energies[:count]
+        return mean_scale() * (torch.sqrt(off + 1e-2) * heads.known).mean()
+
+
+@lru_cache(maxsize=2)
+def _as_read(size: int) -> Points:
+    return Points.as_read(size)
+
+
+def robust(off: Tensor) -> Tensor:
+    """Length of vectors (..., C), but its square over twice `_NEAR` and more where it is less."""
+    squared = off.square().sum(-1)
+    length = torch.sqrt(squared + 1e-12)
+    return torch.where(length < _NEAR, squared / (2 * _NEAR), length - _NEAR / 2)
+
+
+def expression_loss(told: Coefficients, sample: Sample) -> Tensor:
+    """Squared difference of the weights, summed over a tenth of them: of such faces are made."""
+    heads = sample.need_heads()
+    off = (told.weights - heads.expression).square().sum(1)
+    return (off * heads.known).mean() / 5
+
+
+def distance_loss(told: Coefficients, sample: Sample, nearest: float) -> Tensor:
+    """Squared difference of the nearness of the camera."""
+    heads = sample.need_heads()
+    true = nearest / heads.distance.clamp_min(nearest)
+    return ((torch.sigmoid(told.place[:, 3]) - true).square() * heads.known).mean()
+
+
+def light_loss(told: Coefficients, sample: Sample) -> Tensor:
+    """How far true albedo in the light that is told is from the picture, over the visible face.
+
+    That is the light which exposure, white balance and whatever a picture went through left of it.
+    """
+    heads = sample.need_heads()
+    factor = max(1, sample.image.shape[-1] // _LIT)
+    known = sample.measured_mask * heads.known.view(-1, 1, 1, 1)
+    # Pixels that are face through and through: means of others mix it with what is beside it.
+    mask = (F.avg_pool2d(known, factor) > 0.99).float()
+    image = F.avg_pool2d(sample.image, factor)
+    albedo = F.avg_pool2d(to_light(heads.albedo), factor)
+    normals = F.normalize(F.avg_pool2d(sample.normals, factor), dim=1)
+    lit = shade_sh(normals.permute(0, 2, 3, 1), told.harmonics).permute(0, 3, 1, 2)
+    off = (to_values(lit * albedo) - image).abs().mean(1, keepdim=True)
+    return (off * mask).sum() / (_LIT**2 * 0.3 * len(sample))
+
+
+def to_light(values: Tensor) -> Tensor:
+    """Linear light of the values of a file, about."""
+    return values.clamp_min(0) ** _GAMMA
+
+
+def to_values(light: Tensor) -> Tensor:
+    """Inverse of `to_light`; what no light reaches has a slope too."""
+    return F.softplus(light, 80).clamp_min(1e-4) ** (1 / _GAMMA)

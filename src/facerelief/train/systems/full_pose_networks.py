@@ -1,0 +1,167 @@
+"""Networks from a picture to the face model's coefficients: VGG-16, and a light one that looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from facerelief.data import positions
+from facerelief.geometry.face_model import face_model
+from facerelief.nn.efficientnet_lite import EfficientNetLite0
+from facerelief.nn.light_decoder import convolution, pointwise
+from facerelief.train.systems.full_pose_model import ALBEDO, Coefficients, Points
+
+_VGG16 = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0)
+_CALM = -3.5  # logit of the expressions of an untrained network: hardly any
+_AWAY = -1.2  # logit of the distance: about a metre
+#: What linear layers' answers are multiplied by. Adam moves weights by its rate whatever they do:
+#: smaller factors are smaller steps.
+_STRENGTH = {
+    "identity": 0.3, "expression": 1.0, "turn": 0.1, "place": 0.1, "light": 0.3, "albedo": 0.3,
+}  # fmt: skip
+
+
+def counts() -> dict[str, int]:
+    """How many numbers each part of `Coefficients` has."""
+    model = face_model()
+    return {
+        "identity": len(model.identity), "expression": len(model.expression),
+        "turn": 6, "place": 4, "light": 27, "albedo": ALBEDO,
+    }  # fmt: skip
+
+
+class Told(nn.Module):
+    """Coefficients from a code, one linear layer each; untrained, they are zero."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleDict({k: nn.Linear(width, n) for k, n in counts().items()})
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, code: Tensor) -> Coefficients:
+        """(B, width) to coefficients."""
+        made = {k: _STRENGTH[k] * layer(code).float() for k, layer in self.layers.items()}
+        return Coefficients(**made)
+
+
+def calm(coefficients: Coefficients) -> Coefficients:
+    """With the mean face at rest where everything is zero."""
+    place = coefficients.place + coefficients.place.new_tensor([0, 0, 0, _AWAY])
+    turned = {"expression": coefficients.expression + _CALM, "place": place}
+    return Coefficients(**{**vars(coefficients), **turned})
+
+
+class PaperNetwork(nn.Module):
+    """VGG-16 (Simonyan and Zisserman 2014, configuration D) with coefficients for its classes.
+
+    Its two layers of 4096 see 7 x 7 x 512 features of 224 x 224 pixels.
+    """
+
+    side = 224
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        width = 3
+        for out in _VGG16:
+            if out:
+                layers += [nn.Conv2d(width, out, 3, padding=1), nn.ReLU(inplace=True)]
+                width = out
+            else:
+                layers.append(nn.MaxPool2d(2))
+        self.encoder = nn.Sequential(*layers)
+        self.code = nn.Sequential(
+            nn.Linear(512 * 7 * 7, 4096), nn.ReLU(inplace=True), nn.Dropout(),
+            nn.Linear(4096, 4096), nn.ReLU(inplace=True), nn.Dropout(),
+        )  # fmt: skip
+        self.told = Told(4096)
+        for module in self.encoder.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+
+    def forward(self, image: Tensor) -> list[Coefficients]:
+        """(B, 3, H, H) in [0, 1] to one answer."""
+        seen = image
+        if image.shape[-1] != self.side:
+            seen = F.interpolate(image, size=self.side, mode="bilinear", antialias=True)
+        features = self.encoder((seen - 0.45) / 0.225)
+        return [calm(self.told(self.code(features.flatten(1))))]
+
+
+class LightNetwork(nn.Module):
+    """For CPUs: EfficientNet-Lite0, a first guess from its deepest features, and looks.
+
+    A look reads the encoder's finer features where the guess says that the face's texels are, and
+    corrects it, as in our PRNet.
+
+    Args:
+        looks: how often; they share their weights.
+    """
+
+    grid = 4  # places a side of the features that are mixed
+    mixed = 64  # channels of each
+
+    def __init__(self, pretrained: bool = True, frozen_norms: bool = False, looks: int = 1) -> None:
+        super().__init__()
+        self.looks = looks
+        self.encoder = EfficientNetLite0(pretrained, frozen_norms)
+        self.squeeze = pointwise(self.encoder.channels[-1], self.mixed)
+        places = self.mixed * self.grid**2
+        self.mix = nn.Sequential(nn.Linear(places, places), nn.ReLU(inplace=True))
+        self.told = Told(places)
+        self.look = Look(self.encoder.channels[1:3]) if looks else nn.Identity()
+
+    def forward(self, image: Tensor) -> list[Coefficients]:
+        """(B, 3, H, H) in [0, 1] to the first guess and what each look made of it, the last last.
+
+        An untrained network answers with the mean head.
+        """
+        features = self.encoder(image)
+        code = F.adaptive_avg_pool2d(self.squeeze(features[-1]), self.grid).flatten(1)
+        guesses = [calm(self.told(self.mix(code)))]
+        for _ in range(self.looks):
+            guesses.append(self.look(features[1:3], image, guesses[-1]))
+        return guesses
+
+
+class Look(nn.Module):
+    """What to change in coefficients, from what the picture shows where they put the face.
+
+    Args:
+        channels: of the features that are read.
+        size: texels a side that are looked at. width: channels of a texel.
+    """
+
+    def __init__(self, channels: Sequence[int], size: int = 32, width: int = 48) -> None:
+        super().__init__()
+        self.size = size
+        self.points = Points.at_texels(size)
+        self.joined = pointwise(sum(channels) + 9, width)
+        self.fine = convolution(width, width)
+        self.middle = convolution(width, 64)
+        self.coarse = nn.Sequential(convolution(64, 96), convolution(96, 64))
+        self.squeeze = pointwise(64, 32)
+        self.mix = nn.Sequential(nn.Linear(32 * (size // 4) ** 2, 384), nn.ReLU(inplace=True))
+        self.told = Told(384)
+
+    def forward(
+        self, features: Sequence[Tensor], image: Tensor, given: Coefficients
+    ) -> Coefficients:
+        """`given`, changed; an untrained one changes nothing."""
+        # What a look corrects is no reason to change where it looked from.
+        given = given.detach()
+        points = given.camera(self.points(given.identity, given.weights))
+        size = self.size
+        small = points.mT.reshape(-1, 3, size, size)
+        places = small[:, :2].permute(0, 2, 3, 1)
+        sources = [*features, image - 0.5]
+        read = [F.grid_sample(f.float(), places, align_corners=False) for f in sources]
+        mean = positions.mean_head(size).to(small).expand_as(small)
+        fine = self.fine(self.joined(torch.cat([*read, small, mean], 1)))
+        middle = self.middle(F.avg_pool2d(fine, 2))
+        coarse = self.squeeze(self.coarse(F.avg_pool2d(middle, 2)))
+        return given + self.told(self.mix(coarse.flatten(1)))

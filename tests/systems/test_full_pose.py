@@ -1,0 +1,170 @@
+"""The coarse regressor: networks, the model's points and camera, and what rendered heads teach."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import network_checks  # noqa: E402
+from facerelief.data import positions  # noqa: E402
+from facerelief.data.sample import Heads, Sample, Shapes  # noqa: E402
+from facerelief.geometry.camera import Perspective  # noqa: E402
+from facerelief.geometry.face_model import face_model  # noqa: E402
+from facerelief.render.shading import shade_sh  # noqa: E402
+from facerelief.train.systems import build  # noqa: E402
+from facerelief.train.systems.full_pose import FullPose  # noqa: E402
+from facerelief.train.systems.full_pose_losses import to_values  # noqa: E402
+from facerelief.train.systems.full_pose_model import (  # noqa: E402
+    Camera,
+    Coefficients,
+    Compared,
+    Points,
+    rotation,
+)
+from facerelief.train.systems.full_pose_networks import calm, counts  # noqa: E402
+
+
+def told(count: int = 1, **parts: torch.Tensor) -> Coefficients:
+    """An untrained network's answer but for `parts`."""
+    zeros = {name: torch.zeros(count, width) for name, width in counts().items()}
+    return calm(Coefficients(**{**zeros, **parts}))
+
+
+def sample(size: int = 64) -> Sample:
+    """A head that is turned and speaks, one that is nearer, and one of which nothing is known."""
+    g = torch.Generator().manual_seed(1)
+    count = 3
+    true = told(
+        count,
+        identity=torch.randn(count, counts()["identity"], generator=g),
+        expression=6 * torch.rand(count, counts()["expression"], generator=g),
+        turn=torch.tensor([[0.0, 0, -0.4, 0, 0, 0]] * count),
+        place=torch.tensor([[0.1, 0.0, 0.0, 0.0], [0.0, 0.1, 0.2, 2.0], [0.0, 0.0, 0.0, 0.0]]),
+    )
+    texels = true.camera(Points.at_texels(256)(true.identity, true.weights))
+    seen = positions.resized(texels.mT.reshape(count, 3, 256, 256), size)
+    known = torch.tensor([1.0, 1.0, 0.0])
+    points = positions.points(seen)
+    shapes = Shapes(seen, known, points, torch.zeros(*points.shape[:2], 2))
+    albedo = torch.rand(count, 3, size, size, generator=g)
+    distance = true.camera.distance
+    heads = Heads(true.identity, true.weights, distance, albedo, known > 0)
+    made = network_checks.sample(count, size)
+    return replace(made, shapes=shapes, heads=heads, weak=torch.zeros(count, dtype=torch.bool))
+
+
+def compact(**options) -> FullPose:
+    torch.manual_seed(0)
+    return build("full_pose", "compact", pretrained=False, **options)
+
+
+def test_the_published_network() -> None:
+    """VGG-16 as Simonyan and Zisserman count it, 138.4 M with 1000 classes, whose layer is ours."""
+    system = build("full_pose", "paper")
+    answers = sum(counts().values())
+    classes = 4096 * 1000 + 1000
+    assert network_checks.parameters(system) == 138_357_544 - classes + 4097 * answers
+    assert network_checks.multiply_accumulates(system) == pytest.approx(15.347, abs=0.001)
+    with torch.no_grad():
+        assert system.network.encoder(torch.rand(1, 3, 224, 224)).shape == (1, 512, 7, 7)
+
+
+def test_the_light_network_is_small_and_begins_with_the_mean_face() -> None:
+    system = compact().eval()
+    assert network_checks.parameters(system) < 6e6
+    assert network_checks.multiply_accumulates(system) < 0.52
+    with torch.no_grad():
+        found = system(torch.rand(2, 3, 64, 64))
+    assert len(found.earlier) == 1
+    for one in (found.told, *found.earlier):
+        assert not one.identity.any() and one.weights.max() < 0.04
+        assert torch.allclose(one.camera.rotation, torch.eye(3).expand(2, 3, 3))
+        assert torch.allclose(one.harmonics[:, 0], torch.full((2, 3), np.sqrt(4 * np.pi)).float())
+    marks = system.compared.seen(found.told)[0, :68, :2]
+    low, high = marks.amin(0), marks.amax(0)
+    assert (high - low).max() == pytest.approx(2 / 1.2, rel=0.05)  # as crops are cut
+
+
+def test_points_are_the_models() -> None:
+    g = np.random.default_rng(0)
+    identity, weights = g.normal(size=(2, 80)).astype(np.float32), g.random((2, 52), np.float32)
+    whole = face_model().vertices(identity, weights)
+    chosen = Compared.of_face().vertices
+    found = Points.at_vertices(chosen)(*map(torch.from_numpy, (identity, weights)))
+    assert np.abs(found.numpy() - whole[:, chosen]).max() < 1e-3
+    # What maps blur is blurred alike.
+    texels = Points.at_texels(256)(*map(torch.from_numpy, (identity, weights)))
+    whole = texels.mT.reshape(2, 3, 256, 256)
+    for size, least in ((256, 0.05), (64, 0.5)):
+        read = Compared.of_face().read(positions.resized(whole, size))
+        again = Points.as_read(size)(*map(torch.from_numpy, (identity, weights)))
+        assert (read - again).abs().max() < 1e-3
+        assert (read - found).norm(dim=-1).mean() > least
+
+
+def test_the_camera_is_a_pinhole() -> None:
+    turn = torch.tensor([[0.0, 0.1, -0.5, 0.2, 0, 0]])
+    camera = Camera(rotation(turn), torch.tensor([[0.2, -0.1]]), torch.tensor([0.011]),
+                    torch.tensor([600.0]))  # fmt: skip
+    matrix = camera.rotation[0].double().numpy()
+    assert np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-6) and np.linalg.det(matrix) > 0
+    points = torch.randn(1, 50, 3, generator=torch.Generator().manual_seed(0)) * 60
+    space = points[0].numpy() @ matrix.T + camera.translation[0].numpy()
+    pinhole = Perspective(0.011 * 600, (0.0, 0.0)).project(space)
+    found = camera(points)[0].numpy()
+    assert np.allclose(found[:, :2], pinhole[:, :2], atol=1e-5)
+    # z is nearness along the ray: the same for all that is as far from the origin along it.
+    ray = camera.ray[0].numpy()
+    assert np.allclose(ray, -camera.translation[0] / camera.translation[0].norm(), atol=1e-6)
+    assert np.allclose(
+        found[:, 2], 0.011 * (space - camera.translation[0].numpy()) @ ray, atol=1e-5
+    )
+
+
+def test_what_is_true_costs_little_and_what_nobody_knows_nothing() -> None:
+    batch, system = sample(), compact()
+    heads, shapes = batch.heads, batch.shapes
+    right = Coefficients(
+        heads.identity, torch.logit(heads.expression),
+        torch.tensor([[0.0, 0, -0.4, 0, 0, 0]] * 3),
+        told(3, place=torch.tensor([[0.1, 0, 0, 0], [0, 0.1, 0.2, 2], [0, 0, 0, 0]])).place,
+        torch.zeros(3, 27), torch.zeros(3, counts()["albedo"]),
+    )  # fmt: skip
+    costs = system.taught(right, batch)
+    wrong = system.taught(told(3), batch)
+    for name in ("points", "landmarks", "shape", "expression", "distance"):
+        assert costs[name] < 0.1 * wrong[name], name
+    spoilt = replace(
+        batch,
+        shapes=replace(shapes, position=torch.cat([shapes.position[:2], shapes.position[2:] + 9])),
+        heads=replace(heads, identity=torch.cat([heads.identity[:2], heads.identity[2:] + 9])),
+    )
+    again = system.taught(told(3), spoilt)
+    assert all(torch.isclose(again[name], wrong[name]) for name in wrong)
+    figures = system.metrics(batch, replace(system(batch.image), told=right))
+    for name, values in figures.items():
+        assert values[:2].max() < 0.5 and values[2].isnan(), (name, values)
+
+
+def test_light_is_learnt_from_albedo_and_shading() -> None:
+    batch, system = sample(), compact()
+    light = told(3, light=torch.randn(3, 27, generator=torch.Generator().manual_seed(2)) * 0.3)
+    flat = torch.zeros(3, 3, 64, 64)
+    flat[:, 2] = 1
+    normals = torch.nn.functional.normalize(flat + 0.1, dim=1)
+    albedo = torch.full((3, 3, 64, 64), 0.5)
+    lit = shade_sh(normals.permute(0, 2, 3, 1), light.harmonics).permute(0, 3, 1, 2)
+    image = to_values(lit * 0.5**2.2)
+    made = replace(batch, image=image, normals=normals, heads=replace(batch.heads, albedo=albedo))
+    assert system.taught(light, made)["light"] < 1e-4 < system.taught(told(3), made)["light"]
+
+
+@pytest.mark.parametrize(("preset", "steps", "rate"), [("paper", 5, 1e-5), ("compact", 12, 1e-3)])
+def test_learns_coefficients(preset: str, steps: int, rate: float) -> None:
+    torch.manual_seed(0)
+    options = {} if preset == "paper" else {"pretrained": False}
+    system, batch = build("full_pose", preset, **options), sample()
+    losses = network_checks.train(system, batch, steps, rate)
+    assert losses[-1] < 0.9 * losses[0]
