@@ -36,7 +36,7 @@ def rich(count: int, start: float = 0.0) -> Richer:
     identity = torch.arange(count).float()[:, None] + start
     return Richer(
         maps.expand(-1, 3, -1, -1), maps.expand(-1, 3, -1, -1), maps, maps, maps, flags, ~flags,
-        shapes(count), Coefficients(identity, shapes(count)),
+        shapes(count), coefficients=Coefficients(identity, shapes(count)),
     )  # fmt: skip
 
 
@@ -69,5 +69,5 @@ def test_what_is_not_there_stays_away() -> None:
 def test_every_tensor_is_mapped_once() -> None:
     seen: list[int] = []
     mapped((rich(2), None, (torch.zeros(1),)), lambda tensor: seen.append(id(tensor)) or tensor)
-    tensors = len(fields(Sample)) - 1 + 2 * len(fields(Shapes)) + 1 + 1
+    tensors = len(fields(Sample)) - 2 + 2 * len(fields(Shapes)) + 1 + 1
     assert len(seen) == tensors
