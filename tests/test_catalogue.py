@@ -50,7 +50,7 @@ def test_shipped_catalogue_is_true(monkeypatch: pytest.MonkeyPatch) -> None:
     assert files == {entry.path.name for entry in entries}
 
 
-@pytest.mark.parametrize("name", ["head.npz", "landmark_schemes.npz"])
+@pytest.mark.parametrize("name", ["albedo.npz", "head.npz", "landmark_schemes.npz"])
 @pytest.mark.parametrize("change", ["flipped", "cut", "gone"])
 def test_damaged_data_of_the_package_are_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, change: str
