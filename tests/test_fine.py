@@ -98,3 +98,18 @@ def test_sizes():
     for size in (0, MOST + 1):
         with pytest.raises(ValueError, match="size"):
             fine_surface(face, np.zeros((SIDE, SIDE, 3), np.uint8), size)
+
+
+def test_alpha_is_soft_and_above_a_half_in_the_mask(rough):
+    truth, mask = rough
+    photo = np.where(mask[..., None], photographed(truth), 30).astype(np.uint8)
+    normals, small = ball(256)
+    likely = np.clip(gaussian_filter(small.astype(np.float32), 4), 0, 1)
+    face = face_of(normals, small)
+    soft = Face(face.place, Surface(normals, small, probability=likely), None, "ball")
+    for one in (face, soft):
+        fine = fine_surface(one, photo, 512)
+        assert fine.alpha.shape == (512, 512)
+        assert fine.alpha.min() >= 0 and fine.alpha.max() <= 1
+        assert np.array_equal(fine.alpha > 0.5, fine.mask)
+        assert ((fine.alpha > 0.05) & (fine.alpha < 0.95)).any()

@@ -50,7 +50,11 @@ class Decoder:
 
 
 def _normals(arrays: Arrays) -> Estimate:
-    return Estimate(arrays["normals"], arrays["mask"] > 0.5, arrays.get("expected_error"))
+    from facerelief.geometry.matte import solid
+
+    likely = np.asarray(arrays["mask"], np.float32)
+    mask = np.array([solid(one) for one in likely], np.bool_).reshape(likely.shape)
+    return Estimate(arrays["normals"], mask, arrays.get("expected_error"), probability=likely)
 
 
 def _positions(arrays: Arrays) -> Estimate:

@@ -16,6 +16,7 @@ from scipy.ndimage import gaussian_filter
 
 from facerelief.arrays import BoolArray, FloatArray
 from facerelief.geometry.light import srgb_to_linear
+from facerelief.geometry.matte import matte
 from facerelief.geometry.normals import normalise
 from facerelief.geometry.shading_detail import NoLightError, shading_detail
 from facerelief.photo_files import Picture
@@ -39,6 +40,7 @@ class FineSurface:
     crop: Crop
     normals: NDArray[np.float32]  # (S, S, 3) unit; zero off the mask
     mask: BoolArray  # (S, S)
+    alpha: NDArray[np.float32]  # (S, S) in [0, 1], above a half in the mask: soft at hair
     relief: NDArray[np.float32] | None  # (S, S) crop pixels, outwards; None where no light was seen
     warnings: tuple[str, ...] = ()
 
@@ -73,19 +75,36 @@ def fine_surface(
         raise ValueError(f"a size is from {LEAST} to {MOST} pixels, not {size}")
     crop = replace(face.crop, size=size)
     scale = size / face.crop.size
-    mask = _resized(gaussian_filter(face.mask.astype(np.float32), 1), size) > 0.5
+    photo = crop.extract(photo)
+    alpha, mask = _opacity(face, photo, scale)
     # Normals are smooth across the mask's edge: nothing beyond it is mixed in.
     normals = normalise(np.stack([_resized(n, size) for n in np.moveaxis(face.normals, -1, 0)], -1))
     normals = np.where(mask[..., None], normals, 0).astype(np.float32)
     if not detail or size <= face.crop.size:
-        return FineSurface(crop, normals, mask, None)
-    picture = srgb_to_linear(crop.extract(photo) / np.float32(255)).astype(np.float32)
+        return FineSurface(crop, normals, mask, alpha, None)
+    picture = srgb_to_linear(photo / np.float32(255)).astype(np.float32)
     left_out = _painted(crop, face.points)
     try:
         found = shading_detail(picture, normals, mask, scale, left_out, workers=workers)
     except NoLightError as error:
-        return FineSurface(crop, normals, mask, None, (f"no detail: {error}",))
-    return FineSurface(crop, found.normals, mask, found.relief)
+        return FineSurface(crop, normals, mask, alpha, None, (f"no detail: {error}",))
+    return FineSurface(crop, found.normals, mask, alpha, found.relief)
+
+
+def _opacity(
+    face: Face, picture: NDArray[np.uint8], scale: float
+) -> tuple[NDArray[np.float32], BoolArray]:
+    """(S, S) alpha and mask; what a shape's drawing or the photo's edge ends, ends sharply."""
+    size = len(picture)
+    inside = _resized(gaussian_filter(face.mask.astype(np.float32), 1), size)
+    likely = face.surface.probability
+    if likely is None:
+        return np.clip(inside, 0, 1), inside > 0.5
+    # The estimate's mask has lost its islands and pinholes, and what lies beyond the photo.
+    likely = np.where(face.mask, np.maximum(likely, 0.5), np.minimum(likely, 0.5))
+    alpha, mask = matte(_resized(likely, size), picture / np.float32(255), scale)
+    within = replace(face.crop, size=size).inside(face.photo_size)
+    return alpha * within, mask & within
 
 
 def _resized(layer: FloatArray, size: int) -> NDArray[np.float32]:

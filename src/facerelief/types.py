@@ -219,6 +219,8 @@ class Surface:
     mask: BoolArray  # (256, 256), True on the face
     expected_error: NDArray[np.float32] | None = None  # (256, 256) degrees
     warnings: tuple[str, ...] = ()  # what is not to be relied on
+    # (256, 256) in [0, 1], how likely a pixel shows face; None where that is yes or no.
+    probability: NDArray[np.float32] | None = None
 
 
 class Shape(ABC):
@@ -304,6 +306,7 @@ class Estimate:
     expected_error: NDArray[np.float32] | None = None  # (N, 256, 256) degrees
     # Where a system makes them; its normals are then theirs. Each crop is a photo of its own.
     shapes: Sequence[Shape] | None = None
+    probability: NDArray[np.float32] | None = None  # (N, 256, 256): see `Surface`
 
     def face(self, index: int, place: Place, picture: NDArray[np.uint8], model: str) -> Face:
         """The face of one crop, which was cut out at `place` of a photo."""
@@ -313,7 +316,9 @@ class Estimate:
         expected = None if self.expected_error is None else self.expected_error[index]
         mask = self.mask[index] & place.crop.inside(place.photo_size)
         warnings = (*of_picture(picture, place.crop.side), *of_mask(mask))
-        return Face(place, Surface(self.normals[index], mask, expected, warnings), None, model)
+        likely = None if self.probability is None else self.probability[index]
+        surface = Surface(self.normals[index], mask, expected, warnings, likely)
+        return Face(place, surface, None, model)
 
 
 class _Of(Generic[T]):
