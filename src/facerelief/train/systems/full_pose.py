@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from facerelief.data.sample import Sample
 from facerelief.train.systems.base import CROP, Deployed, System, Turn, check
 from facerelief.train.systems.full_pose_losses import (
+    AlbedoLoss,
     PointLosses,
     distance_loss,
     expression_loss,
@@ -49,6 +50,7 @@ class FullPoseWeights:
     expression: float = 0.15  # of the expressions' weights
     distance: float = 0.2  # of the camera
     light: float = 0.2
+    albedo: float = 0.2  # of the skin's colours
 
 
 class FullPose(System):
@@ -86,6 +88,7 @@ class FullPose(System):
             PaperNetwork() if networks == "paper" else LightNetwork(pretrained, frozen_norms, looks)
         )
         self.compared = PointLosses()
+        self.coloured = AlbedoLoss()
 
     def forward(self, image: Tensor) -> FullPosePrediction:
         """(B, 3, H, H) RGB in [0, 1] to coefficients."""
@@ -112,6 +115,7 @@ class FullPose(System):
             "expression": weights.expression * expression_loss(told, sample),
             "distance": weights.distance * distance_loss(told, sample, NEAREST),
             "light": weights.light * light_loss(told, sample),
+            "albedo": weights.albedo * self.coloured(told, sample),
         }
 
     @torch.no_grad()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facerelief.data.sample import Sample
+from facerelief.geometry.albedo import albedo_basis
+from facerelief.geometry.face_model import face_model
+from facerelief.geometry.mesh import vertex_normals
 from facerelief.render.shading import shade_sh
 from facerelief.train.systems.full_pose_model import (
     Coefficients,
@@ -19,6 +23,7 @@ from facerelief.train.systems.full_pose_model import (
 
 _GAMMA = 2.2  # exponent from the values of files to light, about
 _LIT = 32  # pixels a side of what light is compared in: it is smooth
+_FACING = 0.3  # cosine to the camera, above which the skin's colour is read
 _NEAR = 0.02  # half sides, below which distances count by their squares
 
 
@@ -106,6 +111,43 @@ def light_loss(told: Coefficients, sample: Sample) -> Tensor:
     lit = shade_sh(normals.permute(0, 2, 3, 1), told.harmonics).permute(0, 3, 1, 2)
     off = (to_values(lit * albedo) - image).abs().mean(1, keepdim=True)
     return (off * mask).sum() / (_LIT**2 * 0.3 * len(sample))
+
+
+class AlbedoLoss(nn.Module):
+    """How far colours of the skin are from true ones, where the picture shows them."""
+
+    mean: Tensor
+    basis: Tensor
+    normals: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        chosen = Compared.of_face().vertices[68:]
+        mean, components = albedo_basis().at_vertices
+        model = face_model()
+        facing = vertex_normals(model.mean, model.triangles)[chosen].astype(np.float32)
+        for name, values in (
+            ("mean", mean[chosen].reshape(-1)),
+            ("basis", components[:, chosen].reshape(len(components), -1)),
+            ("normals", facing),
+        ):
+            self.register_buffer(name, torch.from_numpy(values), persistent=False)
+
+    def forward(self, told: Coefficients, sample: Sample) -> Tensor:
+        """Mean absolute difference of sRGB values."""
+        heads = sample.need_heads()
+        colours = torch.addmm(self.mean, told.albedo, self.basis).view(len(sample), -1, 3)
+        places = Compared.of_face().read(sample.need_shapes().position)[:, None, 68:, :2]
+        seen = [
+            F.grid_sample(x, places, align_corners=False)[:, :, 0].mT
+            for x in (heads.albedo, sample.measured_mask)
+        ]
+        # Of what a face hides of itself, nearly all is turned away.
+        camera = told.camera
+        facing = ((self.normals @ camera.rotation.detach().mT) * camera.ray.detach()[:, None]).sum(-1)
+        shown = (seen[1][..., 0] > 0.99) & (facing > _FACING) & heads.known[:, None]
+        off = (colours - seen[0]).abs().mean(-1)
+        return (off * shown).sum() / (0.3 * shown.numel())
 
 
 def to_light(values: Tensor) -> Tensor:

@@ -22,7 +22,6 @@ from facerelief.types import CROP_MARGIN
 
 NEAREST = 250.0  # mm: cameras are farther away than that
 RENDERED = 256  # texels a side of the maps that renderers make
-ALBEDO = 40  # coefficients of the skin's colour
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Coefficients:
     turn: Tensor  # (B, 6) the first two columns of the rotation, before they are made orthonormal
     place: Tensor  # (B, 4) x, y; log scale over the mean head's; logit of NEAREST over the distance
     light: Tensor  # (B, 27) harmonics, what they have beyond an even light of 1
-    albedo: Tensor  # (B, ALBEDO)
+    albedo: Tensor  # (B, A) standard deviations, of `geometry.albedo`
 
     @property
     def weights(self) -> Tensor:

@@ -9,10 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from facerelief.data import positions
+from facerelief.geometry.albedo import albedo_basis
 from facerelief.geometry.face_model import face_model
 from facerelief.nn.efficientnet_lite import EfficientNetLite0
 from facerelief.nn.light_decoder import convolution, pointwise
-from facerelief.train.systems.full_pose_model import ALBEDO, Coefficients, Points
+from facerelief.train.systems.full_pose_model import Coefficients, Points
 
 _VGG16 = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0)
 _CALM = -3.5  # logit of the expressions of an untrained network: hardly any
@@ -29,7 +30,7 @@ def counts() -> dict[str, int]:
     model = face_model()
     return {
         "identity": len(model.identity), "expression": len(model.expression),
-        "turn": 6, "place": 4, "light": 27, "albedo": ALBEDO,
+        "turn": 6, "place": 4, "light": 27, "albedo": len(albedo_basis().components),
     }  # fmt: skip
 
 
