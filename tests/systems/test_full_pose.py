@@ -161,6 +161,25 @@ def test_light_is_learnt_from_albedo_and_shading() -> None:
     assert system.taught(light, made)["light"] < 1e-4 < system.taught(told(3), made)["light"]
 
 
+def test_albedo_is_learnt_where_it_is_seen() -> None:
+    batch, system = sample(), compact()
+    plain = torch.zeros(3, 3, 64, 64)
+    plain[:] = torch.tensor([0.8, 0.6, 0.5]).view(1, 3, 1, 1)
+    batch = replace(batch, heads=replace(batch.heads, albedo=plain))
+    first = system.taught(told(3), batch)["albedo"]
+    albedo = torch.zeros(3, counts()["albedo"], requires_grad=True)
+    optimizer = torch.optim.Adam([albedo], 0.1)
+    for _ in range(30):
+        loss = system.taught(told(3, albedo=albedo), batch)["albedo"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.5 * first
+    assert not albedo[2].any()  # of the third nothing is known
+    hidden = replace(batch, normals_mask=torch.zeros_like(batch.normals_mask))
+    assert system.taught(told(3), hidden)["albedo"] == 0
+
+
 @pytest.mark.parametrize(
     ("preset", "steps", "rate", "left"), [("paper", 5, 1e-5, 0.995), ("compact", 12, 1e-3, 0.8)]
 )

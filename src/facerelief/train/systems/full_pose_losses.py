@@ -144,7 +144,9 @@ class AlbedoLoss(nn.Module):
         ]
         # Of what a face hides of itself, nearly all is turned away.
         camera = told.camera
-        facing = ((self.normals @ camera.rotation.detach().mT) * camera.ray.detach()[:, None]).sum(-1)
+        facing = ((self.normals @ camera.rotation.detach().mT) * camera.ray.detach()[:, None]).sum(
+            -1
+        )
         shown = (seen[1][..., 0] > 0.99) & (facing > _FACING) & heads.known[:, None]
         off = (colours - seen[0]).abs().mean(-1)
         return (off * shown).sum() / (0.3 * shown.numel())
