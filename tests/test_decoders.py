@@ -33,7 +33,9 @@ def test_a_network_may_say_its_kind(tmp_path: Path) -> None:
     path = tiny_system.build(tmp_path / "tiny.onnx")
     assert fr.load(path).entry.kind == "normals"
     assert fr.load(told(path, kind="normals")).entry.kind == "normals"
-    with pytest.raises(fr.WeightsError, match=r"normals or positions of crops.*'depths'"):
+    with pytest.raises(
+        fr.WeightsError, match=r"normals or positions or coefficients of crops.*'depths'"
+    ):
         fr.load(told(path, kind="depths"))
     with pytest.raises(fr.WeightsError, match="network of positions without position"):
         fr.load(told(path, kind="positions"))
@@ -42,7 +44,7 @@ def test_a_network_may_say_its_kind(tmp_path: Path) -> None:
 def test_shipped_networks_are_of_the_kind_that_the_catalogue_says() -> None:
     for name in fr.systems():
         estimator = fr.load(name, threads=1)
-        assert estimator.makes_shapes == (estimator.entry.kind == "positions")
+        assert estimator.makes_shapes == (estimator.entry.kind != "normals")
 
 
 @pytest.mark.parametrize("kind", DECODERS)

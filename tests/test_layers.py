@@ -43,8 +43,8 @@ TOP = {
     "ground": "arrays cache catalogue colour doubts encode files images inference inputs memory"
     " photo_files sampling signals",
     "values": "fine mesh_reading mesh_writing normal_png pictures types",
-    "runtime": "correspondence decoders detect facerelief finding foreign reconstruction "
-    "retinaface runtime",
+    "runtime": "coefficients correspondence decoders detect facerelief finding foreign"
+    " reconstruction retinaface runtime",
     "train": "export",
     "cli": "__main__",
 }

@@ -63,9 +63,27 @@ def _positions(arrays: Arrays) -> Estimate:
     return from_positions(arrays["position"], arrays.get("seen"))
 
 
+def _coefficients(arrays: Arrays) -> Estimate:
+    from facerelief.coefficients import from_coefficients
+
+    return from_coefficients(arrays, CROP_SIZE)
+
+
 DECODERS: dict[str, Decoder] = {
     "normals": Decoder(_normals, {"normals": (*_MAP, 3), "mask": _MAP}, {"expected_error": _MAP}),
     "positions": Decoder(_positions, {"position": (*_MAP, 3)}, {"seen": _MAP}, makes_shapes=True),
+    "coefficients": Decoder(
+        _coefficients,
+        {
+            "identity": (80,),
+            "expression": (52,),
+            "rotation": (3, 3),
+            "camera": (4,),
+            "light": (9, 3),
+            "albedo": (80,),
+        },
+        makes_shapes=True,
+    ),
 }
 
 

@@ -20,6 +20,7 @@ from facerelief.geometry.similarity import Similarity
 from facerelief.geometry.skin import Skin
 from facerelief.geometry.skin_mesh import SUBDIVISIONS, SkinMesh, skin_mesh
 from facerelief.geometry.uv import skin_layout
+from facerelief.geometry.view import View
 from facerelief.types import Crop, Estimate, Mesh, Place, Shape, Surface
 
 #: Shares of the face's vertices: fewer seen, or more covered, and much of the shape is a guess.
@@ -41,6 +42,7 @@ class SkinShape(Shape):
     texels: NDArray[np.float32] | None = None  # (S, S, 3) the position map, of systems that make it
     head: FloatArray | None = None  # (M, 3) in head space, of systems that know it
     coefficients: dict[str, FloatArray] | None = None
+    view: View | None = None
     picture: NDArray[np.uint8] | None = None  # (256, 256, 3) the crop's
     complete: bool = False  # with a neck and a scalp that fit the face, not the face alone
 

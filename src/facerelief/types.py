@@ -24,6 +24,7 @@ from facerelief.sampling import resample
 
 if TYPE_CHECKING:
     from facerelief.geometry.skin import Skin
+    from facerelief.geometry.view import View
 
 T = TypeVar("T")
 
@@ -232,6 +233,7 @@ class Shape(ABC):
     place: Place
     skin: Skin  # its vertices in the crop, and which of them are seen
     coefficients: dict[str, FloatArray] | None  # of the model that made it, if one did
+    view: View | None  # camera and light in the crop's frame, of systems that tell them
 
     @property
     @abstractmethod
@@ -385,6 +387,7 @@ class Face:
     skin = _Of["Skin | None"]("shape")
     position = _Of[NDArray[np.float32] | None]("shape")
     coefficients = _Of[dict[str, FloatArray] | None]("shape")
+    view = _Of["View | None"]("sound")
     mesh = _Of[Mesh | None]("sound")
     visible = _Of[BoolArray | None]("sound")
     landmarks = _Of[NDArray[np.float32] | None]("sound")

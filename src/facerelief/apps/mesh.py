@@ -20,10 +20,11 @@ from facerelief.apps.products import Photo, Product, face_stems
 from facerelief.apps.texture import unwrap
 from facerelief.correspondence import landmarks
 from facerelief.encode import MARK, to_jpeg, to_png
+from facerelief.geometry.face_model import face_model
 from facerelief.images import Pixels
 from facerelief.mesh_writing import TEXTURE, WRITERS, Asset
 from facerelief.runtime import Estimator
-from facerelief.types import Face
+from facerelief.types import Face, Shape
 
 DEPTH_STEP = 1 / 128  # crop pixels, of `_depth.png`
 HEADS = ("face", "full")
@@ -34,6 +35,10 @@ SIDECARS = {
     "source": ("_texture_source.png", "255 seen in the photo, 128 its mirror image, 0 made up"),
     "landmarks": ("_landmarks.json", "points in the photo, and whether they are seen"),
     "depth": ("_depth.png", "16 bits, in the crop's frame; _pose.json has its scale"),
+    "coefficients": (
+        "_coefficients.json",
+        "expression by ARKit's names, identity, camera, light (systems of coefficients)",
+    ),
     "overlay": ("_mesh_overlay.jpg", "the face with its landmarks and the layout's lines"),
     "pose": ("_pose.json", "angles, the 3 x 4 camera, crop, model, warnings"),
 }
@@ -105,6 +110,41 @@ def describe_landmarks(face: Face, scheme: str = "ibug68") -> dict[str, Any]:
     }
 
 
+def describe_coefficients(shape: Shape) -> dict[str, Any]:
+    """`_coefficients.json`. Raises ValueError for a shape that no coefficients made."""
+    told, view = shape.coefficients, shape.view
+    if told is None or view is None:
+        raise ValueError("the face has no coefficients; systems such as full_pose give them")
+    crop = shape.place.crop
+    names = face_model().expression_names
+    weights = (round(float(weight), 4) for weight in told["expression"])
+    return {
+        "model": "facerelief.geometry.face_model",
+        "expression": dict(zip(names, weights, strict=True)),
+        "expression_order": list(names),
+        "identity": np.round(told["identity"], 4).tolist(),
+        "head_to_camera": {
+            "rotation": np.round(view.rotation, 6).tolist(),
+            "translation": np.round(view.translation, 3).tolist(),
+        },
+        "camera": {"focal": round(view.camera.focal, 3), "centre": list(view.camera.centre)},
+        "crop": {"centre": photos.rounded(crop.centre), "side": round(crop.side, 3),
+                 "angle": round(crop.angle, 3), "size": crop.size},
+        "light": np.round(view.harmonics, 5).tolist(),
+        "albedo": np.round(view.colours, 4).tolist(),
+        "conventions": {
+            "expression": "ARKit's weights, 0 to 1; expression_order is that of the model's basis",
+            "identity": "standard deviations of the model's components",
+            "head_to_camera": "mm, x right, y up, z towards the viewer, in the frame of the crop; "
+            "the camera is at the origin and looks along -z",
+            "camera": "crop pixels: pixel = centre + focal * (x, -y) / -z",
+            "light": "9 x 3 spherical harmonics of linear RGB radiance in camera space, in the "
+            "order 1, y, z, x, xy, yz, 3z^2 - 1, xz, x^2 - y^2, orthonormal",
+            "albedo": "standard deviations of the components of facerelief.geometry.albedo",
+        },
+    }  # fmt: skip
+
+
 def encode_depth(depth: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Crop pixels (S, S) in steps of `DEPTH_STEP`, the origin of the head at 32768; 0 for NaN."""
     steps = np.round(depth / DEPTH_STEP) + 32768
@@ -126,6 +166,9 @@ def _files(pixels: Pixels, face: Face, name: str, options: Options) -> dict[str,
             describe_landmarks(face, options.landmarks)
         ),
     }
+    if shape.view is not None:
+        told = describe_coefficients(shape)
+        files[name + SIDECARS["coefficients"][0]] = photos.to_json(told)
     if options.overlay:
         files[name + SIDECARS["overlay"][0]] = to_jpeg(overlay(pixels, face))
     for format in options.formats:

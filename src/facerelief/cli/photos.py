@@ -95,6 +95,7 @@ def mesh(
 
     For each face of portrait.jpg: portrait.glb, portrait_texture.jpg, portrait_texture_source.png
     (what of it was seen), portrait_depth.png, portrait_landmarks.json and portrait_pose.json.
+    Systems that tell coefficients (full_pose) write portrait_coefficients.json too.
     """
     from facerelief.apps.mesh import HEADS, SIDECARS, Options, produce
     from facerelief.geometry.landmark_schemes import SCHEMES

@@ -28,7 +28,7 @@ from facerelief.evaluate.predictions import Arrays, EvaluationError
 from facerelief.geometry.normals import normalise
 from facerelief.geometry.skin_mesh import skin_mesh
 from facerelief.runtime import load
-from facerelief.types import Estimate
+from facerelief.types import Estimate, Shape
 
 MEAN_MAP = "mean-map"
 MEDIAPIPE = "mediapipe"
@@ -128,17 +128,26 @@ def shapes(crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterator
         return
     mesh = skin_mesh()
     triangles = mesh.triangles[mesh.face_triangles]
-    for estimate in _estimates(crops, predictor):
-        if estimate.shapes is None:
-            raise EvaluationError(f"{predictor.label} makes no position maps: it has no shapes")
-        for skin in (shape.skin for shape in estimate.shapes):
-            yield {"vertices": skin.points, "triangles": triangles,
-                   "landmarks": skin.points[mesh.landmarks]}  # fmt: skip
+    for skin in (shape.skin for shape in _shapes(crops, predictor)):
+        yield {"vertices": skin.shape, "triangles": triangles,
+               "landmarks": skin.shape[mesh.landmarks]}  # fmt: skip
 
 
 def landmarks(crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterator[Arrays]:
-    """The landmarks of `shapes` alone."""
-    return ({"landmarks": shape["landmarks"]} for shape in shapes(crops, predictor))
+    """The 68 landmarks of crops (256, 256, 3), pixels. Raises as `shapes`."""
+    if predictor.shapes is not None:
+        yield from ({"landmarks": one["landmarks"]} for one in shapes(crops, predictor))
+        return
+    marks = skin_mesh().landmarks
+    for shape in _shapes(crops, predictor):
+        yield {"landmarks": shape.skin.points[marks]}
+
+
+def _shapes(crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterator[Shape]:
+    for estimate in _estimates(crops, predictor):
+        if estimate.shapes is None:
+            raise EvaluationError(f"{predictor.label} makes no position maps: it has no shapes")
+        yield from estimate.shapes
 
 
 def _estimates(crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterator[Estimate]:

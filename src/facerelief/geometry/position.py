@@ -45,10 +45,15 @@ def read(position: ArrayLike) -> NDArray[np.float32]:
     texels = np.asarray(position, np.float32)
     if texels.ndim != 3 or texels.shape[0] != texels.shape[1] or texels.shape[2] != 3:
         raise ValueError(f"a position map is (S, S, 3), not {texels.shape}")
-    vertices = skin_layout(SUBDIVISIONS, len(texels)).read(texels)
+    return spread(skin_layout(SUBDIVISIONS, len(texels)).read(texels))[skin_mesh().source]
+
+
+def spread(vertices: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Vertices (V, 3) of the head with its skin spread over eyes and mouth, from rim to rim."""
     inner, rim, shares = _membranes()
-    vertices[inner] = shares @ vertices[rim]
-    return vertices[skin_mesh().source]
+    result = vertices.copy()
+    result[inner] = shares @ vertices[rim]
+    return result
 
 
 @lru_cache(maxsize=1)

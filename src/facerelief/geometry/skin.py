@@ -32,6 +32,14 @@ class Skin:
     size: int
     covered: BoolArray | None = None  # (M,) something else is before it, where a system can tell
     outside: BoolArray | None = None  # (M,) beyond the edge of the photo that the picture is of
+    #: (M, 3) the points as parallel rays would show them, where a system knows the perspective that
+    #: makes what is near larger: the shape itself, in pixels.
+    solid: NDArray[np.float32] | None = None
+
+    @property
+    def shape(self) -> NDArray[np.float32]:
+        """(M, 3) the points without perspective, where that is known."""
+        return self.points if self.solid is None else self.solid
 
     @cached_property
     def problem(self) -> str | None:
@@ -67,7 +75,7 @@ class Skin:
         """(size, size, 3) in camera space, zero where there is no face."""
         if self.problem is not None:
             return np.zeros((self.size, self.size, 3), np.float32)
-        turned = normalise(self._drawn[0].interpolate(skin_normals(self.points)))
+        turned = normalise(self._drawn[0].interpolate(skin_normals(self.shape)))
         return np.where(self.mask[..., None], turned.astype(np.float32), 0)
 
     @cached_property
