@@ -77,6 +77,7 @@ class CasFNE(NormalSystem):
         self.stages = stages
         options = NormalOptions(**common)
         self.weights = LossWeights(**(options.weights or {}))
+        self.exposure = options.exposure
         self.outputs = outputs_on(backbone, options)
         outputs = self.outputs.count
         if backbone == "resnet18":
@@ -98,6 +99,7 @@ class CasFNE(NormalSystem):
             self.discriminator = PatchGAN(3)
 
     def forward(self, image: Tensor) -> Prediction:
+        image = self.exposed(image)
         seen = self.initial.seen(image)
         features = self.encoder(seen)
         decoded = self.initial.features(features[-1], self.initial.laterals(image, features))

@@ -17,7 +17,7 @@ convolution.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -100,6 +100,7 @@ class CrossModal(NormalSystem):
         parts = ARCHITECTURES[architecture]
         options = NormalOptions(**common)
         self.weights = CrossModalWeights(**(options.weights or {}))
+        self.exposure = options.exposure
         self.outputs = outputs_on(backbone, options)
         count = self.outputs.count
         self.normal_encoder: nn.Module | None = None
@@ -124,6 +125,7 @@ class CrossModal(NormalSystem):
                 self.image_decoder = LightDecoder(channels, channels[-1], 3, widths, "none")
 
     def forward(self, image: Tensor) -> Prediction:
+        image = self.exposed(image)
         return self.decode_normals(image, self.encoder(self.seen(image)))
 
     def seen(self, maps: Tensor) -> Tensor:
@@ -166,6 +168,7 @@ class CrossModal(NormalSystem):
         pictured = sample.chosen(sample.pictured)
         if not len(pictured):
             return
+        pictured = replace(pictured, image=self.exposed(pictured.image))
         features = self.encoder(self.seen(pictured.image))
         prediction = self.decode_normals(pictured.image, features)
         terms = supervised(pictured, [prediction], self.weights)

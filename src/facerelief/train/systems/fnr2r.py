@@ -122,6 +122,7 @@ class FNR2R(NormalSystem):
             raise ValueError("a warm start and detail need the networks 'light'")
         self.stage, self.distance, self.warm = stage, distance, warm
         self.weights = FNR2RWeights(**(options.weights or {}))
+        self.exposure = options.exposure
         self.outputs = Outputs(options.uncertainty, options.mask, 2 if networks == "light" else 1)
         count = self.outputs.count
         if networks == "light":
@@ -143,6 +144,7 @@ class FNR2R(NormalSystem):
         self.train()
 
     def forward(self, image: Tensor) -> Prediction:
+        image = self.exposed(image)
         coarse = self.outputs.interpret(self.coarse(image.mean(1, keepdim=True)))
         if self.stage == "coarse":
             return coarse

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from facerelief.data.sample import Sample
 from facerelief.nn import losses
+from facerelief.nn.exposure import exposed
 from facerelief.train.systems.base import CROP, Deployed, System, check
 from facerelief.train.systems.outputs import Outputs, Prediction
 
@@ -31,6 +32,8 @@ class NormalOptions:
         weights: of the losses.
         pretrained: start from the ImageNet weights in the wheel (light networks only).
         frozen_norms: keep the picture encoder's batch norms at their pretrained statistics.
+        exposure: log-average luma that every picture is brought to before it is looked at
+            (`nn.exposure`); 0 leaves pictures as they are.
     """
 
     detail: bool = False
@@ -39,14 +42,20 @@ class NormalOptions:
     weights: Mapping[str, float] | None = None
     pretrained: bool = True
     frozen_norms: bool = False
+    exposure: float = 0.0
 
 
 class NormalSystem(System):
     """A system whose answer is a `Prediction`, as ``outputs`` reads it off a layer."""
 
     outputs: Outputs
+    exposure: float = 0.0
     blank: ClassVar[dict[str, Any]] = {"pretrained": False}
     optional: ClassVar[str] = System.optional + r"|(.*\.)?detail\."  # which comes later
+
+    def exposed(self, image: Tensor) -> Tensor:
+        """Pictures as the network looks at them."""
+        return exposed(image, self.exposure) if self.exposure else image
 
     @abstractmethod
     def forward(self, image: Tensor) -> Prediction:

@@ -1,0 +1,27 @@
+"""Pictures at one brightness, whatever their exposure and encoding."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_LUMA = (0.299, 0.587, 0.114)  # Rec. 601
+_DARKEST = 0.01  # what is darker counts as this dark
+_BOUNDS = (0.3, 1.5)  # of the exponent: black stays black
+
+
+def exposed(image: Tensor, target: float) -> Tensor:
+    """(B, 3, H, W) pictures in [0, 1], each raised to a power of its own.
+
+    The power brings the log-average luma of the picture's middle (half its height and width) to
+    `target`, within bounds. Dark, linear and flat files so become what networks mostly see; the
+    log-average is that by which tone mapping finds a scene's key (Reinhard et al. 2002,
+    equation 1).
+    """
+    height, width = image.shape[-2:]
+    middle = image[..., height // 4 : height - height // 4, width // 4 : width - width // 4]
+    luma = (middle * image.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    average = luma.clamp_min(_DARKEST).log().mean((1, 2, 3), keepdim=True)
+    # A white picture's average is 0: its power is the largest.
+    power = torch.log(image.new_tensor(target)) / average.clamp_max(-1e-3)
+    return image.clamp_min(1e-4) ** power.clamp(*_BOUNDS)
