@@ -8,7 +8,7 @@ import re
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -56,8 +56,9 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW, one-cycle cosine with warm-up, or a rate that is halved again and again."""
+    """How weights step: one-cycle cosine with warm-up, or a rate that is halved again and again."""
 
+    name: Literal["adamw", "muon"] = "adamw"  # muon: kernels by `train.muon`, the rest by AdamW
     learning_rate: float = 1e-3
     encoder_rate: float = 1.0  # factor on the rate of pretrained encoder weights
     weight_decay: float = 1e-2
@@ -325,6 +326,8 @@ def _fits(value: Any, hint: Any) -> bool:
     kind, inner = get_origin(hint), get_args(hint)
     if hint is Any:
         return True
+    if kind is Literal:
+        return value in inner
     if kind in (Union, UnionType):
         return any(_fits(value, one) for one in inner)
     if kind is dict:

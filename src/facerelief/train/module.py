@@ -16,6 +16,7 @@ from torch.optim import AdamW
 from torch.optim.optimizer import Optimizer
 
 from facerelief.data.sample import Sample
+from facerelief.train import muon
 from facerelief.train.config import OptimizerConfig
 from facerelief.train.consistency import ConsistencyConfig, consistency
 from facerelief.train.systems.base import System
@@ -85,20 +86,23 @@ class Training(lightning.LightningModule):
     def _optimizer(self, player: str) -> Optimizer:
         settings = self.settings
         chosen = {id(p) for p in self.system.parameters_of(player)}
-        groups: dict[tuple[bool, bool], list[Tensor]] = {}
+        groups: dict[tuple[bool, bool, bool], list[Tensor]] = {}
         for name, parameter in self.system.named_parameters():
             if id(parameter) in chosen:
                 # Norms and biases are not decayed; they have no scale to shrink towards.
-                key = ("encoder" in name.split("."), parameter.ndim > 1)
+                turned = settings.name == "muon" and muon.is_kernel(parameter)
+                key = ("encoder" in name.split("."), parameter.ndim > 1, turned)
                 groups.setdefault(key, []).append(parameter)
-        return AdamW(
+        kind = muon.Muon if settings.name == "muon" else AdamW
+        return kind(
             [
                 {
                     "params": parameters,
+                    "orthogonal": turned,
                     "weight_decay": settings.weight_decay if decayed else 0.0,
                     "base": settings.learning_rate * (settings.encoder_rate if encoder else 1.0),
                 }
-                for (encoder, decayed), parameters in groups.items()
+                for (encoder, decayed, turned), parameters in groups.items()
             ],
             lr=settings.learning_rate,
             betas=(settings.betas[0], settings.betas[1]),
