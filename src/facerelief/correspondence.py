@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facerelief.arrays import BoolArray
-from facerelief.geometry.landmark_schemes import on_skin
+from facerelief.geometry.landmark_schemes import scheme as landmark_scheme
 from facerelief.geometry.skin import drawn
 from facerelief.geometry.skin_mesh import skin_mesh
 from facerelief.reconstruction import to_photo
@@ -82,7 +82,7 @@ def landmarks(face: Face, scheme: str = "ibug68") -> tuple[NDArray[np.float32], 
     Raises:
         ValueError: an unknown scheme; a face without a shape that is a face.
     """
-    anchors = on_skin(scheme)
+    anchors = landmark_scheme(scheme, "skin")
     skin = face.need_shape("landmarks").skin
     points = to_photo(anchors.of(skin.points), face.crop).astype(np.float32)
     corners = skin.visible[anchors.vertices] | (anchors.weights < 0.05)

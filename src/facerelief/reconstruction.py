@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from facerelief.doubts import of_picture
 from facerelief.geometry import position
 from facerelief.geometry.camera import camera_space
 from facerelief.geometry.completion import completed
+from facerelief.geometry.landmark_schemes import scheme, topology_mesh
 from facerelief.geometry.pose import pose
 from facerelief.geometry.similarity import Similarity
 from facerelief.geometry.skin import Skin
@@ -26,6 +27,10 @@ from facerelief.types import Crop, Estimate, Mesh, Place, Shape, Surface
 #: Shares of the face's vertices: fewer seen, or more covered, and much of the shape is a guess.
 _FEW, _COVERED = 0.25, 0.4
 _TURNED = 60.0  # degrees of yaw beyond which a photo shows one side alone
+#: Least and most mm between pupils, with room: people have 40 to 80 (Dodgson, "Variation and
+#: extrema of human interpupillary distance", 2004).
+EYE_DISTANCES = (30.0, 100.0)
+_PUPILS = slice(104, 106)  # of jd106
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +38,8 @@ class SkinShape(Shape):
     """A shape that is known by its skin in a crop. Its mesh is in the head's own space.
 
     That of the mean head: x to the subject's left, y up, z out of the face, millimetres by the mean
-    head's size. `pose` takes its vertices to the photo: (x, -y) of camera points are photo pixels,
-    and their z is in the same scale, nearer is larger.
+    head's size or by the distance of the eyes. `pose` takes its vertices to the photo: (x, -y) of
+    camera points are photo pixels, and their z is in the same scale, nearer is larger.
     """
 
     skin: Skin
@@ -45,6 +50,7 @@ class SkinShape(Shape):
     view: View | None = None
     picture: NDArray[np.uint8] | None = None  # (256, 256, 3) the crop's
     complete: bool = False  # with a neck and a scalp that fit the face, not the face alone
+    measured: float | None = None  # mm between the pupils, where somebody knows them
 
     def at(self, place: Place, picture: NDArray[np.uint8] | None = None) -> SkinShape:
         x, y = place.crop.to_photo(self.skin.points[:, :2]).T
@@ -56,19 +62,28 @@ class SkinShape(Shape):
     def whole(self) -> SkinShape:
         return replace(self, complete=True)
 
+    def metric(self, eye_distance: float) -> SkinShape:
+        check_eye_distance(eye_distance)
+        return replace(self, measured=eye_distance)
+
     @cached_property
     def surface(self) -> Surface:
         return SkinSurface(self)
 
     @cached_property
     def mesh(self) -> Mesh:
-        part = self._part
-        if self.head is None:
-            vertices = self._lying.undo(camera_space(self.skin.points[part.kept]))
-        else:
-            vertices = self.head[part.kept]
-        vertices = completed(vertices) if self.complete else vertices
-        return Mesh(vertices.astype(np.float32), part.triangles, uv=part.uv, scale="assumed")
+        part, vertices = self._part, self._size * self._vertices
+        return Mesh(
+            vertices.astype(np.float32),
+            part.triangles,
+            uv=part.uv,
+            scale="assumed" if self.measured is None else "metric",
+            topology=self._topology,
+        )
+
+    @cached_property
+    def eye_distance(self) -> float:
+        return self._size * self._assumed_distance
 
     @cached_property
     def visible(self) -> BoolArray:
@@ -110,8 +125,32 @@ class SkinShape(Shape):
         return tuple(dict.fromkeys((*seen, *own)))
 
     @property
+    def _topology(self) -> Literal["skin", "face"]:
+        return "skin" if self.complete else "face"
+
+    @property
     def _part(self) -> SkinMesh:
-        return skin_mesh() if self.complete else skin_mesh().face_mesh
+        return topology_mesh(self._topology)
+
+    @cached_property
+    def _vertices(self) -> FloatArray:
+        """(V, 3) of the mesh, mm by the mean head's size."""
+        part = self._part
+        if self.head is None:
+            vertices = self._lying.undo(camera_space(self.skin.points[part.kept]))
+        else:
+            vertices = self.head[part.kept]
+        return completed(vertices) if self.complete else vertices
+
+    @property
+    def _assumed_distance(self) -> float:
+        right, left = scheme("jd106", self._topology)[_PUPILS].of(self._vertices)
+        return float(np.linalg.norm(left - right))
+
+    @property
+    def _size(self) -> float:
+        """Of the mesh, over that by the mean head's size."""
+        return 1.0 if self.measured is None else self.measured / self._assumed_distance
 
     @cached_property
     def _lying(self) -> Similarity:
@@ -120,8 +159,9 @@ class SkinShape(Shape):
 
     @property
     def _in_photo(self) -> Similarity:
-        """The pose in the photo."""
-        return _of_crop(self.place.crop) @ self._lying
+        """The pose in the photo, of the mesh in its own size."""
+        lying = _of_crop(self.place.crop) @ self._lying
+        return replace(lying, scale=lying.scale / self._size)
 
 
 class SkinSurface(Surface):
@@ -188,6 +228,13 @@ def doubts(skin: Skin, angles: tuple[float, float, float]) -> Iterator[str]:
         yield "little of the face is seen: most of its shape is a guess"
     if abs(angles[0]) > _TURNED:
         yield f"the face is turned away by {abs(angles[0]):.0f} degrees: its far side is a guess"
+
+
+def check_eye_distance(distance: float) -> None:
+    """Raises ValueError for millimetres that no person's pupils are apart."""
+    least, most = EYE_DISTANCES
+    if not least <= distance <= most:
+        raise ValueError(f"eyes are {least:g} to {most:g} mm apart, not {distance:g}")
 
 
 def to_photo(points: FloatArray, crop: Crop) -> NDArray[np.float64]:

@@ -193,6 +193,8 @@ class Mesh:
     colours: FloatArray | None = None  # (V, 3) RGB in [0, 1]
     # Whether the millimetres mean anything: not at all, by an assumed eye distance, or measured.
     scale: Literal["unknown", "assumed", "metric"] = "unknown"
+    # Whose vertices these are, in order, if they are known ones: of landmark_schemes.TOPOLOGIES.
+    topology: Literal["head", "skin", "face"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,9 +296,18 @@ class Shape(ABC):
     def at(self, place: Place, picture: NDArray[np.uint8] | None = None) -> Shape:
         """That of a crop, in the photo that the crop was cut out of; `picture` is the crop's."""
 
+    @property
+    @abstractmethod
+    def eye_distance(self) -> float:
+        """From pupil to pupil of the mesh, mm."""
+
     @abstractmethod
     def whole(self) -> Shape:
         """The same with a neck and a scalp that fit the face."""
+
+    @abstractmethod
+    def metric(self, eye_distance: float) -> Shape:
+        """The same with a mesh whose eyes are so far apart, mm. Raises ValueError."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -376,6 +387,14 @@ class Face:
         """The same with a neck and a scalp that fit the face, in its mesh."""
         return replace(self, shape=None if self.shape is None else self.shape.whole())
 
+    def metric(self, eye_distance: float) -> Face:
+        """The same with a mesh in true millimetres, by the distance from pupil to pupil.
+
+        A photo alone does not tell how large a head is: without this, the mean head's size is
+        assumed. Raises ValueError for a distance outside `reconstruction.EYE_DISTANCES`.
+        """
+        return replace(self, shape=None if self.shape is None else self.shape.metric(eye_distance))
+
     crop = _Of[Crop]("place")
     box = _Of[tuple[float, float, float, float]]("place")
     score = _Of[float]("place")
@@ -395,6 +414,7 @@ class Face:
     pose = _Of[NDArray[np.float64] | None]("sound")
     angles = _Of[tuple[float, float, float] | None]("sound")
     depth = _Of[NDArray[np.float32] | None]("sound")
+    eye_distance = _Of[float | None]("sound")
 
     def normals_in_photo(self) -> tuple[NDArray[np.float32], BoolArray]:
         """Normals (H, W, 3) in the photo's frame, and their mask (H, W); zero outside the mask."""

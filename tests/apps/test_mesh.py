@@ -41,8 +41,8 @@ def folder(network: Path, astronaut: Path, tmp_path_factory: pytest.TempPathFact
 
 
 def test_all_files_are_there(folder: Path) -> None:
-    endings = (".glb", ".obj", ".mtl", ".ply", "_texture.jpg", "_texture_source.png",
-               "_depth.png", "_landmarks.json", "_pose.json")  # fmt: skip
+    endings = (".glb", ".obj", ".mtl", ".ply", "_texture.jpg", "_texture_source.png", "_depth.png",
+               "_landmarks.json", "_landmark_vertices.json", "_pose.json")  # fmt: skip
     assert sorted(p.name for p in folder.iterdir()) == sorted(f"astronaut{e}" for e in endings)
 
 
@@ -142,6 +142,37 @@ def test_the_whole_head_has_neck_and_scalp(network: Path, astronaut: Path, tmp_p
     assert np.ptp(made.vertices[:, 1]) > 250  # mm, from the crown to the neck
 
 
+@pytest.mark.parametrize("head", ["face", "full"])
+def test_a_known_distance_of_the_eyes_makes_it_metric(
+    head: str, network: Path, astronaut: Path, tmp_path: Path
+) -> None:
+    made = {}
+    for distance in (None, 63.0):
+        options = mesh.Options(("ply",), head, 256, eye_distance=distance)
+        job = partial(mesh.produce, estimator=load(network), options=options)
+        assert process(astronaut, str(distance), job, Folder(tmp_path)).error is None
+        said = json.loads((tmp_path / f"{distance}_pose.json").read_text())
+        known = json.loads((tmp_path / f"{distance}_landmark_vertices.json").read_text())
+        vertices = trimesh.load(tmp_path / f"{distance}.ply", process=False).vertices
+        pupils = vertices[known["schemes"]["jd106"]["vertices"][104:]]
+        assert np.linalg.norm(pupils[1] - pupils[0]) == pytest.approx(said["eye_distance"], abs=2)
+        camera = np.array(said["camera_from_model"])
+        made[said["scale"]] = vertices, vertices @ camera[:, :3].T + camera[:, 3], said
+    (assumed, there, before), (metric, same, after) = made["assumed"], made["metric"]
+    assert after["eye_distance"] == 63
+    np.testing.assert_allclose(metric, assumed * 63 / before["eye_distance"], rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(same, there, atol=0.02)  # the photo's pixels
+    assert after["angles"] == before["angles"] and "distance of the eyes" in str(after)
+
+
+@pytest.mark.parametrize("distance", [float("nan"), 0.0, -63.0, 6.3, 63000.0, float("inf")])
+def test_eyes_that_nobody_has_are_one_line(distance: float, network: Path, astronaut: Path) -> None:
+    with pytest.raises(ValueError, match=r"eyes are 30 to 100 mm apart, not "):
+        load(network)(astronaut)[0].metric(distance)
+    with pytest.raises(ValueError, match=r"eyes are 30 to 100 mm apart, not "):
+        mesh.Options(eye_distance=distance)
+
+
 def test_a_map_that_is_no_face_gives_a_warning_and_no_mesh(astronaut: Path, tmp_path: Path) -> None:
     flat = posed_heads.network(tmp_path / "flat.onnx", np.zeros((256, 256, 3)))
     out = tmp_path / "out"
@@ -159,6 +190,8 @@ def test_a_map_that_is_no_face_gives_a_warning_and_no_mesh(astronaut: Path, tmp_
         (["--head", "body"], "face or full"),
         (["--texture", "1000"], "256, 512, 1024"),
         (["--landmarks", "300w"], "ibug68, jd106"),
+        (["--eye-distance", "6.3"], "--eye-distance: eyes are 30 to 100 mm apart, not 6.3"),
+        (["--eye-distance", "nan"], "30 to 100 mm apart, not nan"),
     ],
 )
 def test_wrong_options_are_one_line(

@@ -26,8 +26,12 @@ def test_every_point_is_on_the_skin_and_has_a_mirror_image(name: str, count: int
     anchors = landmark_schemes.scheme(name)
     assert len(anchors) == count
     assert np.allclose(anchors.weights.sum(1), 1, atol=1e-5) and (anchors.weights >= 0).all()
-    on_skin = landmark_schemes.on_skin(name)
-    assert np.array_equal(skin_mesh().source[on_skin.vertices], anchors.vertices)
+    for topology, mesh in (("skin", skin_mesh()), ("face", skin_mesh().face_mesh)):
+        there = landmark_schemes.scheme(name, topology)
+        assert np.array_equal(mesh.source[there.vertices], anchors.vertices)
+        index, shares = there.in_triangles(mesh.triangles)
+        found = np.einsum("nk,nkc->nc", shares, mesh.mean[mesh.triangles[index]])
+        np.testing.assert_allclose(found, there.of(mesh.mean), atol=1e-4)
     found = places(name)
     away = np.linalg.norm(found[:, None] - found * (-1, 1, 1), axis=-1).min(1)
     assert np.percentile(away, 95) < 1 and away.max() < 4  # mm
@@ -68,6 +72,14 @@ def test_landmarks_of_a_face_are_in_the_photo() -> None:
     for iris, corners in ((468, (33, 133)), (473, (362, 263))):
         middle = more[list(corners)].mean(0)
         assert np.linalg.norm(more[iris, :2] - middle[:2]) < 6
+
+
+def test_places_on_no_triangle_are_told() -> None:
+    anchors = landmark_schemes.scheme("facemesh468", "face")
+    with pytest.raises(ValueError, match="none of these triangles has place 0 on meshes of"):
+        anchors.in_triangles(np.array([[0, 1, 2]]))
+    with pytest.raises(ValueError, match="no photo's mesh is 'head'; one of skin, face"):
+        landmark_schemes.topology_mesh("head")
 
 
 def test_what_has_no_landmarks() -> None:

@@ -1,14 +1,16 @@
 """Photos to meshes: what `facerelief mesh` makes of one photo.
 
 A GLB opens with its texture in any viewer. The mesh is in the head's own space: upright, looking
-along +z, millimetres (the size of a mean head is assumed); glTF has metres. `_pose.json` says how
-it lies in the photo.
+along +z, millimetres (of a mean head, unless the distance of the eyes is known); glTF has metres.
+`_pose.json` says how it lies in the photo.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,8 +23,10 @@ from facerelief.apps.texture import unwrap
 from facerelief.correspondence import landmarks
 from facerelief.encode import MARK, to_jpeg, to_png
 from facerelief.geometry.face_model import face_model
+from facerelief.geometry.landmark_schemes import SCHEMES, scheme, topology_mesh
 from facerelief.images import Pixels
 from facerelief.mesh_writing import TEXTURE, WRITERS, Asset
+from facerelief.reconstruction import check_eye_distance
 from facerelief.runtime import Estimator
 from facerelief.types import Face, Shape
 
@@ -34,6 +38,7 @@ SIDECARS = {
     "texture": (TEXTURE, "the skin, in the layout of the built-in head"),
     "source": ("_texture_source.png", "255 seen in the photo, 128 its mirror image, 0 made up"),
     "landmarks": ("_landmarks.json", "points in the photo, and whether they are seen"),
+    "vertices": ("_landmark_vertices.json", "where the mesh has the points of each scheme"),
     "depth": ("_depth.png", "16 bits, in the crop's frame; _pose.json has its scale"),
     "coefficients": (
         "_coefficients.json",
@@ -46,7 +51,7 @@ SIDECARS = {
 
 @dataclass(frozen=True)
 class Options:
-    """What to write."""
+    """What to write. Raises ValueError for eyes that nobody has."""
 
     formats: Collection[str] = ("glb",)  # of mesh_writing.WRITERS
     head: str = "face"  # of HEADS
@@ -54,6 +59,11 @@ class Options:
     landmarks: str = "ibug68"  # of geometry.landmark_schemes.SCHEMES
     overlay: bool = False
     max_faces: int | None = None
+    eye_distance: float | None = None  # mm from pupil to pupil, if it is known
+
+    def __post_init__(self) -> None:
+        if self.eye_distance is not None:
+            check_eye_distance(self.eye_distance)
 
 
 def produce(photo: Photo, estimator: Estimator, options: Options = Options()) -> Product:
@@ -67,6 +77,8 @@ def produce(photo: Photo, estimator: Estimator, options: Options = Options()) ->
     files: dict[str, bytes] = {}
     for face, stem in zip(faces, face_stems(photo.stem, len(faces)), strict=True):
         shaped = face.whole() if options.head == "full" else face
+        if options.eye_distance is not None:
+            shaped = shaped.metric(options.eye_distance)
         made = _files(photo.pixels, shaped, stem, options)
         sidecar = describe_face(photo, shaped, estimator) | {"files": sorted(made)}
         sidecars.append(sidecar)
@@ -76,6 +88,8 @@ def produce(photo: Photo, estimator: Estimator, options: Options = Options()) ->
 
 def describe_face(photo: Photo, face: Face, estimator: Estimator) -> dict[str, Any]:
     """`_pose.json`: where the face is, how it lies, and what is not to be relied on."""
+    sized = face.mesh is not None and face.mesh.scale == "metric"
+    size = "the distance of the eyes" if sized else "the mean head's size"
     angles = face.angles and dict(zip(("yaw", "pitch", "roll"), face.angles, strict=True))
     return {
         **photos.describe_place(photo, face),
@@ -89,9 +103,12 @@ def describe_face(photo: Photo, face: Face, estimator: Estimator) -> dict[str, A
             "depth": "_depth.png is 0 where there is no face, else 32768 + depth / "
             "(step * crop side / crop size), in the frame of the crop; depth in photo pixels, "
             "nearer is larger, zero at the head's origin",
-            "mesh": "x to the subject's left, y up, z out of the face; mm, by the mean head's size",
+            "mesh": "x to the subject's left, y up, z out of the face; mm, "
+            f"by {size}; eye_distance is from pupil to pupil of it",
         },
         "depth_step": DEPTH_STEP,
+        "scale": face.mesh and face.mesh.scale,
+        "eye_distance": face.eye_distance and round(face.eye_distance, 3),
         "visible": None if face.visible is None else round(float(face.visible.mean()), 4),
         "warnings": list(face.warnings),
         **photos.describe_model(estimator),
@@ -145,6 +162,36 @@ def describe_coefficients(shape: Shape) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@lru_cache(maxsize=2)
+def landmark_vertices(topology: str) -> bytes:
+    """`_landmark_vertices.json` of all meshes of a topology. Raises ValueError for an unknown one.
+
+    All formats have the same vertices and triangles in the same order.
+    """
+    mesh = topology_mesh(topology)
+    schemes = {}
+    for name in SCHEMES:
+        places = scheme(name, topology)
+        index, shares = places.in_triangles(mesh.triangles)
+        nearest = places.vertices[np.arange(len(places)), places.weights.argmax(axis=1)]
+        schemes[name] = {
+            "vertices": nearest.tolist(),
+            "triangles": index.tolist(),
+            "barycentrics": np.round(shares, 6).tolist(),
+        }
+    said = {
+        "topology": topology,
+        "vertices": len(mesh.source),
+        "triangles": len(mesh.triangles),
+        "meaning": "indices from 0 into the vertices and the triangles of OBJ, PLY and GLB, in the "
+        "order of the file. vertices: the one nearest to each point. triangles and barycentrics: "
+        "the point itself, as shares of the triangle's three corners; they hold as well where a "
+        "reader joins, splits or sorts vertices",
+        "schemes": schemes,
+    }
+    return (json.dumps(said) + "\n").encode()
+
+
 def encode_depth(depth: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Crop pixels (S, S) in steps of `DEPTH_STEP`, the origin of the head at 32768; 0 for NaN."""
     steps = np.round(depth / DEPTH_STEP) + 32768
@@ -165,6 +212,7 @@ def _files(pixels: Pixels, face: Face, name: str, options: Options) -> dict[str,
         name + SIDECARS["landmarks"][0]: photos.to_json(
             describe_landmarks(face, options.landmarks)
         ),
+        name + SIDECARS["vertices"][0]: landmark_vertices(str(shape.mesh.topology)),
     }
     if shape.view is not None:
         told = describe_coefficients(shape)

@@ -32,6 +32,7 @@ _UNMARKED = (".glb", ".ply")  # their sidecar alone says whose they are
 _BEGINNINGS = (
     b"# facerelief ",
     b'{\n  "scheme": "',
+    b'{"topology": "',
     b"\x93NUMPY\1\0v\0{'descr': '<f4', 'fortran_order': False, 'shape': (256, 256, 3)",
 )
 

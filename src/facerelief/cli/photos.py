@@ -80,6 +80,14 @@ def mesh(
     landmarks: Annotated[
         str, typer.Option(help="Scheme: ibug68, jd106, facemesh468 or facemesh478.")
     ] = "ibug68",
+    eye_distance: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MM",
+            help="From pupil to pupil: the mesh is in true millimetres then.",
+            show_default="a mean head's",
+        ),
+    ] = None,
     overlay: Annotated[
         bool, typer.Option("--overlay", help="Write the photo with mesh and landmarks, too.")
     ] = False,
@@ -94,8 +102,9 @@ def mesh(
     Example: facerelief mesh portrait.jpg -o out --format glb,obj
 
     For each face of portrait.jpg: portrait.glb, portrait_texture.jpg, portrait_texture_source.png
-    (what of it was seen), portrait_depth.png, portrait_landmarks.json and portrait_pose.json.
-    Systems that tell coefficients (full_pose) write portrait_coefficients.json too.
+    (what of it was seen), portrait_depth.png, portrait_landmarks.json, portrait_pose.json and
+    portrait_landmark_vertices.json (where the mesh has the points). Systems that tell coefficients
+    (full_pose) write portrait_coefficients.json too.
     """
     from facerelief.apps.mesh import HEADS, SIDECARS, Options, produce
     from facerelief.geometry.landmark_schemes import SCHEMES
@@ -105,7 +114,10 @@ def mesh(
     jobs.check_choice("--head", head, HEADS)
     jobs.check_choice("--texture", texture, (256, 512, 1024, 2048, 4096))
     jobs.check_choice("--landmarks", landmarks, SCHEMES)
-    options = Options(formats, head, texture, landmarks, overlay, max_faces)
+    try:
+        options = Options(formats, head, texture, landmarks, overlay, max_faces, eye_distance)
+    except ValueError as error:
+        fail(f"--eye-distance: {error}", code=2)
     beside = [SIDECARS[key] for key in SIDECARS if overlay or key != "overlay"]
 
     def prepare(threads: int) -> Produce:

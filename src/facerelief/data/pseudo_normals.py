@@ -165,7 +165,8 @@ def facemesh_anchors(
         return {"vertices": anchors.vertices, "weights": anchors.weights}
 
     key = digest(*head_arrays(head), faces, align, anchor_refinement)
-    return Anchors(**cached(cache / "align", f"facemesh_anchors_{key}", refined))
+    found = cached(cache / "align", f"facemesh_anchors_{key}", refined)
+    return Anchors(found["vertices"], found["weights"])
 
 
 def training_head(root: Path, cache: Path) -> BuiltinHead:

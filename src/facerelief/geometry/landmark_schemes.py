@@ -1,12 +1,14 @@
 """A Rosetta stone of landmarks: where the points of other schemes lie on the skin of the head.
 
 Every scheme is a list of places on the built-in head's skin: given one mesh with correspondence,
-its points in all of them follow. `tools/build_landmark_schemes.py` makes the file;
-docs/landmarks.md says how well each map was measured to hold.
+its points in all of them follow. On each topology of meshes they have other indices.
+`tools/build_landmark_schemes.py` makes the file; docs/landmarks.md says how well each map was
+measured to hold.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -15,10 +17,12 @@ from numpy.typing import NDArray
 from facerelief.catalogue import read_arrays
 from facerelief.geometry.anchors import Anchors
 from facerelief.geometry.head import builtin_head
-from facerelief.geometry.skin_mesh import SUBDIVISIONS, skin_mesh
+from facerelief.geometry.skin_mesh import SUBDIVISIONS, SkinMesh, skin_mesh
 
 #: iBUG's 68; the 106 of JD-landmark and LaPa; MediaPipe's FaceMesh without and with irises.
 SCHEMES = ("ibug68", "jd106", "facemesh468", "facemesh478")
+#: The built-in head (one subdivision); its skin alone, with neck and scalp; of that the face alone.
+TOPOLOGIES = ("head", "skin", "face")
 
 #: Of the 106 points those that are iBUG's 68, in their order.
 JD106_OF_68 = (
@@ -27,14 +31,39 @@ JD106_OF_68 = (
 )  # fmt: skip
 
 
-def scheme(name: str) -> Anchors:
-    """The points of a scheme as places on the built-in head (one subdivision).
+def scheme(name: str, topology: str | None = "head") -> Anchors:
+    """The points of a scheme as places on the meshes of a topology, such as `Mesh.topology`.
 
-    Raises ValueError for an unknown name; the message lists the valid ones.
+    Meshes of photos are `face`, and `skin` with neck and scalp; the built-in head is `head`.
+
+    Raises ValueError for an unknown name or topology (the message lists the valid ones); so does
+    what it returns, for vertices of another number than the topology's.
     """
-    if name not in SCHEMES:
-        raise ValueError(f"unknown landmark scheme {name!r}; one of {', '.join(SCHEMES)}")
-    return _schemes()[name]
+    for kind, value, known in (
+        ("landmark scheme", name, SCHEMES),
+        ("topology", topology, TOPOLOGIES),
+    ):
+        if value not in known:
+            raise ValueError(f"unknown {kind} {value!r}; one of {', '.join(known)}")
+    return _on(name, str(topology))
+
+
+def topology_mesh(topology: str) -> SkinMesh:
+    """The mesh of a topology of photos' meshes: `skin` or `face`. Raises ValueError for others."""
+    if topology not in TOPOLOGIES[1:]:
+        raise ValueError(f"no photo's mesh is {topology!r}; one of {', '.join(TOPOLOGIES[1:])}")
+    return skin_mesh() if topology == "skin" else skin_mesh().face_mesh
+
+
+@lru_cache(maxsize=len(SCHEMES) * len(TOPOLOGIES))
+def _on(name: str, topology: str) -> Anchors:
+    anchors, words = _schemes()[name], f"meshes of the topology {topology!r}"
+    if topology == "head":
+        count = len(builtin_head(SUBDIVISIONS, bases=False).mean)
+        return replace(anchors, mesh=words, count=count)
+    source = topology_mesh(topology).source  # sorted; of a vertex on a seam the first copy
+    places = np.searchsorted(source, anchors.vertices).astype(np.int32)
+    return replace(anchors, vertices=places, mesh=words, count=len(source))
 
 
 @lru_cache(maxsize=1)
@@ -50,14 +79,6 @@ def _schemes() -> dict[str, Anchors]:
         "facemesh468": facemesh[:468],
         "facemesh478": facemesh,
     }
-
-
-@lru_cache(maxsize=len(SCHEMES))
-def on_skin(name: str) -> Anchors:
-    """The points of a scheme as places on `skin_mesh`. Raises as `scheme`."""
-    anchors = scheme(name)
-    places = np.searchsorted(skin_mesh().source, anchors.vertices).astype(np.int32)
-    return Anchors(places, anchors.weights)
 
 
 @lru_cache(maxsize=len(SCHEMES))
