@@ -104,6 +104,30 @@ def test_a_progressive_jpeg_costs_more(smooth: Image.Image, tmp_path: Path) -> N
     assert progressive.cost == 10 * 101 * 75  # all coefficients, of half the colours' lines
 
 
+def test_a_progressive_jpeg_is_decoded_once(
+    smooth: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its decoder holds all coefficients however small the picture is that is asked for."""
+    monkeypatch.setattr(photo_files, "WHOLE", 0)
+    large = smooth.resize((400, 300), Image.Resampling.BICUBIC)
+    path = saved(tmp_path, large, "b.jpg", progressive=True, quality=95)
+    for least in (1, 2):
+        file = PhotoFile(path)
+        file.least_factor = least
+        decoded: list[int] = []
+        loaded = file.loaded
+        monkeypatch.setattr(file, "loaded", lambda n: decoded.append(n) or loaded(n))  # noqa: B023
+        photo = file.read()
+        for scale in (6, 3, 12, 3):
+            pixels, factor, _ = photo.at(scale)
+            expected = np.asarray(large.reduce(factor)).astype(int)
+            assert np.abs(np.asarray(pixels).astype(int) - expected).mean() < 3
+        assert decoded == [least]
+        photo.release()
+        photo.at(6)
+        assert decoded == [least, least]
+
+
 _PEAK = """
 import re, sys
 from facerelief.images import open_photo

@@ -115,7 +115,7 @@ class Picture:
     def release(self) -> None:
         """Give up the memory of what was decoded; it is decoded again when it is needed."""
         with self._lock:
-            vars(self).pop("_whole", None)
+            vars(self).pop("_finest", None)
             self._levels.clear()
 
     def taken(self) -> Image.Image:
@@ -128,27 +128,35 @@ class Picture:
             return Image.fromarray(upright(meaning.pixels(image), turn))
 
     def _smaller(self, factor: int) -> Bytes:
-        if self._file.is_scalable and "_whole" not in vars(self):
+        if self._file.is_scalable and not self._file.is_progressive and "_finest" not in vars(self):
             return self._file.decoded(factor)
-        image, meaning, turn = self._whole
-        size = (ceil(image.height / factor), ceil(image.width / factor), 3)
+        image, meaning, turn = self._finest
+        step = factor // self._file.least_factor
+        size = (ceil(image.height / step), ceil(image.width / step), 3)
         result = np.empty(size, np.uint8)
         with reading(self._file.name):
-            for top, strip in strips(image, factor):
-                part = Image.fromarray(meaning.pixels(strip)).reduce(factor)
-                result[top // factor :][: part.height] = np.asarray(part)
-        if not self._levels and self._file.cost > _KEPT:
-            vars(self).pop("_whole")  # most photos need no more of it than this
+            for top, strip in strips(image, step):
+                part = Image.fromarray(meaning.pixels(strip)).reduce(step)
+                result[top // step :][: part.height] = np.asarray(part)
+        # Most photos need no more of it than this. Of a progressive one the decoder takes most: it
+        # works once, before networks take their share.
+        if not (self._levels or self._file.is_progressive) and self._file.cost > _KEPT:
+            vars(self).pop("_finest")
         return upright(result, turn)
 
-    @cached_property
+    @property
     def _whole(self) -> tuple[Image.Image, Meaning, int]:
         """Pillow's picture in full, what its values mean, and its EXIF orientation."""
+        if self._file.least_factor > 1:
+            raise PhotoError(f"{self._file.name}: too large to be read in full")
+        return self._finest
+
+    @cached_property
+    def _finest(self) -> tuple[Image.Image, Meaning, int]:
+        """As `_whole`, as many times smaller as the file is read at least."""
         with self._lock:
-            if self._file.least_factor > 1:
-                raise PhotoError(f"{self._file.name}: too large to be read in full")
             self._levels.clear()  # makes room; there are quick ways from here to new ones
-            return self._file.loaded(1)
+            return self._file.loaded(self._file.least_factor)
 
 
 class PhotoFile:
@@ -156,6 +164,8 @@ class PhotoFile:
 
     Attributes:
         name: what errors call it.
+        is_scalable: whether it can be decoded at a half, a quarter or an eighth of its size.
+        is_progressive: whether its decoder holds all of it at full size, whatever the size wanted.
         cost: bytes that reading it takes at most, and its pixels then.
 
     Raises PhotoError for a file that is none, too small or too large.
@@ -167,6 +177,7 @@ class PhotoFile:
             self.size = image.size
             check_size(*image.size, self.name)
             self.is_scalable = image.format in ("JPEG", "MPO")
+            self.is_progressive = bool(image.info.get("progressive"))
             self._costs = {
                 factor: _cost(image, factor)
                 for factor in ((1, 2, 4, 8) if self.is_scalable else (1,))
