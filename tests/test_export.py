@@ -72,7 +72,7 @@ def test_the_file_says_where_it_comes_from(files: dict[str, Path]) -> None:
     assert entry.training_data == ("spheres", "cubes") and entry.kind == "normals"
     said = {one.key: one.value for one in onnx.load(files["compact"]).metadata_props}
     assert said["kind"] == "normals"
-    assert not list(files["compact"].parent.glob("*.partial"))
+    assert not list(files["compact"].parent.glob(".*.tmp"))
 
 
 def test_a_network_of_small_pictures_reads_full_crops(

@@ -110,6 +110,9 @@ def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path: Path) 
     }
     for name in gone | stays:
         (tmp_path / name).touch()
+    folder = tmp_path / left.replace("a b.png", "000000002")
+    folder.mkdir()
+    (folder / "photo.png").touch()
     make_folder(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == stays
 

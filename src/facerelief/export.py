@@ -12,6 +12,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from facerelief.files import remove_leftovers, write_files
 from facerelief.train.systems.base import CROP, System
 
 _OPSET = 18
@@ -45,7 +46,7 @@ def export(
     crops = torch.zeros(2, CROP, CROP, 3, dtype=torch.uint8)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
+    remove_leftovers(path.parent)
     program: Any = torch.onnx.export(
         deployed,
         (crops,),
@@ -64,8 +65,7 @@ def export(
     helper.set_model_props(model, {name: str(value) for name, value in said.items()})
     onnx.checker.check_model(model)
     content = model.SerializeToString()
-    partial.write_bytes(content)
-    partial.replace(path)
+    write_files({path: content})
     return hashlib.sha256(content).hexdigest()
 
 

@@ -8,10 +8,10 @@ import os
 import platform
 import re
 import stat
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from shutil import copyfile
+from shutil import copyfile, rmtree
 
 from facerelief.signals import held_interrupts
 
@@ -58,6 +58,26 @@ def write_files(contents: Mapping[Path, bytes], without: Collection[Path] = ()) 
             path.unlink(missing_ok=True)
 
 
+@contextmanager
+def appearing(path: Path) -> Iterator[Path]:
+    """Where to make the file or folder `path`, which takes its name when the `with` block is done.
+
+    That place is this process's own, so that several can make the same at a time; of a folder the
+    first one stays. Raises OSError, with nothing left behind.
+    """
+    own = temporary_path(path)
+    _remove(own)  # of a process that had this number
+    try:
+        yield own
+        try:
+            os.replace(own, path)
+        except OSError:
+            if not (own.is_dir() and path.is_dir()):
+                raise
+    finally:
+        _remove(own)
+
+
 def make_folder(folder: Path) -> None:
     """Make `folder`, clean it and prove that files can be written there. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -70,7 +90,7 @@ def make_folder(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files in `folder` of processes of this computer that are no more."""
+    """Remove what is temporary in `folder` of processes of this computer that are no more."""
     try:
         names = [entry.name for entry in os.scandir(folder) if entry.name.endswith(".tmp")]
     except OSError:
@@ -78,7 +98,7 @@ def remove_leftovers(folder: Path) -> None:
     for match in filter(None, map(_LEFT.fullmatch, names)):
         if match[1] in (None, _host()) and not _is_alive(int(match[2])):
             with suppress(OSError):  # somebody else's disturbs nothing
-                (folder / match[0]).unlink(missing_ok=True)
+                _remove(folder / match[0])
 
 
 def temporary_path(path: Path, kind: str = "") -> Path:
@@ -125,6 +145,14 @@ def _keep(path: Path, aside: Path) -> None:
         os.link(path, aside)
     except OSError:  # file systems without links
         copyfile(path, aside)
+
+
+def _remove(path: Path) -> None:
+    """The file or folder `path`, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _host() -> str:

@@ -91,6 +91,6 @@ def test_control_c_stops_all_and_leaves_whole_shards(tmp_path: Path) -> None:
     os.killpg(running.pid, signal.SIGINT)
     _, errors = running.communicate(timeout=60)  # returns when the workers have gone, too
     assert errors.count("Traceback") == 1 and errors.endswith("KeyboardInterrupt\n")
-    assert not [path for path in out.iterdir() if "partial" in path.name]
+    assert not [path for path in out.iterdir() if path.name.endswith(".tmp")]
     assert len(ShardReader(out)) % 4 == 0
     np.testing.assert_array_equal(ShardReader(out)[3].photo, sphere(3, 48).photo)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import pickle
 import subprocess
 import tarfile
@@ -19,6 +20,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from facerelief.encode import to_png
+from facerelief.files import temporary_path
 from facerelief.geometry.normals import decode, normalise
 from facerelief.samples.files import (
     FILES,
@@ -189,7 +191,8 @@ def test_going_on_writes_what_is_missing_and_the_same_bytes(tmp_path: Path) -> N
     write(whole, 10)
     write(parts, 6)  # the second shard is short
     untouched = (parts.folder / "heads-000000.tar").stat().st_mtime_ns
-    (parts.folder / ".heads-000002.tar.partial").write_bytes(b"of a run that was killed")
+    left = temporary_path(parts.folder / "heads-000002.tar")
+    left.write_bytes(b"of a run that was killed, and had this process's number")
     assert parts.pending(10) == [range(4, 8), range(8, 10)]
     write(parts, 10)
     assert digests(parts.folder) == digests(whole.folder)
@@ -214,11 +217,34 @@ def test_damaged_shards_are_written_again_and_not_read(damage: str, tmp_path: Pa
 def test_folders_go_on_too(tmp_path: Path) -> None:
     writer = SampleFolders(tmp_path)
     write(writer, 2)
-    (tmp_path / ".000000002.partial").mkdir()
-    (tmp_path / ".000000002.partial" / "photo.png").write_bytes(b"half")
+    left = temporary_path(tmp_path / "000000002")
+    left.mkdir()
+    (left / "photo.png").write_bytes(b"half")
     assert writer.pending(4) == [range(2, 3), range(3, 4)]
     write(writer, 4)
     assert sorted(p.name for p in tmp_path.iterdir()) == [f"{i:09d}" for i in range(4)]
+
+
+@pytest.mark.parametrize("form", ["shards", "folders"])
+def test_two_runs_beside_each_other_do_not_meet(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second begins and ends while the first is at the same samples."""
+    writer = TarShards(tmp_path) if form == "shards" else SampleFolders(tmp_path)
+    number = os.getpid()
+
+    def samples(run: int) -> Iterator[dict[str, bytes]]:
+        for index in range(3):
+            yield to_files(sphere(index))
+            if run == 0 and index == 1:
+                monkeypatch.setattr(os, "getpid", lambda: number + 1)
+                writer.write(range(3), samples(1))
+                monkeypatch.setattr(os, "getpid", lambda: number)
+
+    writer.write(range(3), samples(0))
+    assert len(ShardReader(tmp_path)) == 3
+    np.testing.assert_array_equal(ShardReader(tmp_path)[2].photo, sphere(2).photo)
+    assert not [p.name for p in tmp_path.iterdir() if p.name.startswith(".")]
 
 
 @pytest.mark.parametrize("form", ["shards", "folders"])
@@ -230,7 +256,7 @@ def test_samples_that_fail_leave_nothing(form: str, tmp_path: Path) -> None:
     writer = TarShards(tmp_path) if form == "shards" else SampleFolders(tmp_path)
     with pytest.raises(MemoryError):
         writer.write(range(2), samples())
-    assert [p.name for p in tmp_path.iterdir() if p.name.endswith((".partial", ".tar"))] == []
+    assert [p.name for p in tmp_path.iterdir() if p.name.endswith((".tmp", ".tar"))] == []
 
 
 @pytest.mark.parametrize("form", ["shards", "folders"])
@@ -243,7 +269,7 @@ def test_a_full_disk_leaves_nothing_half_written(form: str, tmp_path: Path) -> N
         writer = TarShards(tmp_path, 2) if form == "shards" else SampleFolders(tmp_path)
         with pytest.raises(OSError, match="No space left"):
             write(writer, 20)
-        assert not [p.name for p in tmp_path.iterdir() if "partial" in p.name]
+        assert not [p.name for p in tmp_path.iterdir() if p.name.endswith(".tmp")]
         done = len(ShardReader(tmp_path))
         assert 2 <= done < 20
         np.testing.assert_array_equal(ShardReader(tmp_path)[done - 1].photo, sphere(done - 1).photo)

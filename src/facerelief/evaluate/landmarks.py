@@ -30,6 +30,7 @@ from facerelief.evaluate import predictions, predictors
 from facerelief.evaluate.protocol import Floor, Protocol
 from facerelief.evaluate.report import labelled, spread, table
 from facerelief.evaluate.scores import mean_and_error
+from facerelief.files import make_folder
 from facerelief.geometry import landmark_schemes
 from facerelief.geometry.camera import camera_space
 from facerelief.geometry.skin_mesh import skin_mesh
@@ -185,7 +186,7 @@ def rendered(root: Path, limit: int | None = None) -> list[MarkedFace]:
     options = draw.SynthOptions(margin=1.2)
     made_with = json.dumps([SEED, repr(options), __version__])
     folder = cache_folder() / "landmarks" / f"{digest(made_with)}_{count}"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with locked(folder):
         shards = TarShards(folder)
         pending = shards.pending(count)

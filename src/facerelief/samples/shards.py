@@ -12,7 +12,6 @@ import json
 import mmap
 import os
 import re
-import shutil
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from facerelief.files import appearing
 from facerelief.samples import files as sample_files
 from facerelief.samples.files import SampleError
 from facerelief.samples.rendering import Rendering
@@ -55,17 +55,12 @@ class TarShards:
     def write(self, shard: range, samples: Iterable[Mapping[str, bytes]]) -> None:
         """Write the `samples` of one of `pending`. Raises OSError, with nothing left behind."""
         path = self._path(shard)
-        partial = path.with_name(f".{path.name}.partial")
-        try:
-            with open(partial, "wb") as file:
-                for index, files in zip(shard, samples, strict=True):
-                    file.write(_to_tar(index, files))
-                file.write(bytes(2 * _BLOCK))  # the end of a tar file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with appearing(path) as own, open(own, "wb") as file:
+            for index, files in zip(shard, samples, strict=True):
+                file.write(_to_tar(index, files))
+            file.write(bytes(2 * _BLOCK))  # the end of a tar file
+            file.flush()
+            os.fsync(file.fileno())
 
     def _path(self, shard: range) -> Path:
         return self.folder / f"heads-{shard.start // self.samples:06d}.tar"
@@ -94,15 +89,10 @@ class SampleFolders:
         """Write the `samples` of one of `pending`. Raises OSError, with nothing left behind."""
         for index, files in zip(shard, samples, strict=True):
             path = self._path(index)
-            partial = path.with_name(f".{path.name}.partial")
-            shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
-            try:
-                partial.mkdir()
+            with appearing(path) as own:
+                own.mkdir()
                 for name, content in files.items():
-                    (partial / name).write_bytes(content)
-                os.replace(partial, path)
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
+                    (own / name).write_bytes(content)
 
     def _path(self, index: int) -> Path:
         return self.folder / f"{index:09d}"

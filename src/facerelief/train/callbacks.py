@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from facerelief.data.sample import Sample
+from facerelief.files import appearing, remove_leftovers
 from facerelief.train.systems.base import System
 
 
@@ -49,9 +50,9 @@ class Checkpoint(Callback):
 
     def save(self, trainer: lightning.Trainer) -> None:
         """Write now."""
-        partial = self.path.with_name(self.path.name + ".partial")
-        trainer.save_checkpoint(partial)
-        partial.replace(self.path)
+        remove_leftovers(self.path.parent)
+        with appearing(self.path) as own:
+            trainer.save_checkpoint(own)
         self._saved = time.monotonic()
 
 
