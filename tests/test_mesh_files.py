@@ -203,8 +203,10 @@ def test_what_is_no_mesh_is_one_clear_line(
 
 
 @pytest.mark.parametrize("name", ["a b", "a#1", "a\nb", "é", "-o", "a\udcff", "plain-1.2_x"])
-def test_names_inside_an_obj_are_plain_words(name: str) -> None:
+def test_names_inside_an_obj_are_plain_words(name: str, tmp_path: Path) -> None:
     """And those of files that are there; other names can be whatever a photo is called."""
+    import trimesh
+
     picture = np.zeros((4, 4, 3), np.uint8)
     corners = np.eye(3)
     mesh = Mesh(corners, np.array([[0, 1, 2]]), uv=corners[:, :2])
@@ -219,3 +221,7 @@ def test_names_inside_an_obj_are_plain_words(name: str) -> None:
     for word in (library, texture):
         assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", word), word
     assert name != "plain-1.2_x" or library == "plain-1.2_x.mtl"
+    for file, content in files.items():
+        (tmp_path / file).write_bytes(content)
+    opened = trimesh.load(tmp_path / f"{name}.obj", process=False)
+    assert opened.visual.material.image.size == (4, 4)

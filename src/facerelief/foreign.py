@@ -17,7 +17,7 @@ from facerelief.catalogue import WeightsError, plain
 #: Bounds of a file: operators, and all parts of which it is made.
 MOST_NODES, MOST_PARTS = 20_000, 1_000_000
 #: Bounds of a trial: processor seconds for one crop, seconds in all, and memory beside the file's.
-CPU_SECONDS, SECONDS, MEMORY = 8, 30, 4 << 30
+CPU_SECONDS, SECONDS, MEMORY = 5, 30, 4 << 30
 
 _DOMAINS = (b"", b"ai.onnx")
 # Fields of onnx.proto, by message.

@@ -96,6 +96,55 @@ def test_odd_overrides_are_one_line(tmp_path: Path, override: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "overrides",
+    [
+        ["data.size=4096", "data.batch=5"],
+        ["data.batch=100000"],
+        ["data.size=256", "data.batch=1024", "data.workers=4"],
+    ],
+)
+def test_batches_have_a_bounded_size(tmp_path: Path, overrides: list[str]) -> None:
+    path = tmp_path / "good.yaml"
+    path.write_text(GOOD)
+    fits = ["data.size=256", "data.batch=1024", "data.workers=3"]
+    assert load_phases(path, fits)[0].data.batch == 1024
+    with pytest.raises(ConfigError, match=r"good\.yaml: data: .* are too much: one has"):
+        load_phases(path, overrides)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("casfne", "{width: 100000}", "weights, more than 500000000"),
+        ("casfne", "{widths: [100000, 100000, 100000, 100000]}", "weights, more than 500000000"),
+        ("casfne", "{width: 1000000000000000}", "system: "),
+        ("fnr2r", "{discriminator_width: 100000}", "weights, more than 500000000"),
+    ],
+)
+def test_networks_have_a_bounded_size(
+    tmp_path: Path, name: str, options: str, message: str
+) -> None:
+    """It is not made first: that took all memory there was."""
+    from facerelief.train.experiment import _system
+
+    path = tmp_path / "good.yaml"
+    path.write_text(GOOD)
+    preset = "compact" if "widths" in options or name == "fnr2r" else "paper"
+    changes = [f"system.name={name}", f"system.preset={preset}", f"system.options={options}"]
+    (phase,) = load_phases(path, changes)
+    with pytest.raises(ConfigError, match=message) as caught:
+        _system(phase)
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 400
+
+
+def test_a_validation_has_a_bounded_size() -> None:
+    from facerelief.data.sources import build_validation
+
+    with pytest.raises(ValueError, match="1000000 pictures of 256 x 256 to validate with"):
+        build_validation("renderings", 256, 16, {"folder": "nowhere", "count": 1_000_000})
+
+
+@pytest.mark.parametrize(
     "override",
     [
         "system.name=nobody",

@@ -22,6 +22,9 @@ from facerelief.data.photos import Photos
 from facerelief.data.renderings import Renderings
 from facerelief.data.sample import Sample, concatenate
 
+#: Of all pictures that a training validates with, which stay in memory.
+MOST_PIXELS = 2**28
+
 # Options of sources that are themselves groups of settings.
 _RANGES: dict[str, Any] = {
     "warp": augment.WarpRange,
@@ -80,6 +83,8 @@ def _with_ranges(options: dict[str, Any]) -> dict[str, Any]:
 def _renderings(size: int, batch: int, options: dict[str, Any]) -> list[Sample]:
     """The same draws for every run, with what is seen in them left as it is."""
     count = options.pop("count", 256)
+    if count * size**2 > MOST_PIXELS:
+        raise ValueError(f"{count} pictures of {size} x {size} to validate with: too much memory")
     source = Renderings(
         options.pop("folder"),
         photometric=augment.NO_PHOTOMETRIC,

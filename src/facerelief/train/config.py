@@ -17,6 +17,10 @@ from facerelief.train.consistency import ConsistencyConfig
 
 #: Bytes of a file, values and letters of its tree; levels; phases, and files under another.
 LARGEST, DEEPEST, MOST_PHASES = 100_000, 40, 20
+#: Pixels of a batch, and of all batches that wait for their turn, about 40 bytes each.
+MOST_PIXELS, MOST_WAITING = 2**26, 2**30
+#: Batches that each of the workers makes ahead.
+AHEAD = 4
 
 
 class ConfigError(ValueError):
@@ -147,7 +151,20 @@ def load_phases(path: Path, overrides: list[str] | None = None) -> list[TrainCon
     merged = [_merged(tree, phase, str(path)) for phase in phases]
     for phase in merged:
         _apply(phase, common)
-    return [_build(TrainConfig, phase, str(path)) for phase in merged]
+    built = [_build(TrainConfig, phase, str(path)) for phase in merged]
+    for phase in built:
+        _check_batches(phase.data, str(path))
+    return built
+
+
+def _check_batches(data: DataConfig, where: str) -> None:
+    """Raises ConfigError for batches that would take memory without bounds."""
+    pixels, batches = data.batch * data.size**2, 1 + AHEAD * data.workers
+    if pixels > MOST_PIXELS or pixels * batches > MOST_WAITING:
+        raise ConfigError(
+            f"{where}: data: {batches} batches of {data.batch} pictures of {data.size} pixels a "
+            f"side are too much: one has at most {MOST_PIXELS} pixels, all have {MOST_WAITING}"
+        )
 
 
 class _Loader(yaml.SafeLoader):

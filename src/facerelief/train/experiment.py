@@ -23,10 +23,13 @@ from facerelief.data.sources import Mixture, build_source, build_validation
 from facerelief.memory import keep_freed_memory
 from facerelief.train import start
 from facerelief.train.callbacks import Averaging, Checkpoint, NetworkShare, Pictures
-from facerelief.train.config import ConfigError, TrainConfig, load_config
+from facerelief.train.config import AHEAD, ConfigError, TrainConfig, load_config
 from facerelief.train.module import Training
 from facerelief.train.start import StartError
 from facerelief.train.systems import System, find
+
+#: Weights of a system: 2 GB, and in a training four times that.
+MOST_WEIGHTS = 500_000_000
 
 
 def run_phase(
@@ -154,8 +157,16 @@ def _reason(error: Exception) -> str:
 def _system(experiment: TrainConfig, blank: bool = False) -> System:
     with _one_line("system"):
         system = find(experiment.system.name)
-        options = {**experiment.system.options, **(system.blank if blank else {})}
-        return system.from_preset(experiment.system.preset, **options)
+        preset, options = experiment.system.preset, experiment.system.options
+        without = {**options, **system.blank}
+        with torch.device("meta"), warnings.catch_warnings():
+            # Has shapes and no memory, whatever widths are asked for; stored weights go nowhere.
+            warnings.simplefilter("ignore")
+            parts = system.from_preset(preset, **without).parameters()
+            weights = sum(part.numel() for part in parts)
+        if weights > MOST_WEIGHTS:
+            raise ConfigError(f"system: {weights} weights, more than {MOST_WEIGHTS}")
+        return system.from_preset(preset, **{**options, **(system.blank if blank else {})})
 
 
 def _begin(system: System, experiment: TrainConfig, mixture: Mixture) -> None:
@@ -195,7 +206,7 @@ def _training_loader(experiment: TrainConfig, mixture: Mixture) -> DataLoader:
         mixture,
         batch_size=None,
         num_workers=data.workers,
-        prefetch_factor=4 if data.workers else None,
+        prefetch_factor=AHEAD if data.workers else None,
         persistent_workers=data.workers > 0,
         pin_memory=torch.cuda.is_available(),
     )
