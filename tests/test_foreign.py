@@ -1,6 +1,8 @@
 """A network that others made answers within bounds, or is refused in one line."""
 
 import os
+import resource
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +52,17 @@ def test_a_network_that_does_not_do_is_one_line(
         fr.load(path).estimate_crops(np.zeros((1, 256, 256, 3), np.uint8))
     assert str(raised.value).isprintable() and len(str(raised.value)) < 600 + len(str(path))
     assert time.monotonic() - began < 40  # and that on a busy machine
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere time alone is bounded")
+def test_a_trial_takes_few_seconds_of_a_core(tmp_path: Path) -> None:
+    path = broken_networks.changed(tmp_path, broken_networks.long_work)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with pytest.raises(fr.WeightsError, match=r"no answer to one crop|more than 30 s"):
+        fr.load(path)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert spent < 6.5  # 3.5 of them at work, the others to start
 
 
 def test_what_never_ends_is_no_network(tmp_path: Path) -> None:

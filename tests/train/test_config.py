@@ -118,7 +118,6 @@ def test_batches_have_a_bounded_size(tmp_path: Path, overrides: list[str]) -> No
         ("casfne", "{width: 100000}", "weights, more than 500000000"),
         ("casfne", "{widths: [100000, 100000, 100000, 100000]}", "weights, more than 500000000"),
         ("casfne", "{width: 1000000000000000}", "system: "),
-        ("fnr2r", "{discriminator_width: 100000}", "weights, more than 500000000"),
     ],
 )
 def test_networks_have_a_bounded_size(
@@ -129,7 +128,7 @@ def test_networks_have_a_bounded_size(
 
     path = tmp_path / "good.yaml"
     path.write_text(GOOD)
-    preset = "compact" if "widths" in options or name == "fnr2r" else "paper"
+    preset = "compact" if "widths" in options else "paper"
     changes = [f"system.name={name}", f"system.preset={preset}", f"system.options={options}"]
     (phase,) = load_phases(path, changes)
     with pytest.raises(ConfigError, match=message) as caught:
