@@ -153,6 +153,27 @@ def test_a_large_photo_takes_little_memory(tmp_path: Path) -> None:
     assert int(done.stdout) < 700_000
 
 
+_RELEASED = """
+import re
+import numpy as np
+from facerelief.finding import find, shared_detector
+resident = lambda: int(re.search(r"VmRSS:\\s*(\\d+)", open("/proc/self/status").read())[1])
+find(np.full((1500, 2000, 3), 90, np.uint8), threads=1)
+before = resident()
+shared_detector(1).release()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="kilobytes are Linux's")
+def test_a_search_gives_its_memory_back() -> None:
+    """Before the faces of a large photo are decoded."""
+    done = subprocess.run(
+        [sys.executable, "-c", _RELEASED], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) > 30_000
+
+
 @pytest.mark.parametrize("kind", [bytes, io.BytesIO, bytearray])
 def test_the_content_of_a_file(kind: type, astronaut: Path) -> None:
     source = kind(astronaut.read_bytes())

@@ -108,6 +108,10 @@ class Detector:
                 faces.append(face)
         return sorted(faces, key=_area, reverse=True)
 
+    def release(self) -> None:
+        """Give back the memory that large pictures took."""
+        self._network.release()
+
     def follow(self, photo: NDArray[np.uint8], last: Sequence[Detection]) -> list[Detection] | None:
         """The faces of `last`, found in the picture before this one; None if one was lost."""
         now = []

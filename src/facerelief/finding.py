@@ -14,6 +14,7 @@ import numpy as np
 
 from facerelief.detect import Detection, Detector, crop_from_detection
 from facerelief.images import Source, open_photo, seen_at
+from facerelief.photo_files import Picture
 from facerelief.types import Place
 
 #: Pixels of the longer side that a large photo has at least when it is searched.
@@ -54,6 +55,8 @@ def find(
         faces = detector.follow(small, known)
     if faces is None:
         faces = detector(small, max_faces, quick)
+    if isinstance(image, Picture):  # whose faces are decoded next
+        detector.release()
     places = [_place(_enlarged(face, factor, corner), (height, width)) for face in faces]
     return places if max_faces is None else places[:max_faces]
 
