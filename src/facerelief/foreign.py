@@ -18,7 +18,7 @@ from facerelief.catalogue import WeightsError, plain
 MOST_NODES, MOST_PARTS = 20_000, 1_000_000
 #: Bounds of a trial: processor seconds for one crop, seconds in all, and memory beside the file's.
 #: What takes just less takes it twice, in the trial and then: with both starts, ten seconds in all.
-CPU_SECONDS, SECONDS, MEMORY = 3, 30, 4 << 30
+CPU_SECONDS, SECONDS, MEMORY = 4, 30, 4 << 30
 
 _DOMAINS = (b"", b"ai.onnx")
 # Fields of onnx.proto, by message.
@@ -176,7 +176,7 @@ def bound(size: int) -> None:
     except ImportError:  # Windows: the time in all is what bounds it there
         return
     used = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = round(used.ru_utime + used.ru_stime) + CPU_SECONDS
+    seconds = int(used.ru_utime + used.ru_stime) + CPU_SECONDS
     bounds = {"RLIMIT_CPU": seconds, "RLIMIT_AS": MEMORY + 4 * size, "RLIMIT_CORE": 0}
     for name, bound in bounds.items():
         _, most = resource.getrlimit(getattr(resource, name))
