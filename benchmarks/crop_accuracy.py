@@ -28,12 +28,12 @@ from scipy.optimize import least_squares
 from tables import write
 
 from facerelief.data import facemesh
-from facerelief.detect import (
+from facerelief.detect import Detector
+from facerelief.detections import (
     CROP_SIDE,
     CROP_X,
     CROP_Y,
     Detection,
-    Detector,
     crop_features,
     crop_from_detection,
     roll,

@@ -38,7 +38,8 @@ from facerelief.apps.normals import produce
 from facerelief.apps.photos import process, stream
 from facerelief.apps.products import Folder
 from facerelief.cli.common import cores
-from facerelief.detect import Detector, crop_from_detection
+from facerelief.detect import Detector
+from facerelief.detections import crop_from_detection
 from facerelief.images import load_photo
 from facerelief.runtime import CROP_SIZE, load
 

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from facerelief import detect, retinaface
-from facerelief.detect import TILT, Detection, Detector, crop_from_detection, roll
+from facerelief.detect import Detector
+from facerelief.detections import TILT, Detection, crop_from_detection, roll
 from facerelief.images import load_photo
 from facerelief.retinaface import CANDIDATE, OVERLAP, anchors_of, decode, maxima, overlaps
 from facerelief.types import Crop

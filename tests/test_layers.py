@@ -43,7 +43,7 @@ TOP = {
     "ground": "arrays cache catalogue colour doubts encode files images inference inputs memory"
     " photo_files sampling signals",
     "values": "fine mesh_reading mesh_writing normal_png pictures types",
-    "runtime": "coefficients correspondence decoders detect facerelief finding foreign"
+    "runtime": "coefficients correspondence decoders detect detections facerelief finding foreign"
     " reconstruction retinaface runtime",
     "train": "export",
     "cli": "__main__",

@@ -8,76 +8,53 @@ The network alone is sure of upright faces from about 24 pixels on. What is adde
 * a doubtful face (low score, tilted, or points that form no frontal face) is looked at again, at
   one size and in up to eight turns. The network also fires on faces that lie on their side or
   stand on their head, but then places the points of an upright face in two of three cases;
-* a photo in which nothing is found is tried enlarged, and lying on each side.
+* a face of which the network is not quite sure is seen on its head, too: faces that stand on their
+  head are found as upright ones with scores up to 0.99, but never as sure as the right way up;
+* a photo that is larger still is scanned once more, in overlapping tiles, for its smallest faces.
+  Whatever the finest scan hints at is seen twice as large;
+* a photo in which nothing is found is tried enlarged, and lying on each side; then with room round
+  it, for a face that fills it, and with its shadows lifted, for one that is lit from one side.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from math import atan2, degrees, hypot
+from dataclasses import replace
+from itertools import product
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from facerelief.detections import TILT, Detection, from_crop, misfit, roll
 from facerelief.retinaface import MEAN_RGB, OVERLAP, Array, RetinaFace, maxima, overlaps
 from facerelief.types import Crop
 
-Vector = NDArray[np.float64]
-
-LARGEST_SIDE = 1600  # pixels of a photo's longer side in the largest scan
+LARGEST_SIDE = 1600  # pixels of a photo's longer side in a scan that is not in tiles
+RESOLVED = 24.0  # pixels in a scan of the smallest faces that the network is sure of
+ENLARGEMENT = 2.0  # to which a photo is scanned at most
 QUICK_SHARE, QUICK_SIDE = 0.44, 192  # of that side in the first scan; at least so many pixels
 SMALL = 64  # pixels in the first scan: larger faces of the second scan are parts of faces
 BESIDE = 0.3  # of a face's box, in which hints are of that face
 MOST_SPOTS = 5  # that are looked at one by one before all of the photo is
+MOST_LOOKS = 64  # at hints, the best ones, after the finest scan of a photo or tile
+IN_TILES = 1.5  # of LARGEST_SIDE, up to which looks at hints do instead of a larger scan
 ENLARGED = 800  # pixels of the longer side up to which a photo without faces is enlarged
 SEARCH_SIDE = 640  # pixels of a photo that is turned
 MARGIN, PADDING = 32, 64  # the least and the most pixels round the photo in a scan
-CERTAIN = 0.9  # the score from which a box needs no second look
+CERTAIN = 0.9  # the score from which a box needs no second look in all turns
+SURE = 0.998  # the score from which a face does not stand on its head
 LOOK_SIZE, LOOK_MARGIN = 160, 2.0  # pixels of a second look, and its side in box sides
-TILT = 20.0  # degrees of roll up to which a crop stays upright
 MISFIT = 0.2  # residual of the five points against a frontal face
 
-# A frontal face's five points, eye distance 1: the mean of detections under 20 degrees of yaw.
-FRONTAL = np.array([[-0.5, -0.518], [0.5, -0.518], [0.0, 0.051], [-0.432, 0.492], [0.432, 0.492]])
+# Where nothing is found: the side of what is seen in longer sides of the photo, and the power that
+# its values in [0, 1] are raised to.
+SECOND_LOOKS = ((1.0, 0.5), (1.8, 1.0), (1.8, 0.5))
 
 
 _BILINEAR = Image.Resampling.BILINEAR
-
-# How the landmark crop follows from a detection: weights of `crop_features`, fitted by
-# `benchmarks/crop_accuracy.py --fit` to 4,500 photos with known landmarks.
-CROP_X = np.array([-0.08, -0.036])
-CROP_Y = np.array([0.097, 0.156, 0.386])
-CROP_SIDE = np.array([0.962, 0.123, 0.355])
-
-
-@dataclass(frozen=True, eq=False)
-class Detection:
-    """A face: its box, the network's confidence, and five points.
-
-    The face was found upright after the photo had been turned by `angle` clockwise; `size` is
-    the box along the face's own axes then. A box may reach past the photo's border.
-    """
-
-    box: tuple[float, float, float, float]  # x0, y0, x1, y1, photo pixels
-    score: float  # in [0, 1]
-    points: NDArray[np.floating[Any]]  # (5, 2) photo pixels: eyes, nose, mouth corners
-    angle: float = 0.0  # degrees, 0 where the face is less tilted than TILT
-    size: tuple[float, float] | None = None  # width, height, photo pixels; None: the box's
-
-    @property
-    def centre(self) -> tuple[float, float]:
-        """The box's centre, photo pixels."""
-        x0, y0, x1, y1 = self.box
-        return (x0 + x1) / 2, (y0 + y1) / 2
-
-    @property
-    def extent(self) -> tuple[float, float]:
-        """Width and height along the face's own axes, photo pixels."""
-        x0, y0, x1, y1 = self.box
-        return self.size or (x1 - x0, y1 - y0)
 
 
 class Detector:
@@ -91,26 +68,69 @@ class Detector:
         self._network = RetinaFace(threads)
 
     def __call__(
-        self, photo: NDArray[np.uint8], max_faces: int | None = None, quick: bool | None = None
+        self,
+        photo: NDArray[np.uint8],
+        max_faces: int | None = None,
+        quick: bool | None = None,
+        smallest: float | None = None,
     ) -> list[Detection]:
         """The faces of `photo` (H, W, 3) RGB uint8, largest first, at most `max_faces`.
 
         A `quick` search, as None is where one face alone is wanted, may overlook faces of less than
-        8 % of the photo's longer side beside one that is clear to see.
+        8 % of the photo's longer side beside one that is clear to see. Faces are looked for down to
+        boxes of `smallest` pixels; None: down to what LARGEST_SIDE pixels of the photo show.
         """
         quick = max_faces == 1 if quick is None else quick
+        if max_faces == 0:
+            return []
+        candidates = self._candidates(photo, quick, smallest)
+        return self._settled(photo, candidates, max_faces) or self._look_again(photo, max_faces)
+
+    def _settled(
+        self, photo: NDArray[np.uint8], candidates: Sequence[Detection], max_faces: int | None
+    ) -> list[Detection]:
+        """Those of the candidates that are faces, the right way up, largest first."""
         faces: list[Detection] = []
-        for candidate in sorted(self._candidates(photo, quick), key=_area, reverse=True):
+        for candidate in sorted(candidates, key=_area, reverse=True):
             if max_faces is not None and len(faces) >= max_faces:
                 break
             face = self._settle(photo, candidate) if _is_doubtful(candidate) else candidate
-            if face.score >= self.threshold and not any(_overlap(face, f) for f in faces):
+            if face.score < self.threshold:
+                continue
+            if face.score < SURE or face.angle:
+                face = self._righted(photo, face)
+            if not any(_overlap(face, f) for f in faces):
                 faces.append(face)
         return sorted(faces, key=_area, reverse=True)
 
     def release(self) -> None:
         """Give back the memory that large pictures took."""
         self._network.release()
+
+    def _righted(self, photo: NDArray[np.uint8], face: Detection) -> Detection:
+        """`face`, unless it is clearer to see the other way up, in pictures of one size."""
+        looks = self._look_closer(photo, face, [face.angle, face.angle + 180])
+        best = max(looks, key=lambda look: look.score, default=face)
+        if best.angle == face.angle or best.score < self.threshold:
+            return face
+        angle = roll(best.points)
+        return next(
+            iter(self._look_closer(photo, best, [angle if abs(angle) > TILT else 0.0])), best
+        )
+
+    def _look_again(self, photo: NDArray[np.uint8], max_faces: int | None) -> list[Detection]:
+        """The faces of a photo that shows none at first sight, by SECOND_LOOKS."""
+        height, width = photo.shape[:2]
+        longer = max(height, width)
+        for share, power in SECOND_LOOKS:
+            crop = Crop((width / 2, height / 2), share * longer, size=SEARCH_SIDE)
+            levels = np.rint(255 * (np.arange(256) / 255) ** power).astype(np.uint8)
+            picture = levels[crop.extract(photo)]
+            boxes = self._scan(Image.fromarray(picture))[0]
+            if found := self._settled(picture, boxes, max_faces):
+                x, y = crop.to_photo((0.0, 0.0))
+                return [face.enlarged(crop.scale, (float(x), float(y))) for face in found]
+        return []
 
     def follow(self, photo: NDArray[np.uint8], last: Sequence[Detection]) -> list[Detection] | None:
         """The faces of `last`, found in the picture before this one; None if one was lost."""
@@ -122,18 +142,42 @@ class Detector:
             now.append(near)
         return now
 
-    def _candidates(self, photo: NDArray[np.uint8], quick: bool) -> list[Detection]:
+    def _candidates(
+        self, photo: NDArray[np.uint8], quick: bool, smallest: float | None
+    ) -> list[Detection]:
         """Boxes worth a look, from the scans that this photo needs."""
         longer, picture = max(photo.shape[:2]), Image.fromarray(photo)
-        full = min(longer, LARGEST_SIDE)
-        side = max(round(QUICK_SHARE * full), QUICK_SIDE)
-        if side > 0.8 * full or (not quick and full <= ENLARGED):
-            faces = self._scan(picture, full)[0]
+        smallest = smallest or RESOLVED * max(longer / LARGEST_SIDE, 1.0)
+        full = max(round(longer * min(RESOLVED / smallest, ENLARGEMENT)), min(longer, QUICK_SIDE))
+        whole = min(full, LARGEST_SIDE)
+        side = max(round(QUICK_SHARE * whole), QUICK_SIDE)
+        if side > 0.8 * whole or (not quick and whole <= ENLARGED):
+            faces = self._scan(picture, whole)[0]
         else:
-            faces = self._scan_twice(photo, picture, side, full, quick)
-        if not faces and longer <= ENLARGED:
-            faces = self._scan(picture, 2 * longer)[0]
+            faces = self._scan_twice(photo, picture, side, whole, quick)
+        del picture  # Pillow's is a third larger than the array
+        if full > IN_TILES * LARGEST_SIDE:
+            faces = _suppress(faces + self._scan_tiles(photo, full, faces))
+        if not faces and full <= longer <= ENLARGED:
+            faces = self._scan(Image.fromarray(photo), 2 * longer)[0]
         return faces or self._search(photo)
+
+    def _scan_tiles(
+        self, photo: NDArray[np.uint8], full: int, known: Sequence[Detection]
+    ) -> list[Detection]:
+        """Boxes too small for a scan of LARGEST_SIDE, from one of `full` pixels, in tiles."""
+        scale = max(photo.shape[:2]) / full
+        largest = SMALL * full / LARGEST_SIDE  # pixels in this scan
+        windows = tiles(photo.shape[:2], LARGEST_SIDE * scale, (largest + MARGIN) * scale)
+        faces = []
+        for rows, columns in windows:
+            part = Image.fromarray(photo[rows, columns])
+            found, hints = self._scan(part, max(round(max(part.size) / scale), 1))
+            corner = (float(columns.start), float(rows.start))
+            found = [face.enlarged(1.0, corner) for face in found]
+            hints = (hints + corner).astype(np.float32)
+            faces += found + self._look_at(photo, hints, [*known, *found], scale)
+        return _suppress([face for face in faces if max(face.extent) < largest * scale])
 
     def _scan_twice(
         self, photo: NDArray[np.uint8], picture: Image.Image, side: int, full: int, quick: bool
@@ -147,12 +191,25 @@ class Detector:
             looks = [Crop(spot, LOOK_SIZE * longer / full, size=LOOK_SIZE) for spot in spots]
             second = [face for faces in self._look(photo, looks) for face in faces]
         else:
-            second, _ = self._scan(picture, full)
+            second, hints = self._scan(picture, full)
             if full <= ENLARGED:
                 return second
+            if not quick and longer > full:
+                second += self._look_at(photo, hints, [*first, *second], longer / full)
         # What is larger is a part of a face.
         second = [face for face in second if max(face.extent) < SMALL * longer / side]
         return _suppress(second + [self._levelled(photo, face) for face in first])
+
+    def _look_at(
+        self, photo: NDArray[np.uint8], hints: Array, known: Sequence[Detection], scale: float
+    ) -> list[Detection]:
+        """Boxes at hints outside `known` faces, of a scan with a pixel for `scale` of the photo's.
+
+        They are seen twice as large as in the scan, those that hint most first.
+        """
+        spots = _spots(hints[~_lie_in(hints, known)], LOOK_SIZE / 6 * scale)[:MOST_LOOKS]
+        looks = [Crop(spot, LOOK_SIZE / 2 * scale, size=LOOK_SIZE) for spot in spots]
+        return [face for faces in self._look(photo, looks) for face in faces]
 
     def _levelled(self, photo: NDArray[np.uint8], face: Detection) -> Detection:
         """`face` after a look at its tilt, of which the network sees too little in small ones."""
@@ -196,7 +253,7 @@ class Detector:
             return []
         pictures = np.stack(list(_cut(photo, crops)))
         return [
-            [_from_crop(crop, *face) for face in zip(*faces, strict=True)]
+            [from_crop(crop, *face) for face in zip(*faces, strict=True)]
             for crop, (*faces, _) in zip(crops, self._network(pictures), strict=True)
         ]
 
@@ -228,46 +285,19 @@ class Detector:
         return [found[0] for found in near if found]
 
 
-def crop_from_detection(face: Detection) -> Crop:
-    """The landmark crop (side 1.2 l round the 68 landmarks) that the box and points foretell.
+def tiles(shape: tuple[int, int], side: float, overlap: float) -> list[tuple[slice, slice]]:
+    """Rows and columns of equal tiles that cover a picture of `shape` (height, width).
 
-    Upright up to TILT degrees of roll; beyond, turned so that the face is upright in the crop.
+    None is longer than `side` pixels, and what is not longer than `overlap` lies in one whole.
     """
-    x, y, side = (
-        float(row @ weights)
-        for row, weights in zip(crop_features(face), (CROP_X, CROP_Y, CROP_SIDE), strict=True)
-    )
-    frame = Crop(face.centre, 1.0, face.angle, size=1)
-    centre = frame.to_photo((x + 0.5, y + 0.5))
-    return Crop((float(centre[0]), float(centre[1])), side, face.angle)
 
+    def parts(length: int) -> list[slice]:
+        number = max(ceil((length - overlap) / (side - overlap)), 1)
+        part = (length + (number - 1) * overlap) / number
+        starts = [index * (part - overlap) for index in range(number)]
+        return [slice(floor(start), min(ceil(start + part), length)) for start in starts]
 
-def crop_features(face: Detection) -> tuple[Vector, Vector, Vector]:
-    """What the crop's x, y (from the box's centre, along the face's axes) and side depend on.
-
-    Lengths in photo pixels: the mapping is linear in them and turns and scales with the face.
-    """
-    width, height = face.extent
-    frame = Crop(face.centre, 1.0, face.angle, size=1)
-    points = frame.to_crop(face.points) - 0.5
-    eyes, nose, mouth = points[:2].mean(axis=0), points[2], points[3:].mean(axis=0)
-    middle = (eyes + mouth) / 2
-    return (
-        np.array([nose[0], middle[0]]),
-        np.array([max(width, height), nose[1], middle[1]]),
-        np.array([width, height, hypot(*(mouth - eyes))]),
-    )
-
-
-def roll(points: NDArray[np.floating[Any]]) -> float:
-    """Degrees in (-180, 180] by which a face's points (5, 2) are turned counter-clockwise.
-
-    From the eye line and the line from eyes to mouth, which lasts when a profile shortens the
-    first (as FFHQ aligns its faces: Karras et al., CVPR 2019).
-    """
-    across = points[1] - points[0]
-    down = (points[3] + points[4] - points[0] - points[1]) / 2
-    return degrees(atan2(down[0] - across[1], across[0] + down[1]))
+    return list(product(*map(parts, shape)))
 
 
 def _cut(photo: NDArray[np.uint8], crops: Sequence[Crop]) -> Iterator[NDArray[np.uint8]]:
@@ -281,24 +311,9 @@ def _cut(photo: NDArray[np.uint8], crops: Sequence[Crop]) -> Iterator[NDArray[np
         yield np.rot90(upright[place], -int(quarters))
 
 
-def _from_crop(crop: Crop, box: Array, score: Array, points: Array) -> Detection:
-    """A face seen in `crop`, in the photo. Its box there bounds the turned ellipse in it."""
-    centre = crop.to_photo((box[:2] + box[2:]) / 2)
-    size = crop.scale * (box[2:] - box[:2]).astype(np.float64)
-    half = np.hypot(*(crop.rotation * size / 2).T)
-    corners = (*(centre - half), *(centre + half))
-    return Detection(
-        tuple(map(float, corners)),  # type: ignore[arg-type]
-        float(score),
-        crop.to_photo(points),
-        crop.angle,
-        (float(size[0]), float(size[1])),
-    )
-
-
 def _is_doubtful(face: Detection) -> bool:
     """Whether the face may be false, turned, or on its head."""
-    return face.score < CERTAIN or abs(roll(face.points)) > TILT or _misfit(face.points) > MISFIT
+    return face.score < CERTAIN or abs(roll(face.points)) > TILT or misfit(face.points) > MISFIT
 
 
 def _lie_in(places: NDArray[np.floating[Any]], faces: Sequence[Detection]) -> NDArray[np.bool_]:
@@ -323,15 +338,6 @@ def _stands(looks: Sequence[Detection]) -> bool:
     """Whether a face is upright beyond doubt, by looks at it in four turns."""
     sure = [face for face in looks if face.score >= CERTAIN]
     return len(sure) == 1 and sure[0].angle == 0 and abs(roll(sure[0].points)) < TILT / 2
-
-
-def _misfit(points: NDArray[np.floating[Any]]) -> float:
-    """Relative residual of the five points after the similarity that fits FRONTAL best."""
-    measured = (points - points.mean(axis=0)) @ (1, 1j)
-    expected = (FRONTAL - FRONTAL.mean(axis=0)) @ (1, 1j)
-    fit = np.vdot(expected, measured) / np.vdot(expected, expected)
-    size = float(np.linalg.norm(measured))
-    return float(np.linalg.norm(measured - fit * expected)) / max(size, 1e-9)
 
 
 def _suppress(faces: list[Detection]) -> list[Detection]:

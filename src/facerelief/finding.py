@@ -7,18 +7,18 @@ one.estimate(photo, places), another.estimate(photo, places)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from threading import Lock
 
-import numpy as np
-
-from facerelief.detect import Detection, Detector, crop_from_detection
+from facerelief.detect import ENLARGEMENT, LARGEST_SIDE, RESOLVED, Detector
+from facerelief.detections import Detection, crop_from_detection
 from facerelief.images import Source, open_photo, seen_at
 from facerelief.photo_files import Picture
 from facerelief.types import Place
 
 #: Pixels of the longer side that a large photo has at least when it is searched.
 SEARCHED = 2000
+#: Pixels of the smallest face that is looked for in a large photo, unless another is asked for.
+SMALLEST = 48.0
 
 _detectors: dict[int, Detector] = {}
 _lock = Lock()
@@ -30,6 +30,8 @@ def find(
     threads: int | None = None,
     quick: bool | None = None,
     previous: Sequence[Place] = (),
+    smallest: float | None = None,
+    whole: bool = False,
 ) -> list[Place]:
     """Where the faces of a photo are, largest first, at most `max_faces`.
 
@@ -41,23 +43,44 @@ def find(
             `max_faces` is one.
         previous: the places of the picture before this one in a film. If their faces are still
             there, nothing else is looked for: leave them out now and then.
+        smallest: pixels of the smallest face that is looked for, by the longer side of its box,
+            at least 12: smaller ones are left out. A search takes as long as the photo's area over
+            its square. None: 1.5 % of the photo's longer side, but from 24 to 48 pixels (no more
+            than 48 is not for a quick search), and whatever smaller ones show.
+        whole: take the photo as a whole for a face where none is found. Such a place has the score
+            0, no points (NaN), and a warning.
 
-    Raises PhotoError for a photo that cannot be read.
+    Raises PhotoError for a photo that cannot be read, ValueError for a smallest face below 12.
     """
+    if smallest is not None and not smallest >= RESOLVED / ENLARGEMENT:
+        raise ValueError(f"faces of {smallest:g} pixels are too small: the least is 12")
     image = open_photo(photo)
     height, width = image.shape[:2]
-    small, factor, corner = seen_at(image, max(height, width) / SEARCHED)
+    quick = max_faces == 1 if quick is None else quick
+    least = smallest or max(RESOLVED, RESOLVED * max(height, width) / LARGEST_SIDE)
+    if smallest is None and not quick:
+        least = min(least, SMALLEST)
+    # `Picture.at` shrinks by a factor where it may by half as much again.
+    scale = min(max(height, width) / SEARCHED, 1.5 * least / RESOLVED)
+    small, factor, corner = seen_at(image, scale)
     detector = shared_detector(threads)
     faces = None
     if previous:
         origin = (-corner[0] / factor, -corner[1] / factor)
-        known = [_enlarged(_detection(place), 1 / factor, origin) for place in previous]
+        known = [_detection(place).enlarged(1 / factor, origin) for place in previous]
         faces = detector.follow(small, known)
     if faces is None:
-        faces = detector(small, max_faces, quick)
+        faces = detector(small, max_faces, quick, least / factor)
     if isinstance(image, Picture):  # whose faces are decoded next
         detector.release()
-    places = [_place(_enlarged(face, factor, corner), (height, width)) for face in faces]
+    faces = [face.enlarged(factor, corner) for face in faces]
+    places = [
+        Place(crop_from_detection(face), face.box, face.score, face.points, (height, width))
+        for face in faces
+        if max(face.extent) >= (smallest or 0)
+    ]
+    if not places and whole and max_faces != 0:
+        places = [Place.of_photo((height, width))]
     return places if max_faces is None else places[:max_faces]
 
 
@@ -71,21 +94,3 @@ def shared_detector(threads: int | None = None) -> Detector:
 
 def _detection(place: Place) -> Detection:
     return Detection(place.box, place.score, place.points, place.crop.angle)
-
-
-def _enlarged(face: Detection, factor: float, corner: tuple[float, float]) -> Detection:
-    """`face` in a picture `factor` times larger, where the first corner of its own is `corner`."""
-    if factor == 1:
-        return face
-    x, y = corner
-    x0, y0, x1, y1 = (factor * edge for edge in face.box)
-    return replace(
-        face,
-        box=(x0 + x, y0 + y, x1 + x, y1 + y),
-        points=factor * face.points + np.array(corner),
-        size=face.size and (factor * face.size[0], factor * face.size[1]),
-    )
-
-
-def _place(face: Detection, photo_size: tuple[int, int]) -> Place:
-    return Place(crop_from_detection(face), face.box, face.score, face.points, photo_size)

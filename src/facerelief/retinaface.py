@@ -47,7 +47,7 @@ class RetinaFace:
     def __call__(self, pictures: NDArray[np.uint8]) -> Iterator[tuple[Array, Array, Array, Array]]:
         """Boxes (n, 4), scores (n,) and points (n, 5, 2) of each picture (N, H, W, 3).
 
-        And the places (k, 2) of anchors that may be at small faces.
+        And the places (k, 2) of anchors that may be at small faces, the likeliest first.
         """
         mean = np.array(MEAN_RGB[::-1], np.float32)[:, None, None]
         bgr = pictures[..., ::-1].transpose(0, 3, 1, 2)
@@ -55,8 +55,9 @@ class RetinaFace:
         anchors = anchors_of(*pictures.shape[1:3])
         outputs = self._session.run(["loc", "conf", "landmarks"], {"input": planes})
         for offsets, scores, points in zip(*outputs, strict=True):
-            hints = anchors[(scores[:, 1] >= HINT) & (anchors[:, 2] <= HINT_SIDE), :2]
-            yield *decode(offsets, scores[:, 1], points, anchors), hints
+            hints = np.flatnonzero((scores[:, 1] >= HINT) & (anchors[:, 2] <= HINT_SIDE))
+            hints = hints[np.argsort(-scores[hints, 1], kind="stable")]
+            yield *decode(offsets, scores[:, 1], points, anchors), anchors[hints, :2]
 
     def release(self) -> None:
         """Give back the memory that large pictures took; ONNX Runtime keeps it for the next ones.

@@ -102,15 +102,23 @@ class Estimator:
         """Whether its faces have a mesh, landmarks and a pose."""
         return self._decoder.makes_shapes
 
-    def __call__(self, photo: Source, max_faces: int | None = None) -> list[Face]:
+    def __call__(
+        self,
+        photo: Source,
+        max_faces: int | None = None,
+        smallest: float | None = None,
+        whole: bool = False,
+    ) -> list[Face]:
         """The faces of a photo, largest first, at most `max_faces`.
 
-        `photo` is what `load_photo` takes. No face gives an empty list.
+        `photo` is what `load_photo` takes, `smallest` and `whole` are those of `facerelief.find`.
+        No face gives an empty list, unless the photo as a `whole` is to be taken for one then.
 
         Raises PhotoError for a photo that cannot be read.
         """
         image = open_photo(photo)
-        return self.estimate(image, find(image, max_faces, self._threads))
+        places = find(image, max_faces, self._threads, smallest=smallest, whole=whole)
+        return self.estimate(image, places)
 
     def estimate(self, photo: Source, places: Sequence[Place]) -> list[Face]:
         """The faces at `places` of a photo, as `facerelief.find` gives them: several systems can

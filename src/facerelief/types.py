@@ -206,6 +206,16 @@ class Place:
     score: float  # the detector's confidence in [0, 1]
     points: FloatArray  # (5, 2) photo pixels: eyes, nose, mouth corners; picture's left first
     photo_size: tuple[int, int]  # height, width
+    warnings: tuple[str, ...] = ()  # what is not to be relied on
+
+    @classmethod
+    def of_photo(cls, photo_size: tuple[int, int]) -> Place:
+        """The whole of a photo in which no face was found: score 0, and no points."""
+        height, width = photo_size
+        crop = Crop((width / 2, height / 2), float(max(photo_size)))
+        warning = "no face was found: the photo as a whole was taken for one"
+        box = (0.0, 0.0, float(width), float(height))
+        return cls(crop, box, 0.0, np.full((5, 2), np.nan), photo_size, (warning,))
 
     @classmethod
     def of_crop(cls, size: int = 256) -> Place:
@@ -365,7 +375,8 @@ class Face:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is not to be relied on."""
-        return self.surface.warnings if self.shape is None else self.shape.warnings
+        part = self.surface if self.shape is None else self.shape
+        return (*self.place.warnings, *part.warnings)
 
     @property
     def sound(self) -> Shape | None:

@@ -35,6 +35,8 @@ class Options:
     outputs: Collection[str] = tuple(OUTPUTS)  # keys of OUTPUTS
     bits: int = 8  # of _normal.png: 8 or 16
     max_faces: int | None = None
+    smallest: float | None = None  # pixels of a face, as `facerelief.find` takes it
+    whole: bool = False  # whether a photo without a face is taken for one
 
 
 def produce(photo: Photo, estimator: Estimator, options: Options = Options()) -> Product:
@@ -42,7 +44,7 @@ def produce(photo: Photo, estimator: Estimator, options: Options = Options()) ->
 
     Raises PhotoError for a photo without a face.
     """
-    faces = photos.find_faces(photo, estimator, options.max_faces)
+    faces = photos.find_faces(photo, estimator, options.max_faces, options.smallest, options.whole)
     sidecars: list[dict[str, Any]] = []
     files: dict[str, bytes] = {}
     for face, stem in zip(faces, face_stems(photo.stem, len(faces)), strict=True):

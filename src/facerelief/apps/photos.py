@@ -97,9 +97,15 @@ def process(
     return Outcome(path, product.sidecars, files, note=note)
 
 
-def find_faces(photo: Photo, estimator: Estimator, max_faces: int | None = None) -> list[Face]:
+def find_faces(
+    photo: Photo,
+    estimator: Estimator,
+    max_faces: int | None = None,
+    smallest: float | None = None,
+    whole: bool = False,
+) -> list[Face]:
     """The faces of `photo`, largest first. Raises PhotoError where there is none."""
-    faces = estimator(photo.pixels, max_faces)
+    faces = estimator(photo.pixels, max_faces, smallest, whole)
     if not faces:
         raise PhotoError(f"{photo.source}: no face found")
     return faces
@@ -113,7 +119,7 @@ def describe_place(photo: Photo, face: Face) -> dict[str, Any]:
         "photo": {"path": photo.source, "width": width, "height": height},
         "box": rounded(face.box),
         "score": round(float(face.score), 4),
-        "points": rounded(face.points),
+        "points": rounded(face.points) if np.isfinite(face.points).all() else None,
         "crop": {
             "centre": rounded(crop.centre),
             "side": round(crop.side, 3),

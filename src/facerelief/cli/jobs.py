@@ -30,6 +30,18 @@ Recursive = Annotated[
 MaxFaces = Annotated[
     int | None, typer.Option(min=1, help="Largest faces of a photo to keep.", show_default="all")
 ]
+Smallest = Annotated[
+    int | None,
+    typer.Option(
+        min=12,
+        metavar="PX",
+        help="Pixels of the smallest face to look for; smaller ones are left out.",
+        show_default="24; up to 48 in large photos",
+    ),
+]
+Whole = Annotated[
+    bool, typer.Option("--whole", help="Take a photo without a face, as a whole, for one.")
+]
 
 
 def check_choice(option: str, value: object, choices: Collection[object]) -> None:

@@ -22,7 +22,7 @@ from facerelief.cli.common import (
     load_shapes,
     load_system,
 )
-from facerelief.cli.jobs import Inputs, MaxFaces, Out, Recursive
+from facerelief.cli.jobs import Inputs, MaxFaces, Out, Recursive, Smallest, Whole
 
 if TYPE_CHECKING:
     from facerelief.apps.products import Produce
@@ -37,6 +37,8 @@ def normals(
     bits: Annotated[int, typer.Option(help="Bits a channel of _normal.png: 8 or 16.")] = 8,
     recursive: Recursive = False,
     max_faces: MaxFaces = None,
+    smallest: Smallest = None,
+    whole: Whole = False,
     only: Annotated[
         str | None,
         typer.Option(
@@ -59,7 +61,7 @@ def normals(
 
     jobs.check_choice("--bits", bits, (8, 16))
     outputs = tuple(OUTPUTS) if only is None else jobs.split_choices("--only", only, OUTPUTS)
-    options = Options(outputs, bits, max_faces)
+    options = Options(outputs, bits, max_faces, smallest, whole)
 
     def prepare(threads: int) -> Produce:
         return partial(produce, estimator=load_system(system, threads, provider), options=options)
@@ -93,6 +95,8 @@ def mesh(
     ] = False,
     recursive: Recursive = False,
     max_faces: MaxFaces = None,
+    smallest: Smallest = None,
+    whole: Whole = False,
     threads: Threads = None,
     provider: Provider = None,
     json: Json = False,
@@ -115,7 +119,9 @@ def mesh(
     jobs.check_choice("--texture", texture, (256, 512, 1024, 2048, 4096))
     jobs.check_choice("--landmarks", landmarks, SCHEMES)
     try:
-        options = Options(formats, head, texture, landmarks, overlay, max_faces, eye_distance)
+        options = Options(
+            formats, head, texture, landmarks, overlay, max_faces, eye_distance, smallest, whole
+        )
     except ValueError as error:
         fail(f"--eye-distance: {error}", code=2)
     beside = [SIDECARS[key] for key in SIDECARS if overlay or key != "overlay"]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from facerelief.data import facemesh
 from facerelief.data.folders import data_root
-from facerelief.detect import Detection, crop_from_detection
+from facerelief.detections import Detection, crop_from_detection
 from facerelief.evaluate import predictions, predictors
 from facerelief.evaluate.protocol import Protocol
 from facerelief.evaluate.report import spread, table
