@@ -297,7 +297,7 @@ def tiles(shape: tuple[int, int], side: float, overlap: float) -> list[tuple[sli
         starts = [index * (part - overlap) for index in range(number)]
         return [slice(floor(start), min(ceil(start + part), length)) for start in starts]
 
-    return list(product(*map(parts, shape)))
+    return list(product(parts(shape[0]), parts(shape[1])))
 
 
 def _cut(photo: NDArray[np.uint8], crops: Sequence[Crop]) -> Iterator[NDArray[np.uint8]]:

@@ -55,7 +55,7 @@ class Detection:
 
     def enlarged(self, factor: float, corner: tuple[float, float] = (0.0, 0.0)) -> Detection:
         """It in a picture `factor` times larger, its own one's first corner at `corner`."""
-        if factor == 1 and corner == (0, 0):
+        if (factor, *corner) == (1, 0, 0):
             return self
         x, y = corner
         x0, y0, x1, y1 = (factor * edge for edge in self.box)
