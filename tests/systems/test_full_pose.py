@@ -9,12 +9,19 @@ torch = pytest.importorskip("torch")
 
 import network_checks  # noqa: E402
 from facerelief.data import positions  # noqa: E402
-from facerelief.data.sample import Heads, Sample, Shapes  # noqa: E402
+from facerelief.data.heads import blank  # noqa: E402
+from facerelief.data.sample import Heads, Sample, Shapes, concatenate  # noqa: E402
 from facerelief.geometry.camera import Perspective  # noqa: E402
 from facerelief.geometry.face_model import face_model  # noqa: E402
+from facerelief.geometry.similarity import Similarity  # noqa: E402
 from facerelief.render.shading import shade_sh  # noqa: E402
 from facerelief.train.systems import build  # noqa: E402
 from facerelief.train.systems.full_pose import FullPose  # noqa: E402
+from facerelief.train.systems.full_pose_drawing import (  # noqa: E402
+    SETS,
+    Pictures,
+    combined,
+)
 from facerelief.train.systems.full_pose_losses import to_values  # noqa: E402
 from facerelief.train.systems.full_pose_model import (  # noqa: E402
     Camera,
@@ -189,3 +196,82 @@ def test_learns_coefficients(preset: str, steps: int, rate: float, left: float) 
     system, batch = build("full_pose", preset, **options), sample()
     losses = network_checks.train(system, batch, steps, rate)
     assert losses[-1] < left * losses[0]
+
+
+def photos(size: int = 64) -> Sample:
+    """The heads of `sample` as photographs of which landmarks are known, and no coefficients."""
+    made = sample(size).first(2)
+    points = made.shapes.points_known.clone()
+    points[:, :68, 0] = 1
+    shapes = replace(made.shapes, known=torch.zeros(2), points_known=points)
+    return replace(made, shapes=shapes, heads=blank(2, size))
+
+
+def test_the_published_pose_sets() -> None:
+    first, second = SETS["set1"], SETS["set2"]
+    assert len(first) == 26 and len(second) == 9
+    assert sorted(first.yaw) == sorted(-a for a in first.yaw) and not any(first.pitch)
+    assert min(map(abs, first.yaw)) == 60 and max(map(abs, first.yaw)) == 90
+    assert len(set(zip(second.yaw, second.pitch, strict=True))) == 9
+    for index in (2, 3, 4):  # as printed
+        assert second.yaw[index] == -45
+    for index in (0, 1, 5):
+        assert second.yaw[index] == 0
+    assert [second.pitch[i] for i in (1, 2, 8)] == [45] * 3
+    assert [second.pitch[i] for i in (0, 3, 7)] == [0] * 3
+    for turn, yaw, pitch in zip(second.rotations, second.yaw, second.pitch, strict=True):
+        angles = Similarity(1.0, turn.double().numpy(), np.zeros(3)).angles
+        assert np.allclose(angles, (yaw, pitch, 0), atol=1e-3)
+    assert len(first.some(4)) == 4 and first.some(0) is first
+
+
+def test_turned_faces_fill_their_pictures() -> None:
+    pictures, poses = Pictures(), SETS["set2"]
+    faces = told(2, place=torch.tensor([[0.3, 0.1, 0.4, 1.0], [0.0, 0.0, -0.5, -1.0]]))
+    drawn = pictures.turned(faces, poses, 48)
+    assert drawn.shape == (18, 3, 48, 48) and drawn.min() >= 0 and drawn.max() <= 1
+    covered = (drawn.amax(1) > 0).float().mean((1, 2))
+    assert (covered > 0.3).all()
+    frontal = drawn[0]
+    assert (frontal - frontal.flip(-1)).abs().mean() < 0.05 < (drawn[6] - frontal).abs().mean()
+    # Mirrored poses are mirrored pictures: 3 and 7, of the first face.
+    assert (drawn[6] - drawn[14].flip(-1)).abs().mean() < 0.05
+
+
+def test_coefficients_are_added_up_or_averaged() -> None:
+    one, many = told(2, identity=torch.ones(2, 80)), told(6, identity=torch.full((6, 80), 5.0))
+    assert torch.allclose(combined(one, many, "sum")[0], torch.full((2, 80), 16.0))
+    assert torch.allclose(combined(one, many, "mean")[0], torch.full((2, 80), 4.0))
+    identity, weights = combined(one, one, "mean")
+    assert torch.allclose(identity, one.identity) and torch.allclose(weights, one.weights)
+    order = told(2, identity=torch.tensor([[1.0], [2.0]]).expand(2, 80))
+    views = told(4, identity=torch.tensor([[3.0], [4.0], [5.0], [6.0]]).expand(4, 80))
+    assert combined(order, views, "sum")[0][:, 0].tolist() == [9, 12]  # each face with its own
+
+
+@pytest.mark.parametrize("augment", ["none", "set2"])
+def test_photographs_teach(augment: str) -> None:
+    system = compact(photos={}, augment=augment, views=2)
+    batch = photos()
+    norms = [m.running_mean.clone() for m in system.modules() if hasattr(m, "running_mean")]
+    losses = network_checks.train(system, batch, 10)
+    assert losses[-1] < losses[0]
+    again = [m.running_mean for m in system.modules() if hasattr(m, "running_mean")]
+    assert all(torch.equal(a, b) for a, b in zip(norms, again, strict=True))
+    assert not any("features" in name for name in system.state_dict())
+    both = concatenate([sample(), replace(batch, heads=blank(2, 64))])
+    assert {"points", "photo"} <= set(network_checks.terms_of(system, both))
+
+
+def test_a_photo_of_the_estimate_itself_costs_nothing() -> None:
+    system = compact(photos={})
+    faces = told(2, albedo=torch.randn(2, counts()["albedo"]) * 0.5)
+    losses = system.pictured
+    picture, drawing = losses.pictures(faces, faces.identity, faces.weights, 64)
+    batch = replace(photos(), image=picture.detach())
+    terms = losses(faces, faces.identity, faces.weights, batch, system.compared)
+    assert terms["photo"] < 2e-3 and terms["features"] < 1e-4
+    darker = replace(batch, image=0.5 * batch.image)
+    worse = losses(faces, faces.identity, faces.weights, darker, system.compared)
+    assert worse["photo"] > 0.1
+    assert drawing.shows(losses.pictures.skin).float().mean() > 0.2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Generator, Tensor
 
 from facerelief.cache import cache_folder
 from facerelief.data.folders import data_root
 from facerelief.data.ict import registered_ict
-from facerelief.data.sample import Heads
+from facerelief.data.sample import Heads, Sample
 from facerelief.geometry.face_model import face_model
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.morphable import MorphableModel
@@ -32,6 +33,21 @@ def blank(count: int, size: int) -> Heads:
         torch.zeros(count, 3, size, size),
         torch.zeros(count, dtype=torch.bool),
     )
+
+
+class Unknown:
+    """A source of samples of whose heads nothing is known, beside sources that give `Heads`.
+
+    Args: source: has `batch`, as every source.
+    """
+
+    def __init__(self, source: Any) -> None:
+        self.source = source
+
+    def batch(self, count: int, size: int, g: Generator) -> Sample:
+        """``count`` samples of ``size`` x ``size`` pixels."""
+        sample: Sample = self.source.batch(count, size, g)
+        return replace(sample, heads=blank(count, size))
 
 
 def identity(coefficients: Mapping[str, Any]) -> NDArray[np.float32]:

@@ -26,7 +26,7 @@ from facerelief.types import CROP_MARGIN
 LANDMARKS, FEATURES, FACE, REST = 16.0, 4.0, 3.0, 0.0
 #: Schemes of the points in `Shapes.points`, one after the other.
 POINTS = ("ibug68", "facemesh468")
-FEATURE_REGIONS = ("eyelids", "nose", "nostrils", "lips_upper", "lips_lower", "philtrum")
+_FEATURE_REGIONS = ("eyelids", "nose", "nostrils", "lips_upper", "lips_lower", "philtrum")
 
 
 def layout(size: int) -> UVLayout:
@@ -43,7 +43,7 @@ def weight_mask(size: int, rest: float = REST) -> Tensor:
     head = builtin_head(SUBDIVISIONS)
     kind = np.zeros(len(head.mean), int)
     kind[face_part(head.mean)] = 1
-    kind[np.any([head.regions[name] for name in FEATURE_REGIONS], axis=0)] = 2
+    kind[np.any([head.regions[name] for name in _FEATURE_REGIONS], axis=0)] = 2
     # Between regions a texel is of the one that it has most of.
     drawn = layout(size).write(np.eye(3)[kind]).argmax(-1)
     mask = np.array([rest, FACE, FEATURES], np.float32)[drawn]

@@ -18,6 +18,7 @@ from facerelief.data.additive_light import (
     TurnRange,
 )
 from facerelief.data.folders import data_root
+from facerelief.data.heads import Unknown
 from facerelief.data.photos import Photos
 from facerelief.data.renderings import Renderings
 from facerelief.data.sample import Sample, concatenate
@@ -56,7 +57,9 @@ def build_source(name: str, options: dict[str, Any]) -> Source:
         people = people[: options.pop("limit", len(people))]
         return AdditiveLight(root, people, cache_folder() / "yaleb", **options)
     if name == "photos":
-        return Photos(data_root(), cache_folder() / "photos", **options)
+        heads = options.pop("heads", False)
+        photos = Photos(data_root(), cache_folder() / "photos", **options)
+        return Unknown(photos) if heads else photos
     if name == "renderings":
         return Renderings(**options)
     raise ValueError(f"unknown source {name!r}; one of additive_light, photos, renderings")

