@@ -21,7 +21,7 @@ _AWAY = -1.2  # logit of the distance: about a metre
 #: What linear layers' answers are multiplied by. Adam moves weights by its rate whatever they do:
 #: smaller factors are smaller steps.
 _STRENGTH = {
-    "identity": 0.3, "expression": 1.0, "turn": 0.1, "place": 0.1, "light": 0.3, "albedo": 0.3,
+    "identity": 0.1, "expression": 0.25, "turn": 0.025, "place": 0.025, "light": 0.1, "albedo": 0.1,
 }  # fmt: skip
 
 
