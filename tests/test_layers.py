@@ -41,7 +41,7 @@ STANDS_ON = {
 #: The rooms of the modules that lie side by side with the packages.
 TOP = {
     "ground": "arrays cache catalogue colour doubts encode files images inference inputs memory"
-    " photo_files sampling signals",
+    " photo_files retouch sampling signals",
     "values": "fine mesh_reading mesh_writing normal_png pictures types",
     "runtime": "coefficients correspondence decoders detect detections facerelief finding foreign"
     " reconstruction retinaface runtime",

@@ -33,6 +33,7 @@ class Meaning:
     gamma: float | None = None  # values are light to the power of it, where that is not sRGB's
     transform: Callable[[Image.Image], Image.Image] | None = None  # by a profile, to sRGB
     mode: str = "RGB"  # that `transform` takes
+    back: Callable[[Image.Image], Image.Image] | None = None  # from sRGB, if the profile has a way
 
     @property
     def is_plain(self) -> bool:
@@ -52,7 +53,7 @@ class Meaning:
         if deep and 0 < _highest(image) <= _WHITES[2] >> 8:
             raise PhotoError(f"{name}: 12 bits or fewer in 16, in colour: they cannot be read")
         found = _transform(image)
-        return cls(gamma=gamma) if found is None else cls(transform=found[0], mode=found[1])
+        return cls(gamma=gamma) if found is None else found
 
     def pixels(self, image: Image.Image) -> Bytes:
         """RGB uint8 (H, W, 3) of the picture or a part of it; transparency is laid over white."""
@@ -60,6 +61,22 @@ class Meaning:
         for top, strip in strips(image):
             result[top : top + strip.height] = self._pixels(strip)
         return result
+
+    def values(self, colours: Bytes) -> Bytes:
+        """What `pixels` would read as `colours` (H, W, 3), for 8 bits: (H, W, 3) or grey (H, W).
+
+        Raises ValueError where the picture's profile says the way to sRGB alone.
+        """
+        if self.transform is not None:
+            if self.back is None:
+                raise ValueError("a profile without a way back")
+            return np.asarray(self.back(Image.fromarray(colours)))
+        if self.gamma is None:
+            return colours
+        values = np.arange(256) / 255
+        light = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+        steps = np.rint(light**self.gamma * 255).astype(np.uint8)
+        return steps[colours]
 
     def _pixels(self, image: Image.Image) -> Bytes:
         """Those of a strip: (H, W, 3), or (H, W, 1) for grey."""
@@ -151,8 +168,8 @@ def _gamma(image: Image.Image) -> float | None:
     return None if abs(2.2 * gamma - 1) < 0.1 else gamma
 
 
-def _transform(image: Image.Image) -> tuple[Callable[[Image.Image], Image.Image], str] | None:
-    """What takes the picture to sRGB, and the mode it takes; None where its values are sRGB."""
+def _transform(image: Image.Image) -> Meaning | None:
+    """The meaning of a picture with a profile; None where its values are sRGB."""
     profile: Any = image.info.get("icc_profile")
     try:
         if image.mode == "LAB":
@@ -168,7 +185,17 @@ def _transform(image: Image.Image) -> tuple[Callable[[Image.Image], Image.Image]
         else:
             return None
         target = ImageCms.createProfile("sRGB")
-        built = ImageCms.buildTransform(source, target, mode, "RGB")
+        there = _way(source, target, mode, "RGB")
     except (ImageCms.PyCMSError, KeyError, OSError, TypeError, ValueError):
         return None  # a broken profile is ignored, as browsers do
-    return lambda part: ImageCms.applyTransform(part, built) or part, mode
+    try:
+        back = _way(target, source, "RGB", mode)
+    except ImageCms.PyCMSError:
+        back = None
+    return Meaning(transform=there, mode=mode, back=back)
+
+
+def _way(source: Any, target: Any, mode: str, out: str) -> Callable[[Image.Image], Image.Image]:
+    """From pictures of `mode` and one profile to those of `out` and another. Raises PyCMSError."""
+    built = ImageCms.buildTransform(source, target, mode, out)
+    return lambda part: ImageCms.applyTransform(part, built) or part

@@ -49,7 +49,7 @@ FORMATS = {
 # fmt: on
 _HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # brands
 _JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
-_ORIENTATION = 0x0112  # the EXIF tag
+ORIENTATION = 0x0112  # the EXIF tag
 #: By its values: whether x and y change places, then whether the rows and the columns turn round.
 _TURNS = {
     2: (False, False, True), 3: (False, True, True), 4: (False, True, False),
@@ -79,12 +79,7 @@ class Picture:
             part.indices(length) for part, length in zip(window, (height, width), strict=True)
         )
         image, meaning, turn = self._whole
-        swap, down, across = _TURNS.get(turn, (False, False, False))
-        if down:
-            top, bottom = height - bottom, height - top
-        if across:
-            left, right = width - right, width - left
-        box = (top, left, bottom, right) if swap else (left, top, right, bottom)
+        box = stored_box((top, bottom), (left, right), (height, width), turn)
         with reading(self._file.name):
             return upright(meaning.pixels(image.crop(box)), turn)
 
@@ -117,15 +112,6 @@ class Picture:
         with self._lock:
             vars(self).pop("_finest", None)
             self._levels.clear()
-
-    def taken(self) -> Image.Image:
-        """Pillow's picture of it, RGB, which is the caller's then: this one decodes it anew."""
-        image, meaning, turn = self._whole
-        self.release()
-        with reading(self._file.name):
-            if image.mode == "RGB" and meaning.is_plain and turn not in _TURNS:
-                return image
-            return Image.fromarray(upright(meaning.pixels(image), turn))
 
     def _smaller(self, factor: int) -> Bytes:
         if self._file.is_scalable and not self._file.is_progressive and "_finest" not in vars(self):
@@ -289,6 +275,39 @@ def upright(pixels: Bytes, orientation: int) -> Bytes:
     return np.ascontiguousarray(pixels[:: -1 if down else 1, :: -1 if across else 1])
 
 
+def turned(image: Image.Image, orientation: int) -> Image.Image:
+    """Pillow's picture, of any mode, turned as the EXIF tag says."""
+    swap, down, across = _TURNS.get(orientation, (False, False, False))
+    turns = Image.Transpose
+    for wanted, turn in (
+        (swap, turns.TRANSPOSE),
+        (down, turns.FLIP_TOP_BOTTOM),
+        (across, turns.FLIP_LEFT_RIGHT),
+    ):
+        image = image.transpose(turn) if wanted else image
+    return image
+
+
+def stored(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Upright pixels (h, w, ...) as a file of this orientation has them: undoes `upright`."""
+    swap, down, across = _TURNS.get(orientation, (False, False, False))
+    pixels = pixels[:: -1 if down else 1, :: -1 if across else 1]
+    return pixels.swapaxes(0, 1) if swap else pixels
+
+
+def stored_box(
+    rows: tuple[int, int], columns: tuple[int, int], size: tuple[int, int], orientation: int
+) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom, as stored, of rows and columns of an upright (height, width)."""
+    (top, bottom), (left, right), (height, width) = rows, columns, size
+    swap, down, across = _TURNS.get(orientation, (False, False, False))
+    if down:
+        top, bottom = height - bottom, height - top
+    if across:
+        left, right = width - right, width - left
+    return (top, left, bottom, right) if swap else (left, top, right, bottom)
+
+
 def _foreign(beginning: bytes) -> str:
     """What a file is that nothing reads, by its first bytes, and what to do about it."""
     if beginning[4:8] == b"ftyp" and beginning[8:] in _HEIF:
@@ -300,7 +319,7 @@ def _foreign(beginning: bytes) -> str:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        return int(image.getexif().get(_ORIENTATION, 1))
+        return int(image.getexif().get(ORIENTATION, 1))
     except Exception:  # tags are read by the same code as pictures, and are worth less
         return 1
 

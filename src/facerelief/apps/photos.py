@@ -78,7 +78,7 @@ def process(
     try:
         file = PhotoFile(path)
         with budget.held(file.cost):
-            product = produce(Photo(file.read(), stem, str(path)))
+            product = produce(Photo(file.read(), stem, str(path), file))
             other = sink.put(product)
     except PhotoError as error:
         return Outcome(path, error=str(error))

@@ -25,6 +25,7 @@ from zipfile import ZipFile
 from facerelief.encode import is_marked
 from facerelief.files import check_not_among, temporary_path, write_files
 from facerelief.images import Pixels
+from facerelief.photo_files import PhotoFile
 
 _LONGEST = 2**20  # bytes of a sidecar that is read
 _UNMARKED = (".glb", ".ply")  # their sidecar alone says whose they are
@@ -44,6 +45,7 @@ class Photo:
     pixels: Pixels  # (H, W, 3) RGB
     stem: str  # what the names of its files begin with
     source: str  # where it came from, for sidecars and errors: a path, an address
+    file: PhotoFile | None = None  # that the pixels were read from, if they were
 
 
 @dataclass(frozen=True)

@@ -1,65 +1,117 @@
 """Another skin on a photographed face: what the position maps of two photos make easy.
 
 The texture of one face, hidden parts filled, is drawn with the shape and pose of another one in its
-photo (Feng et al. 2018, whose demonstration this is), in the other's light and skin colour as far
-as they change slowly over the face.
+photo (Feng et al. 2018, whose demonstration this is). Its own light is taken off it, and it gets
+that of the skin that it replaces, with its colour, as far as both change slowly over the face.
+Where something covers the face, where neither side of the other one is seen, and beyond the crop,
+the photo stays as it is; towards all of that, one skin gives way to the other softly.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import distance_transform_edt
 
 from facerelief.apps import photos
+from facerelief.apps.covers import eyes, features, with_covers
 from facerelief.apps.products import Photo, Product
-from facerelief.apps.texture import unwrap
+from facerelief.apps.relight import OFFSET, light_of, lit, logs, slow
+from facerelief.apps.texture import MIRRORED, Texture, unwrap
 from facerelief.arrays import BoolArray, FloatArray
 from facerelief.encode import to_picture
+from facerelief.geometry.normals import normalise
+from facerelief.geometry.raster import Raster
 from facerelief.geometry.skin import drawn
-from facerelief.geometry.skin_mesh import skin_mesh
+from facerelief.geometry.skin_mesh import skin_mesh, skin_normals
 from facerelief.images import Pixels
 from facerelief.inputs import PhotoError
+from facerelief.memory import give_back_freed_memory
 from facerelief.photo_files import Picture
+from facerelief.retouch import Change, retouched
 from facerelief.runtime import Estimator
 from facerelief.sampling import bilinear
 from facerelief.types import Crop, Face
 
 _LARGEST = 1024  # pixels along the side of what is drawn; more is enlarged: a texture has no more
-_COARSE = 256  # pixels along the side in which slow changes are computed, and up to twice that
-_AT_ONCE = 2**20  # pixels of the photo that are changed together
-_SOFT = 0.06  # of the crop's side: over which the new skin gives way to the old one
+_AT_ONCE = 2**18  # pixels of the photo that are changed together
+_SOFT = 0.07  # of the crop's side: over which the new skin gives way to the old one
+_BORDER = 0.2  # the same at the crop's border, beyond which the face goes on
 _SLOW = 0.05  # of the crop's side: light and skin colour change over more than that
+_LOUDEST = 1.5  # detail of a darker photo is made no stronger than this
+_EYES = 0.05  # what eyes and brows count in that, beside skin: each has its own
+_GREY = np.array([[0.299], [0.587], [0.114]], np.float32)
+_SPREAD = 2.0  # of sRGB values: a photo with less between its colours has none
 
 
-def produce(photo: Photo, estimator: Estimator, other: Photo, suffix: str = ".png") -> Product:
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """How a photo will change. The networks that said so are needed no more."""
+
+    photo: Photo
+    crop: Crop  # of its face
+    change: NDArray[np.float32]  # (size, size, 3) of the crop's sRGB values
+    mask: BoolArray  # (size, size) where
+    sidecar: dict[str, Any]
+
+    def product(self, suffix: str) -> Product:
+        """The picture of `suffix`. Raises PhotoError where the photo cannot be read in full."""
+        give_back_freed_memory()  # for the largest photos, which are decoded in full now
+        pixels = self.photo.pixels
+        changes = _strips(pixels.shape[:2], self.crop, self.change, self.mask)
+        if self.photo.file is None:
+            content = to_picture(_with(pixels, changes), suffix)
+        else:
+            content = retouched(self.photo.file, changes, suffix)
+        return Product([self.sidecar], {self.photo.stem + suffix: content})
+
+
+def produce(
+    photo: Photo,
+    estimator: Estimator,
+    other: Photo,
+    suffix: str = ".png",
+    masks: Estimator | None = None,
+) -> Product:
     """`photo` with the skin of the largest face of `other` on its own, as a picture of `suffix`.
 
-    Raises PhotoError where either has no face, or one without a shape.
+    Raises PhotoError as `plan` and `Planned.product`.
     """
-    face, theirs = (_shaped(one, estimator) for one in (photo, other))
-    texture = unwrap(other.pixels, theirs).colours
-    made: NDArray[np.uint8] | Image.Image
-    if isinstance(photo.pixels, Picture):
-        (rows, columns), changed = _changed(photo.pixels, face, texture)
-        made = photo.pixels.taken()
-        made.paste(Image.fromarray(changed), (columns.start, rows.start))
-    else:
-        made = with_texture(photo.pixels, face, texture)
+    return plan(photo, estimator, other, masks).product(suffix)
+
+
+def plan(
+    photo: Photo, estimator: Estimator, other: Photo, masks: Estimator | None = None
+) -> Planned:
+    """What will change; `masks` is a system of normals, whose masks say what covers the faces.
+
+    Raises PhotoError where either photo has no face, or one without a shape.
+    """
+    face, theirs = (_shaped(one, estimator, masks) for one in (photo, other))
+    texture = _texture(other.pixels, theirs, relight=True)
+    _release(other.pixels)
+    del theirs
+    changed = _change(photo.pixels, face, texture, relight=True)
     sidecar = {**photos.describe_place(photo, face), **photos.describe_model(estimator)}
-    return Product([sidecar], {photo.stem + suffix: to_picture(made, suffix)})
+    return Planned(photo, *changed, sidecar)
 
 
 def swap(photo_a: Pixels, face_a: Face, photo_b: Pixels, face_b: Face) -> NDArray[np.uint8]:
     """Photo A (H, W, 3) with the skin of face B on face A: shape, pose and light stay A's.
 
+    `apps.covers.with_covers` makes faces that know better what covers them.
+
     Raises:
         ValueError: a face without a shape.
     """
-    return with_texture(photo_a, face_a, unwrap(photo_b, face_b).colours)
+    texture = _texture(photo_b, face_b, relight=True)
+    changed = _change(photo_a, face_a, texture, relight=True)
+    return _with(photo_a, _strips(face_a.photo_size, *changed))
 
 
 def with_texture(
@@ -73,82 +125,132 @@ def with_texture(
     Raises:
         ValueError: a face without a shape.
     """
-    window, changed = _changed(photo, face, texture, relight)
+    known = np.full(texture.shape[:2], 255, np.uint8)
+    changed = _change(photo, face, Texture(texture, known), relight)
+    return _with(photo, _strips(face.photo_size, *changed))
+
+
+def _with(photo: Pixels, changes: Iterable[Change]) -> NDArray[np.uint8]:
+    """The photo (H, W, 3), changed."""
     result = np.array(photo)
-    result[window] = changed
+    for window, part in changes:
+        result[window] = np.clip(np.rint(result[window] + part), 0, 255)
     return result
 
 
-def _changed(
-    photo: Pixels, face: Face, texture: NDArray[np.uint8], relight: bool = True
-) -> tuple[tuple[slice, slice], NDArray[np.uint8]]:
-    """Rows and columns of the photo round the face, and their new pixels (h, w, 3)."""
-    crop, change, mask = _change(photo, face, texture, relight)
-    rows, columns = window = crop.window(face.photo_size)
-    result = photo[window].copy()
+def _strips(
+    photo_size: tuple[int, ...], crop: Crop, change: NDArray[np.float32], mask: BoolArray
+) -> Iterator[Change]:
+    """The photo's rows and columns round the face, a few at a time, and how they change."""
+    rows, columns = crop.window((photo_size[0], photo_size[1]))
     step = max(_AT_ONCE // max(columns.stop - columns.start, 1), 1)
     for top in range(rows.start, rows.stop, step):
-        strip = slice(top, min(top + step, rows.stop))
-        pasted, inside = crop.paste_window(change, mask, (strip, columns))
-        part = result[top - rows.start :][: len(pasted)]
-        changed = part + np.where(inside[..., None], pasted, 0)
-        part[:] = np.clip(np.round(changed), 0, 255)
-    return window, result
+        window = (slice(top, min(top + step, rows.stop)), columns)
+        part, inside = crop.paste_window(change, mask, window)
+        yield window, np.where(inside[..., None], part, 0)
+
+
+def _texture(photo: Pixels, face: Face, relight: bool) -> Texture:
+    """The skin of a face, without the light on it if it is to get another one."""
+    skin = face.need_shape("another texture").skin
+    if not relight:
+        return unwrap(photo, face)
+    picture = face.crop.extract(photo)
+    seen = skin.mask & (_at_pixels(skin.points, len(picture), ~_covered(face)) > 0.5)
+    light = light_of(picture, skin.normals, seen)
+    return unwrap(photo, face, gain=np.exp(-lit(skin_normals(skin.points), light)))
 
 
 def _change(
-    photo: Pixels, face: Face, texture: NDArray[np.uint8], relight: bool
+    photo: Pixels, face: Face, texture: Texture, relight: bool
 ) -> tuple[Crop, NDArray[np.float32], BoolArray]:
     """The face's crop, how much its pixels (size, size, 3) change, and where."""
     skin = face.need_shape("another texture").skin
     size = min(ceil(face.crop.side), _LARGEST)
     crop = Crop(face.crop.centre, face.crop.side, face.crop.angle, size)
-    old = crop.extract(photo).astype(np.float32)
-    if isinstance(photo, Picture):
-        photo.release()  # what follows takes memory of its own
-    points = skin.points * (size / face.crop.size)
-    drawn, mask = _drawn(points, texture, size)
+    old = crop.extract(photo)
+    _release(photo)
+    points = skin.points * np.float32(size / face.crop.size)
+    raster, mask = drawn(points, size)
+    places = (raster.interpolate(skin_mesh().uv) * (1, -1) + (0, 1)) * len(texture.colours)
+    new = bilinear(texture.colours, places)
+    free = mask & (raster.interpolate((~_covered(face)).astype(np.float32)) > 0.5)
+    free &= bilinear(texture.source[..., None], places)[..., 0] > MIRRORED / 2
+    share = _share(free)
     if relight:
-        drawn = drawn * _ratio(old, drawn, mask, _SLOW * size)
-    # Softly inwards, so that the outline and what lies round it stay the photo's.
-    depth = distance_transform_edt(mask) / (_SOFT * size)
-    share = np.clip(depth, 0, 1)[..., None].astype(np.float32)
-    change = np.where(mask[..., None], (drawn - old) * share, 0)
+        if mask.any() and np.ptp(old[mask], axis=-1).mean() < _SPREAD:
+            new = np.repeat(new @ _GREY, 3, axis=-1)
+        normals = normalise(raster.interpolate(skin_normals(points)))
+        feature, eye = (raster.interpolate(np.float32(part)) > 0.5 for part in (features(), eyes()))
+        skin_seen = free & ~feature
+        light = light_of(old, normals, skin_seen & crop.inside(face.photo_size))
+        new = _relit(new, lit(normals, light)).astype(np.float32)
+        weight = np.where(eye, _EYES, 1).astype(np.float32) * free
+        new = _matched(old, new, weight, skin_seen)
+    change = np.where(mask[..., None], (np.clip(new, 0, 255) - old) * share[..., None], 0)
     return crop, change.astype(np.float32), mask
 
 
-def _drawn(
-    points: FloatArray, texture: NDArray[np.uint8], size: int
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The face with the texture (size, size, 3), and where it is."""
-    raster, mask = drawn(points, size)
-    places = raster.interpolate(skin_mesh().uv) * (1, -1) + (0, 1)
-    return bilinear(texture, places * len(texture)), mask
+def _share(free: BoolArray) -> NDArray[np.float32]:
+    """(S, S) how much of the new skin is seen where there may be any of it, `free`."""
+    size = len(free)
+    centres = np.arange(size) + 0.5
+    edge = np.minimum(centres, size - centres) / (_BORDER * size)
+    depth = distance_transform_edt(free) / (_SOFT * size)
+    share = np.minimum(depth, np.minimum(edge, edge[:, None])).clip(0, 1)
+    return (share * share * (3 - 2 * share)).astype(np.float32)
 
 
-def _ratio(
-    old: FloatArray, new: FloatArray, mask: NDArray[np.bool_], sigma: float
+def _matched(
+    old: NDArray[np.uint8], new: NDArray[np.float32], weight: NDArray[np.float32], skin: BoolArray
 ) -> NDArray[np.float32]:
-    """(S, S, 3) what slow changes of `new` lack to those of `old`, as a factor."""
-    step = max(len(mask) // _COARSE, 1)
-    side = len(mask) / step
-    planes = []
-    for channel in range(3):
-        blurred = []
-        for values in (old[..., channel], new[..., channel]):
-            inside = ((values + 4) * mask).astype(np.float32)
-            small = np.asarray(Image.fromarray(inside).reduce(step))
-            blurred.append(gaussian_filter(small, sigma / step))
-        ratio = np.clip(blurred[0] / np.maximum(blurred[1], 1e-3), 1 / 3, 3)
-        plane = Image.fromarray(ratio)
-        box = (0, 0, side, side)
-        planes.append(np.asarray(plane.resize(mask.shape, Image.Resampling.BILINEAR, box)))
-    return np.stack(planes, axis=-1)
+    """`new` (S, S, 3) with the slow changes of `old`, as `weight` (S, S) says where they are seen.
+
+    Detail grows with the brightness, up to `_LOUDEST`: what is dark is mostly noise.
+    """
+    sigma = _SLOW * len(new)
+    both = np.concatenate([logs(old), logs(new)], axis=-1)
+    rest = both[..., :3] - both[..., 3:]
+    rest -= slow(rest, weight, sigma)
+    # Spots and edges of shadows, on one of the two, are unlike the rest of the skin.
+    size = np.linalg.norm(rest, axis=-1)
+    usual = 2.5 * max(float(np.median(size[skin])), 1e-3) if skin.any() else 1.0
+    weight = np.where(skin, weight / (1 + (size / usual) ** 2), weight).astype(np.float32)
+    means = slow(both, weight, sigma)
+    theirs, own = np.exp(means[..., :3]), np.exp(means[..., 3:])
+    louder = np.exp((means[..., :3] - means[..., 3:]).mean(-1, keepdims=True)).clip(0, _LOUDEST)
+    result: NDArray[np.float32] = theirs + (new + OFFSET - own) * louder - OFFSET
+    return result
 
 
-def _shaped(photo: Photo, estimator: Estimator) -> Face:
+def _relit(colours: FloatArray, light: FloatArray) -> FloatArray:
+    return (colours + OFFSET) * np.exp(light) - OFFSET
+
+
+def _covered(face: Face) -> BoolArray:
+    """(M,) vertices of the skin that something is before."""
+    skin = face.need_shape("another texture").skin
+    return np.zeros(len(skin.points), bool) if skin.covered is None else skin.covered
+
+
+def _at_pixels(points: FloatArray, size: int, values: BoolArray) -> FloatArray:
+    raster: Raster = drawn(points, size)[0]
+    return raster.interpolate(values.astype(np.float32))
+
+
+def _shaped(photo: Photo, estimator: Estimator, masks: Estimator | None) -> Face:
     """The largest face, which has a shape. Raises PhotoError."""
     (face,) = photos.find_faces(photo, estimator, max_faces=1)
     if face.mesh is None:
         raise PhotoError(f"{photo.source}: {face.warnings[0]}")
+    skin = None if masks is None else masks.estimate(photo.pixels, [face.place])[0].mask
+    face = with_covers(photo.pixels, face, skin)
+    _release(photo.pixels)
     return face
+
+
+def _release(photo: Pixels) -> None:
+    """What follows takes memory of its own."""
+    if isinstance(photo, Picture):
+        photo.release()
+        give_back_freed_memory()

@@ -40,12 +40,14 @@ class Texture:
     source: NDArray[np.uint8]  # (size, size): SEEN, MIRRORED or FILLED, mixtures in between
 
 
-def unwrap(photo: Pixels, face: Face, size: int = 1024) -> Texture:
+def unwrap(photo: Pixels, face: Face, size: int = 1024, gain: FloatArray | None = None) -> Texture:
     """The texture of a face that has a position map.
 
     Args:
         photo: (H, W, 3) RGB, that the face is in.
         size: of the texture, pixels; a multiple of the map's.
+        gain: (M, 3) for vertices of `skin_mesh`: what the colours that are seen there are
+            multiplied by, so that another light falls on them.
 
     Raises:
         ValueError: another size, or a face without a shape.
@@ -67,6 +69,9 @@ def unwrap(photo: Pixels, face: Face, size: int = 1024) -> Texture:
     sampled = np.zeros((size, size, 3), np.float32)
     in_photo = crop.to_photo(filled(places)).astype(np.float32)
     sampled[used] = bilinear(photo, _enlarged(in_photo, factor)[used], crop.side / size)
+
+    if gain is not None:
+        sampled *= _enlarged(_written(gain, texels), factor)
 
     mirrored, theirs = sampled[:, ::-1], own[:, ::-1]
     # Light comes from one side: the mirror image gets the mean colour of what it stands in for.

@@ -149,8 +149,8 @@ def swap(
     Example: facerelief swap me.jpg you.jpg -o us.png
     """
     from facerelief.apps.photos import process
-    from facerelief.apps.products import Folder, Photo
-    from facerelief.apps.swap import produce
+    from facerelief.apps.products import Folder, Photo, Product
+    from facerelief.apps.swap import plan
     from facerelief.encode import picture_format
     from facerelief.files import check_not_among, identities, remove_leftovers
     from facerelief.images import open_photo
@@ -162,12 +162,22 @@ def swap(
     except (OSError, ValueError) as error:
         fail(_explain(out, error), code=2)
     remove_leftovers(out.parent)
-    estimator = load_shapes(system, threads or cores(), provider)
+    systems = [
+        load_shapes(system, threads or cores(), provider),
+        load_system("default", threads or cores(), provider),
+    ]
     try:
         theirs = Photo(open_photo(other), other.stem, str(other))
     except PhotoError as error:
         fail(str(error), code=1)
-    job = partial(produce, estimator=estimator, other=theirs, suffix=out.suffix)
+
+    def job(one: Photo) -> Product:
+        shapes, masks = systems
+        planned = plan(one, shapes, theirs, masks)
+        del shapes, masks
+        systems.clear()  # their memory serves what is written
+        return planned.product(out.suffix)
+
     done = process(photo, out.stem, job, Folder(out.parent))
     if done.error is not None:
         fail(done.error, code=1)
