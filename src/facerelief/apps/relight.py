@@ -41,8 +41,9 @@ def light_of(picture: NDArray[np.uint8], normals: FloatArray, skin: BoolArray) -
     if chosen.sum() < 500:
         return np.zeros((9, 3))
     values = logs(picture[chosen])[::4]  # neighbours say the same
-    values = values - np.median(values, axis=0)
-    return fit_sh(values, normals[chosen][::4], ridge=_RIDGE, iterations=10)
+    return fit_sh(
+        values - np.median(values, axis=0), normals[chosen][::4], ridge=_RIDGE, iterations=10
+    )
 
 
 def lit(normals: FloatArray, light: FloatArray) -> FloatArray:
