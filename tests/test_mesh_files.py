@@ -11,7 +11,7 @@ import pytest
 from facerelief.encode import to_png
 from facerelief.geometry.mesh import check_mesh
 from facerelief.mesh_reading import MeshError, read_asset, read_mesh
-from facerelief.mesh_writing import WRITERS, Asset
+from facerelief.mesh_writing import WRITERS, Asset, to_glb
 from facerelief.normal_png import NormalMap
 from facerelief.types import Mesh
 from spheres import icosphere, uv_sphere
@@ -72,6 +72,20 @@ def test_a_glb_keeps_a_normal_map_in_tangent_space(tmp_path: Path) -> None:
     content = (tmp_path / "a.glb").read_bytes()
     said = json.loads(content[20 : 20 + int.from_bytes(content[12:16], "little")])
     assert "normalTexture" in said["materials"][0]
+
+
+def test_a_glb_holds_the_very_file_of_its_texture(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    for bumps in (None, BUMPS):
+        asset = Asset(Mesh(VERTICES, TRIANGLES, uv=UV), noise, bumps)
+        content = to_glb(asset, "a")["a.glb"]
+        start = 20 + int.from_bytes(content[12:16], "little")
+        said = json.loads(content[20:start])
+        place = said["materials"][0]["pbrMetallicRoughness"]["baseColorTexture"]["index"]
+        image = said["images"][said["textures"][place]["source"]]
+        view = said["bufferViews"][image["bufferView"]]
+        held = content[start + 8 + view["byteOffset"] :][: view["byteLength"]]
+        assert image["mimeType"] == "image/jpeg" and held.rstrip(b"\0") == asset.jpeg
 
 
 @pytest.mark.parametrize("frame", ["opengl", "directx", None])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,12 +74,13 @@ def to_glb(asset: Asset, name: str) -> dict[str, bytes]:
     from trimesh.visual.material import PBRMaterial
 
     look: dict[str, Any] = {"vertex_colors": asset.vertex_colours}
+    as_encoded = None
     if asset.mesh.uv is not None:
-        shown = Image.open(io.BytesIO(asset.jpeg)) if asset.base_colour is not None else None
-        bumps = asset.normal_map
+        bumps, textured = asset.normal_map, asset.base_colour is not None
+        as_encoded = partial(_put_jpeg, content=asset.jpeg) if textured else None
         material = PBRMaterial(
             name="skin",
-            baseColorTexture=shown,
+            baseColorTexture=_stand_in() if textured else None,
             normalTexture=None if bumps is None else _tangent_picture(bumps),
             metallicFactor=0.0,
             roughnessFactor=0.8,
@@ -87,7 +88,8 @@ def to_glb(asset: Asset, name: str) -> dict[str, bytes]:
         )
         look = {"visual": TextureVisuals(uv=asset.mesh.uv, material=material)}
     made = _trimesh(asset.mesh, 1e-3, **look)
-    return {f"{name}.glb": bytes(export_glb(Scene(made), include_normals=True))}
+    written = export_glb(Scene(made), include_normals=True, buffer_postprocessor=as_encoded)
+    return {f"{name}.glb": bytes(written)}
 
 
 def to_obj(asset: Asset, name: str) -> dict[str, bytes]:
@@ -146,6 +148,17 @@ def _name_for_loaders(name: str) -> str:
         return name
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{plain[:64].lstrip('-.')}_{digest[:8]}"
+
+
+def _stand_in() -> Image.Image:
+    """A JPEG in place of the base colour's: trimesh encodes anew what it is given, and worse."""
+    return Image.open(io.BytesIO(to_jpeg(np.zeros((1, 1, 3), np.uint8))))
+
+
+def _put_jpeg(buffers: MutableMapping[Any, bytes], tree: Mapping[str, Any], content: bytes) -> None:
+    """Put the base colour's file where its stand-in is, padded to four bytes as glTF wants it."""
+    (view,) = (i["bufferView"] for i in tree["images"] if i["mimeType"] == "image/jpeg")
+    buffers[list(buffers)[view]] = content + bytes(-len(content) % 4)
 
 
 def _tangent_picture(bumps: NormalMap) -> Image.Image:
