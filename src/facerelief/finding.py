@@ -6,6 +6,7 @@ one.estimate(photo, places), another.estimate(photo, places)
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from threading import Lock
 
@@ -20,7 +21,8 @@ SEARCHED = 2000
 #: Pixels of the smallest face that is looked for in a large photo, unless another is asked for.
 SMALLEST = 48.0
 
-_detectors: dict[int, Detector] = {}
+#: By process and threads: a forked process has none of the threads of the one that it came from.
+_detectors: dict[tuple[int, int], Detector] = {}
 _lock = Lock()
 
 
@@ -86,10 +88,11 @@ def find(
 
 def shared_detector(threads: int | None = None) -> Detector:
     """The detector of this process for so many threads: loaded once, whoever asks."""
+    key = os.getpid(), threads or 0
     with _lock:
-        if (threads or 0) not in _detectors:
-            _detectors[threads or 0] = Detector(threads=threads or 0)
-        return _detectors[threads or 0]
+        if key not in _detectors:
+            _detectors[key] = Detector(threads=threads or 0)
+        return _detectors[key]
 
 
 def _detection(place: Place) -> Detection:

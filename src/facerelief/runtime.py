@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,7 +59,7 @@ def load(
         entry = catalogue.find(name)
         session = _session(entry.path, entry.read(), threads, providers)
     _check(entry, session)
-    return Estimator(entry, session, threads)
+    return Estimator(entry, session, threads, providers)
 
 
 def trial() -> None:
@@ -77,15 +81,53 @@ def trial() -> None:
 
 
 class Estimator:
-    """Finds the faces of a photo and says what its network sees. Made by `load`; thread-safe."""
+    """Finds the faces of a photo and says what its network sees. Made by `load`; thread-safe.
 
-    def __init__(self, entry: Entry, session: InferenceSession, threads: int | None = None):
+    It can be pickled, for processes on this machine or on others, and costs some hundred bytes: its
+    network is not in them, but is read again where it is first needed. That is the same file here,
+    or of the same name in the catalogue there; WeightsError where there is none, or another.
+    """
+
+    def __init__(
+        self,
+        entry: Entry,
+        session: InferenceSession | None = None,
+        threads: int | None = None,
+        providers: Sequence[str] | None = None,
+    ) -> None:
         self.entry = entry
-        self._session = session
-        self._threads = threads
+        self._threads, self._providers = threads, providers
         self._decoder = DECODERS[entry.kind]
-        known = self._decoder.rests
-        self._outputs = [name for name in _names(session.get_outputs()) if name in known]
+        # By process: in a forked one the first has no threads, and its end would wait for them.
+        self._sessions = {} if session is None else {os.getpid(): session}
+        self._lock = Lock()
+
+    def __copy__(self) -> Estimator:
+        return self  # nothing of it ever changes
+
+    def __deepcopy__(self, _: dict[int, Any]) -> Estimator:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        entry = replace(self.entry, path=Path(os.path.abspath(self.entry.path)))
+        return _elsewhere, (entry, self._threads, self._providers)
+
+    @property
+    def _session(self) -> InferenceSession:
+        """The network in memory, as this process has made it."""
+        process = os.getpid()
+        with self._lock:
+            if process not in self._sessions:
+                path, threads, providers = self.entry.path, self._threads, self._providers
+                content = catalogue.read_weights(path)
+                if hashlib.sha256(content).hexdigest() != self.entry.sha256:
+                    raise WeightsError(f"{path}: the file is not the one that was loaded at first")
+                self._sessions[process] = _session(path, content, threads, providers)
+            return self._sessions[process]
+
+    @property
+    def _outputs(self) -> list[str]:
+        return [name for name in _names(self._session.get_outputs()) if name in self._decoder.rests]
 
     @property
     def name(self) -> str:
@@ -149,20 +191,31 @@ class Estimator:
 
         Raises WeightsError where it fails, or gives something else than finite numbers.
         """
-        batches = [self._run(crops[start : start + BATCH]) for start in range(0, len(crops), BATCH)]
-        parts = zip(self._outputs, zip(*batches, strict=True), strict=True)
+        names = self._outputs
+        starts = range(0, len(crops), BATCH)
+        batches = [self._run(crops[start : start + BATCH], names) for start in starts]
+        parts = zip(names, zip(*batches, strict=True), strict=True)
         return {name: rows[0] if len(rows) == 1 else np.concatenate(rows) for name, rows in parts}
 
-    def _run(self, crops: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    def _run(self, crops: NDArray[np.uint8], names: list[str]) -> list[NDArray[np.float32]]:
         path = self.entry.path
-        arrays = _run(path, self._session, self._outputs, crops)
-        for name, array in zip(self._outputs, arrays, strict=True):
+        arrays = _run(path, self._session, names, crops)
+        for name, array in zip(names, arrays, strict=True):
             if array.shape != (len(crops), *self._decoder.rests[name]):
                 raise WeightsError(f"{path}: its {name} of {len(crops)} crops is {array.shape}")
             with np.errstate(all="ignore"):
                 if not np.isfinite(array.sum()):  # in a fifth of the time of asking each number
                     raise WeightsError(f"{path}: its {name} holds numbers that are not finite")
         return arrays
+
+
+def _elsewhere(
+    entry: Entry, threads: int | None, providers: Sequence[str] | None
+) -> Estimator:
+    """An estimator that was pickled: by its file, or where that is not, by its name."""
+    if not entry.path.is_file() and entry.name in catalogue.systems():
+        entry = replace(entry, path=catalogue.find(entry.name).path)
+    return Estimator(entry, None, threads, providers)
 
 
 def find_providers(name: str) -> list[str]:
