@@ -11,8 +11,9 @@ import io
 import re
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,12 @@ from PIL import Image
 
 from facerelief import __version__
 
-#: The text of pictures that are made of photos and are none; JPEGs have it as their comment.
+#: The text of pictures that are made of photos and are none; JPEGs have it as their comment, EXRs
+#: as an attribute.
 MARK = {"Software": f"facerelief {__version__}"}
-_MARKS = re.compile(rb"tEXtSoftware\0facerelief |\xff\xfe..facerelief ", re.DOTALL)
+_MARKS = re.compile(
+    rb"tEXtSoftware\0facerelief |\xff\xfe..facerelief |software\0string\0....facerelief ", re.DOTALL
+)
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # channels -> grey, RGB, RGBA (PNG specification, 11.2.1)
 _UP = 2
 
@@ -31,38 +35,76 @@ def to_png(
     pixels: NDArray[np.uint8] | NDArray[np.uint16], text: Mapping[str, str] | None = None
 ) -> bytes:
     """The PNG of `pixels` (H, W) or (H, W, 1 | 3 | 4), with `text` (Latin-1) in its chunks."""
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    header = *pixels.shape[:2], channels, 8 * pixels.itemsize
+    return _png(header, [deflate(_filtered(pixels, None).data)], text)
+
+
+def bands_to_png(
+    bands: Iterable[NDArray[np.uint8] | NDArray[np.uint16]],
+    shape: tuple[int, int, int],
+    bits: int,
+    text: Mapping[str, str] | None = None,
+) -> bytes:
+    """As `to_png`, of a picture (H, W, 3 | 4) that comes in bands of rows (h, W, C)."""
+    compressor, parts, last = _compressor(), [], None
+    for band in bands:
+        parts.append(compressor.compress(_filtered(band, last).data))
+        last = band[-1:]
+    return _png((*shape, bits), [*parts, compressor.flush()], text)
+
+
+def _png(
+    header: tuple[int, int, int, int], data: Sequence[bytes], text: Mapping[str, str] | None
+) -> bytes:
+    """The file of a compressed stream: its header is height, width, channels and bits."""
     import png
 
-    height, width, *channels = pixels.shape
-    depth = 8 * pixels.itemsize
-    header = struct.pack(
-        ">IIBBBBB", width, height, depth, _COLOUR_TYPES[channels[0] if channels else 1], 0, 0, 0
-    )
-    rows = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder(">")).view(np.uint8)
-    rows = rows.reshape(height, -1)
-    filtered = np.empty((height, rows.shape[1] + 1), np.uint8)
-    filtered[:, 0] = _UP
-    filtered[0, 1:] = rows[0]
-    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    height, width, channels, bits = header
+    start = struct.pack(">IIBBBBB", width, height, bits, _COLOUR_TYPES[channels], 0, 0, 0)
     texts = [
         (b"tEXt", f"{key}\0{value}".encode("latin-1", "replace"))
         for key, value in (text or {}).items()
     ]
     buffer = io.BytesIO()
-    data = _deflate(filtered.data)
-    png.write_chunks(buffer, [(b"IHDR", header), *texts, (b"IDAT", data), (b"IEND", b"")])
+    parts = [(b"IDAT", part) for part in data if part]
+    png.write_chunks(buffer, [(b"IHDR", start), *texts, *parts, (b"IEND", b"")])
     return buffer.getvalue()
 
 
-def _deflate(data: memoryview) -> bytes:
+def _filtered(pixels: NDArray[Any], above: NDArray[Any] | None) -> NDArray[np.uint8]:
+    """Rows of bytes with their filter before them; `above` is the row above them, if one is."""
+    first, *rest = [
+        np.ascontiguousarray(part, part.dtype.newbyteorder(">")).view(np.uint8)
+        for part in (pixels, *([] if above is None else [above]))
+    ]
+    rows = first.reshape(len(pixels), -1)
+    filtered = np.empty((len(rows), rows.shape[1] + 1), np.uint8)
+    filtered[:, 0] = _UP
+    filtered[0, 1:] = rows[0] - rest[0].ravel() if rest else rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    return filtered
+
+
+def deflate(data: memoryview) -> bytes:
     """A zlib stream of `data`: by ISA-L, four times as fast, where it is installed."""
     try:
         from isal import isal_zlib
     except ImportError:
-        # Run lengths instead of a search for repeats: zlib's quickest that is as small.
-        compressor = zlib.compressobj(level=1, strategy=zlib.Z_RLE)
+        compressor = _compressor()
         return compressor.compress(data) + compressor.flush()
-    return isal_zlib.compress(data, 1)
+    compressed: bytes = isal_zlib.compress(data, 1)
+    return compressed
+
+
+def _compressor() -> Any:
+    """What makes a zlib stream of parts."""
+    try:
+        from isal import isal_zlib
+    except ImportError:
+        # Run lengths instead of a search for repeats: zlib's quickest that is as small.
+        return zlib.compressobj(level=1, strategy=zlib.Z_RLE)
+    return isal_zlib.compressobj(1)
 
 
 def to_jpeg(picture: NDArray[np.uint8] | Image.Image) -> bytes:

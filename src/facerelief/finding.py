@@ -21,6 +21,9 @@ SEARCHED = 2000
 #: Pixels of the smallest face that is looked for in a large photo, unless another is asked for.
 SMALLEST = 48.0
 
+#: In which order faces come: the largest first, or from the picture's left to its right.
+ORDERS = ("size", "left")
+
 #: By process and threads: a forked process has none of the threads of the one that it came from.
 _detectors: dict[tuple[int, int], Detector] = {}
 _lock = Lock()
@@ -34,8 +37,9 @@ def find(
     previous: Sequence[Place] = (),
     smallest: float | None = None,
     whole: bool = False,
+    order: str = "size",
 ) -> list[Place]:
-    """Where the faces of a photo are, largest first, at most `max_faces`.
+    """Where the faces of a photo are, the largest `max_faces` at most.
 
     Args:
         photo: what `load_photo` takes.
@@ -51,9 +55,15 @@ def find(
             than 48 is not for a quick search), and whatever smaller ones show.
         whole: take the photo as a whole for a face where none is found. Such a place has the score
             0, no points (NaN), and a warning.
+        order: "size", the largest first, and of those that are as large to the pixel the one that
+            is farther left, then higher; or "left", by the centres of their boxes from left to
+            right, whatever their size.
 
-    Raises PhotoError for a photo that cannot be read, ValueError for a smallest face below 12.
+    Raises PhotoError for a photo that cannot be read, ValueError for a smallest face below 12 and
+    for an unknown order.
     """
+    if order not in ORDERS:
+        raise ValueError(f"order is {' or '.join(ORDERS)}, not {order}")
     if smallest is not None and not smallest >= RESOLVED / ENLARGEMENT:
         raise ValueError(f"faces of {smallest:g} pixels are too small: the least is 12")
     image = open_photo(photo)
@@ -71,11 +81,17 @@ def find(
         origin = (-corner[0] / factor, -corner[1] / factor)
         known = [_detection(place).enlarged(1 / factor, origin) for place in previous]
         faces = detector.follow(small, known)
+    followed = faces is not None
     if faces is None:
         faces = detector(small, max_faces, quick, least / factor)
     if isinstance(image, Picture):  # whose faces are decoded next
         detector.release()
     faces = [face.enlarged(factor, corner) for face in faces]
+    if not followed:
+        faces.sort(key=_by_size)
+    faces = faces[:max_faces]
+    if order == "left":
+        faces.sort(key=lambda face: face.centre)
     places = [
         Place(crop_from_detection(face), face.box, face.score, face.points, (height, width))
         for face in faces
@@ -83,7 +99,7 @@ def find(
     ]
     if not places and whole and max_faces != 0:
         places = [Place.of_photo((height, width))]
-    return places if max_faces is None else places[:max_faces]
+    return places
 
 
 def shared_detector(threads: int | None = None) -> Detector:
@@ -97,3 +113,8 @@ def shared_detector(threads: int | None = None) -> Detector:
 
 def _detection(place: Place) -> Detection:
     return Detection(place.box, place.score, place.points, place.crop.angle)
+
+
+def _by_size(face: Detection) -> tuple[float, float, float]:
+    width, height = face.extent
+    return -round(width) * round(height), *face.centre

@@ -34,19 +34,34 @@ class NormalMap:
     mask: BoolArray  # (H, W), True where there is a normal
     frame: str | None  # as its text says; None where it does not
     bits: int  # 8 or 16
+    alpha: NDArray[np.float32] | None = None  # (H, W) in [0, 1]; None where it is as the mask
 
 
-def encode_png(normals: FloatArray, mask: BoolArray, frame: str, bits: int = 8) -> bytes:
-    """The PNG of `normals` (H, W, 3) already in `frame`, with `mask` (H, W) as alpha."""
+def encode_png(
+    normals: FloatArray, mask: BoolArray | FloatArray, frame: str, bits: int = 8
+) -> bytes:
+    """The PNG of `normals` (H, W, 3) already in `frame`, with `mask` (H, W) as alpha.
+
+    A mask of floats is an alpha in [0, 1].
+    """
+    return to_png(to_pixels(normals, mask, bits), {FRAME_KEY: frame, **MARK})
+
+
+def to_pixels(
+    normals: FloatArray, mask: BoolArray | FloatArray, bits: int = 8
+) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """The pixels (H, W, 4) of `encode_png`."""
     values = encode(normals, bits)
+    most = np.iinfo(values.dtype).max
     pixels = np.empty((*mask.shape, 4), values.dtype)
     for channel in range(3):  # all three in one statement take four times as long
         pixels[..., channel] = values[..., channel]
-    pixels[..., 3] = np.iinfo(values.dtype).max
+    pixels[..., 3] = most if mask.dtype == np.bool_ else np.rint(mask * np.float32(most))
     whole = np.dtype(f"u{pixels.itemsize * 4}")
     background = np.append(encode((0, 0, 1), bits), values.dtype.type(0))
-    np.copyto(pixels.view(whole)[..., 0], background.view(whole), where=~mask)
-    return to_png(pixels, {FRAME_KEY: frame, **MARK})
+    nothing = ~mask if mask.dtype == np.bool_ else pixels[..., 3] == 0
+    np.copyto(pixels.view(whole)[..., 0], background.view(whole), where=nothing)
+    return pixels
 
 
 def decode_png(path: Path) -> NormalMap:
@@ -72,8 +87,12 @@ def decode_png(path: Path) -> NormalMap:
         raise PhotoError(f"{path}: a grey picture, not a normal map")
     bits = 16 if info["bitdepth"] > 8 else 8
     values = pixels[..., :3].astype(np.uint16 if bits == 16 else np.uint8)
-    mask = pixels[..., 3] > 0 if pixels.shape[2] == 4 else np.ones((height, width), np.bool_)
-    return NormalMap(decode(values), mask, frame, bits)
+    if pixels.shape[2] < 4:
+        return NormalMap(decode(values), np.ones((height, width), np.bool_), frame, bits)
+    most = np.iinfo(values.dtype).max
+    mask = pixels[..., 3] > 0
+    alpha = None if (mask == (pixels[..., 3] == most)).all() else pixels[..., 3] / np.float32(most)
+    return NormalMap(decode(values), mask, frame, bits, alpha)
 
 
 def _check_size(content: bytes) -> None:

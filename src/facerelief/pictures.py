@@ -14,6 +14,7 @@ from facerelief.arrays import BoolArray, FloatArray
 from facerelief.geometry.light import seven_lights, shade
 from facerelief.geometry.normals import encode
 from facerelief.images import Pixels, seen_at
+from facerelief.photo_frame import soft_mask
 from facerelief.sampling import resample
 from facerelief.types import Crop, Face
 
@@ -103,7 +104,8 @@ def _paint(image: Image.Image, face: Face, crop: Crop) -> None:
         return
     normals = face.normals if crop.angle == 0 else crop.rotate_normals_to_photo(face.normals)
     colours = resample(encode(normals), matrix, shape)
-    inside = resample(face.mask.astype(np.uint8) * 255, matrix, shape) > 127
+    alpha = np.rint(255 * soft_mask(face.mask)).astype(np.uint8)
+    inside = resample(alpha, matrix, shape)
     image.paste(Image.fromarray(colours), (columns.start, rows.start), Image.fromarray(inside))
 
 

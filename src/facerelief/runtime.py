@@ -150,16 +150,24 @@ class Estimator:
         max_faces: int | None = None,
         smallest: float | None = None,
         whole: bool = False,
+        order: str = "size",
+        crop_scale: float = 1.0,
     ) -> list[Face]:
-        """The faces of a photo, largest first, at most `max_faces`.
+        """The faces of a photo, the largest `max_faces` at most. No face gives an empty list.
 
-        `photo` is what `load_photo` takes, `smallest` and `whole` are those of `facerelief.find`.
-        No face gives an empty list, unless the photo as a `whole` is to be taken for one then.
+        Args:
+            photo: what `load_photo` takes.
+            smallest, whole: those of `facerelief.find`.
+            order: "size", the largest first, or "left", from the picture's left to its right (see
+                `facerelief.find`).
+            crop_scale: side of the crops over the usual one. With 1.3 they show the forehead.
 
-        Raises PhotoError for a photo that cannot be read.
+        Raises PhotoError for a photo that cannot be read, ValueError for another order or scale.
         """
         image = open_photo(photo)
-        places = find(image, max_faces, self._threads, smallest=smallest, whole=whole)
+        places = find(image, max_faces, self._threads, smallest=smallest, whole=whole, order=order)
+        if crop_scale != 1:
+            places = [place.enlarged(crop_scale) for place in places]
         return self.estimate(image, places)
 
     def estimate(self, photo: Source, places: Sequence[Place]) -> list[Face]:
@@ -209,9 +217,7 @@ class Estimator:
         return arrays
 
 
-def _elsewhere(
-    entry: Entry, threads: int | None, providers: Sequence[str] | None
-) -> Estimator:
+def _elsewhere(entry: Entry, threads: int | None, providers: Sequence[str] | None) -> Estimator:
     """An estimator that was pickled: by its file, or where that is not, by its name."""
     if not entry.path.is_file() and entry.name in catalogue.systems():
         entry = replace(entry, path=catalogue.find(entry.name).path)

@@ -218,10 +218,21 @@ class Place:
         return cls(crop, box, 0.0, np.full((5, 2), np.nan), photo_size, (warning,))
 
     @classmethod
-    def of_crop(cls, size: int = 256) -> Place:
-        """That of a crop which is a photo of its own; its points are not known."""
-        crop = Crop((size / 2, size / 2), float(size), size=size)
-        return cls(crop, (0, 0, size, size), 1.0, np.full((5, 2), np.nan), (size, size))
+    def of_crop(cls, size: int = 256, side: int | None = None) -> Place:
+        """That of a crop which is a photo of its own; its points are not known.
+
+        The photo has `side` pixels a side where they are not the crop's `size`.
+        """
+        side = side or size
+        crop = Crop((side / 2, side / 2), float(side), size=size)
+        return cls(crop, (0, 0, side, side), 1.0, np.full((5, 2), np.nan), (side, side))
+
+    def enlarged(self, factor: float) -> Place:
+        """The same with a crop whose side is `factor` times as long: it shows more round the face.
+
+        Raises ValueError for a factor that is not positive.
+        """
+        return replace(self, crop=replace(self.crop, side=factor * self.crop.side))
 
 
 @dataclass(frozen=True, eq=False)

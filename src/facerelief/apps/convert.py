@@ -28,7 +28,7 @@ def convert_file(
     reference: Path | None = None,
     bits: int | None = None,
 ) -> None:
-    """Write the normal map `source` as the PNG `out` in the frame `to`; the mask stays.
+    """Write the normal map `source` as the PNG `out` in the frame `to`; the alpha stays.
 
     `from_` None takes the frame that the PNG's text names; `bits` None keeps the depth. Tangent
     space is relative to the surface whose normal map is `reference`; without one, a map goes *to*
@@ -47,7 +47,8 @@ def convert_file(
     if "tangent" in (start, to) and start != to:
         frames = tangent_frames(_surface(source, read, start, reference))
     converted = convert(read.normals, start, to, frames)
-    write_files({out: encode_png(converted, read.mask, to, bits or read.bits)})
+    alpha = read.mask if read.alpha is None else read.alpha
+    write_files({out: encode_png(converted, alpha, to, bits or read.bits)})
 
 
 def _frame(name: str | None, path: Path) -> str:

@@ -62,6 +62,8 @@ class Options:
     eye_distance: float | None = None  # mm from pupil to pupil, if it is known
     smallest: float | None = None  # pixels of a face, as `facerelief.find` takes it
     whole: bool = False  # whether a photo without a face is taken for one
+    order: str = "size"  # of finding.ORDERS
+    crops: bool = False  # photos are faces' crops already
 
     def __post_init__(self) -> None:
         if self.eye_distance is not None:
@@ -74,7 +76,15 @@ def produce(photo: Photo, estimator: Estimator, options: Options = Options()) ->
     A face whose position map is no face has its `_pose.json` alone, which says so. Raises
     PhotoError for a photo without a face.
     """
-    faces = photos.find_faces(photo, estimator, options.max_faces, options.smallest, options.whole)
+    faces = photos.find_faces(
+        photo,
+        estimator,
+        options.max_faces,
+        options.smallest,
+        options.whole,
+        order=options.order,
+        is_crop=options.crops,
+    )
     sidecars: list[dict[str, Any]] = []
     files: dict[str, bytes] = {}
     for face, stem in zip(faces, face_stems(photo.stem, len(faces)), strict=True):

@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from facerelief import pictures
+from facerelief import photo_frame, pictures
 from facerelief.apps import photos
 from facerelief.apps.products import Photo, Product, face_stems
 from facerelief.encode import MARK, to_jpeg, to_png
+from facerelief.exr import to_exr
 from facerelief.normal_png import encode_png
 from facerelief.runtime import Estimator
 from facerelief.types import Face
 
-#: What can be written: the file's ending, and what it is. The overlay is one a photo, not a face.
+#: What is written: the file's ending, and what it is. The overlay is one a photo, not a face.
 OUTPUTS = {
     "normal": ("_normal.png", "normals as colours; transparent off the face"),
     "npy": ("_normal.npy", "normals, float32 (256, 256, 3), zero off the face"),
@@ -26,17 +27,41 @@ OUTPUTS = {
     "overlay": ("_overlay.jpg", "normals in the photo, boxes round the faces"),
     "json": (".json", "frame, crop, box, score, model, terms of the weights"),
 }
+#: What is written where it is asked for.
+MORE = {"exr": ("_normal.exr", "normals as R, G, B, half floats; alpha is the mask")}
+#: What is written once a photo, of all its faces, with the photo as their frame.
+IN_PHOTO = {
+    "normal": ("_photo_normal.png", "normals of all faces, over the photo; alpha ends softly"),
+    "exr": ("_photo_normal.exr", "the same as R, G, B and A, half floats"),
+}
+FRAMES = ("crop", "photo")
+_FRAMELESS = ("overlay", "json")
 
 
 @dataclass(frozen=True)
 class Options:
     """What to write."""
 
-    outputs: Collection[str] = tuple(OUTPUTS)  # keys of OUTPUTS
+    outputs: Collection[str] = tuple(OUTPUTS)  # keys of OUTPUTS and MORE
     bits: int = 8  # of _normal.png: 8 or 16
     max_faces: int | None = None
     smallest: float | None = None  # pixels of a face, as `facerelief.find` takes it
     whole: bool = False  # whether a photo without a face is taken for one
+    frames: Collection[str] = ("crop",)  # of FRAMES
+    order: str = "size"  # of finding.ORDERS
+    crop_scale: float = 1.0
+    crops: bool = False  # photos are faces' crops already
+
+
+def written(outputs: Collection[str], frames: Collection[str]) -> dict[str, str]:
+    """The endings of what is written of `outputs` in `frames`, and what they hold."""
+    return {
+        ending: meaning
+        for key in outputs
+        for frame, table in (("crop", OUTPUTS | MORE), ("photo", IN_PHOTO))
+        if key in table and (frame in frames or key in _FRAMELESS)
+        for ending, meaning in (table[key],)
+    }
 
 
 def produce(photo: Photo, estimator: Estimator, options: Options = Options()) -> Product:
@@ -44,20 +69,38 @@ def produce(photo: Photo, estimator: Estimator, options: Options = Options()) ->
 
     Raises PhotoError for a photo without a face.
     """
-    faces = photos.find_faces(photo, estimator, options.max_faces, options.smallest, options.whole)
+    faces = photos.find_faces(
+        photo,
+        estimator,
+        options.max_faces,
+        options.smallest,
+        options.whole,
+        options.order,
+        options.crop_scale,
+        options.crops,
+    )
     sidecars: list[dict[str, Any]] = []
-    files: dict[str, bytes] = {}
+    files = _of_all(photo, faces, estimator, options)
+    shared = sorted(files)
     for face, stem in zip(faces, face_stems(photo.stem, len(faces)), strict=True):
-        made = {stem + OUTPUTS[key][0]: do() for key, do in _makers(face, options).items()}
-        sidecar = describe_face(photo, face, estimator) | {"files": sorted(made)}
+        made = {stem + ending: do() for ending, do in _makers(face, options).items()}
+        sidecar = describe_face(photo, face, estimator) | {"files": sorted(made) + shared}
+        if "photo" in options.frames:
+            sidecar["photo_frame"] = PHOTO_FRAME
         if "json" in options.outputs:
             made[stem + OUTPUTS["json"][0]] = photos.to_json(sidecar)
         sidecars.append(sidecar)
         files |= made
-    if "overlay" in options.outputs:  # one for the photo
-        name = photo.stem + OUTPUTS["overlay"][0]
-        files[name] = to_jpeg(pictures.overlay_image(photo.pixels, faces))
     return Product(sidecars, files, photo.stem, OUTPUTS["json"][0])
+
+
+#: What the sidecars of faces say of the files in their photo's frame.
+PHOTO_FRAME = {
+    "name": "opengl",
+    "axes": "x right, y up, z towards the viewer, in the photo; a pixel is the photo's",
+    "alpha": "1 on the face, falling to 0 before the edges of its crop; normals are unit wherever "
+    "it is above 0, and not multiplied by it",
+}
 
 
 def describe_face(photo: Photo, face: Face, estimator: Estimator) -> dict[str, Any]:
@@ -79,16 +122,52 @@ def describe_face(photo: Photo, face: Face, estimator: Estimator) -> dict[str, A
     }
 
 
+def _of_all(
+    photo: Photo, faces: list[Face], estimator: Estimator, options: Options
+) -> dict[str, bytes]:
+    """What is made once for the photo, by file name."""
+    files = {}
+    if "photo" in options.frames and IN_PHOTO.keys() & options.outputs:
+        around = [] if options.crops else _around(photo, faces, estimator, options.crop_scale)
+        if "normal" in options.outputs:
+            content = photo_frame.to_photo_png(faces, around, options.bits)
+            files[IN_PHOTO["normal"][0]] = content
+        if "exr" in options.outputs:
+            files[IN_PHOTO["exr"][0]] = photo_frame.to_photo_exr(faces, around)
+    if "overlay" in options.outputs:
+        picture = pictures.overlay_image(photo.pixels, faces)
+        files[OUTPUTS["overlay"][0]] = to_jpeg(picture)
+    return {photo.stem + ending: content for ending, content in files.items()}
+
+
+def _around(photo: Photo, faces: list[Face], estimator: Estimator, crop_scale: float) -> list[Face]:
+    """The faces in larger crops, where theirs are smaller than those."""
+    factor = photo_frame.AROUND / crop_scale
+    if factor <= 1:
+        return []
+    return estimator.estimate(photo.pixels, [face.place.enlarged(factor) for face in faces])
+
+
 def _makers(face: Face, options: Options) -> dict[str, Callable[[], bytes]]:
-    """What makes the pictures and arrays of one face that are asked for, by key in OUTPUTS."""
+    """What makes the pictures and arrays of one face that are asked for, by their ending."""
+    if "crop" not in options.frames:
+        return {}
     makers = {
         "normal": lambda: encode_png(face.normals, face.mask, "opengl", options.bits),
+        "exr": lambda: _exr(face),
         "npy": lambda: _npy(face),
         "shading": lambda: to_png(pictures.shading_row(face.normals, face.mask), MARK),
     }
     if (error := face.expected_error) is not None:
         makers["error"] = lambda: to_png(pictures.error_picture(error, face.mask), MARK)
-    return {key: make for key, make in makers.items() if key in options.outputs}
+    endings = OUTPUTS | MORE
+    return {endings[key][0]: make for key, make in makers.items() if key in options.outputs}
+
+
+def _exr(face: Face) -> bytes:
+    alpha = face.mask[..., None]
+    picture = np.concatenate([face.normals * alpha, alpha], axis=-1)
+    return to_exr([picture], face.mask.shape, "RGBA", {"normalFrame": "opengl"})
 
 
 def _npy(face: Face) -> bytes:

@@ -21,7 +21,7 @@ from facerelief.apps.products import Photo, Produce, Sink
 from facerelief.inputs import PhotoError, in_line
 from facerelief.photo_files import STDIN, PhotoFile
 from facerelief.runtime import Estimator
-from facerelief.types import Face
+from facerelief.types import Face, Place
 
 #: Bytes that the photos of a stream take together while they are worked on, pixels and decoders.
 MEMORY = 2**30
@@ -103,9 +103,21 @@ def find_faces(
     max_faces: int | None = None,
     smallest: float | None = None,
     whole: bool = False,
+    order: str = "size",
+    crop_scale: float = 1.0,
+    is_crop: bool = False,
 ) -> list[Face]:
-    """The faces of `photo`, largest first. Raises PhotoError where there is none."""
-    faces = estimator(photo.pixels, max_faces, smallest, whole)
+    """The faces of `photo`, as the estimator finds them, or that of which it is the crop.
+
+    Raises PhotoError where there is none, or the crop is no square.
+    """
+    if is_crop:
+        height, width = photo.pixels.shape[:2]
+        if height != width:
+            text = f"{photo.source}: {width} x {height} pixels, but a crop is a square"
+            raise PhotoError(f"{text}; without --crops the face is searched for")
+        return estimator.estimate(photo.pixels, [Place.of_crop(side=width)])
+    faces = estimator(photo.pixels, max_faces, smallest, whole, order, crop_scale)
     if not faces:
         raise PhotoError(f"{photo.source}: no face found")
     return faces
@@ -115,11 +127,12 @@ def describe_place(photo: Photo, face: Face) -> dict[str, Any]:
     """Where a face is, for its JSON sidecar."""
     crop = face.crop
     height, width = face.photo_size
+    was_found = bool(np.isfinite(face.points).all())  # not where the photo is the crop
     return {
         "photo": {"path": photo.source, "width": width, "height": height},
         "box": rounded(face.box),
         "score": round(float(face.score), 4),
-        "points": rounded(face.points) if np.isfinite(face.points).all() else None,
+        "points": rounded(face.points) if was_found else None,
         "crop": {
             "centre": rounded(crop.centre),
             "side": round(crop.side, 3),

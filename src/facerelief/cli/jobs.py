@@ -42,6 +42,12 @@ Smallest = Annotated[
 Whole = Annotated[
     bool, typer.Option("--whole", help="Take a photo without a face, as a whole, for one.")
 ]
+Order = Annotated[
+    str, typer.Option(help="Number faces by size, the largest first, or from left to right: left.")
+]
+Crops = Annotated[
+    bool, typer.Option("--crops", help="The pictures are square crops of faces: search for none.")
+]
 
 
 def check_choice(option: str, value: object, choices: Collection[object]) -> None:

@@ -22,11 +22,14 @@ from facerelief.cli.common import (
     load_shapes,
     load_system,
 )
-from facerelief.cli.jobs import Inputs, MaxFaces, Out, Recursive, Smallest, Whole
+from facerelief.cli.jobs import Crops, Inputs, MaxFaces, Order, Out, Recursive, Smallest, Whole
 
 if TYPE_CHECKING:
     from facerelief.apps.products import Produce
     from facerelief.catalogue import Entry
+
+#: Crops of these sides over the usual one are what the networks were trained on.
+LEAST_SCALE, LARGEST_SCALE = 0.7, 1.5
 
 
 @app.command()
@@ -35,6 +38,14 @@ def normals(
     out: Out,
     system: System = "default",
     bits: Annotated[int, typer.Option(help="Bits a channel of _normal.png: 8 or 16.")] = 8,
+    frame: Annotated[
+        str, typer.Option(help="Comma-separated: crop (a file a face), photo (all in its size).")
+    ] = "crop",
+    crop_scale: Annotated[
+        float, typer.Option(help="Side of the crops over the usual one: 1.3 shows foreheads.")
+    ] = 1.0,
+    order: Order = "size",
+    crops: Crops = False,
     recursive: Recursive = False,
     max_faces: MaxFaces = None,
     smallest: Smallest = None,
@@ -42,7 +53,8 @@ def normals(
     only: Annotated[
         str | None,
         typer.Option(
-            help="Comma-separated: normal, npy, shading, error, overlay, json.", show_default="all"
+            help="Comma-separated: normal, npy, exr, shading, error, overlay, json.",
+            show_default="all but exr",
         ),
     ] = None,
     threads: Threads = None,
@@ -56,17 +68,28 @@ def normals(
     For each face of portrait.jpg: portrait_normal.png, portrait_normal.npy, portrait_shading.png,
     portrait_expected_error.png and portrait.json; portrait_overlay.jpg shows them in the photo.
     Several faces are numbered from the largest on: portrait_0_normal.png, portrait_1_normal.png.
+    With --frame photo they are in one portrait_photo_normal.png that lies over the photo.
     """
-    from facerelief.apps.normals import OUTPUTS, Options, produce
+    from facerelief.apps.normals import FRAMES, MORE, OUTPUTS, Options, produce, written
+    from facerelief.finding import ORDERS
 
     jobs.check_choice("--bits", bits, (8, 16))
-    outputs = tuple(OUTPUTS) if only is None else jobs.split_choices("--only", only, OUTPUTS)
-    options = Options(outputs, bits, max_faces, smallest, whole)
+    jobs.check_choice("--order", order, ORDERS)
+    frames = jobs.split_choices("--frame", frame, FRAMES)
+    known = OUTPUTS | MORE
+    outputs = tuple(OUTPUTS) if only is None else jobs.split_choices("--only", only, known)
+    if only and (idle := [key for key in outputs if not written([key], frames)]):
+        fail(f"--only {','.join(idle)} has no file in --frame {frame}; it is in crop", code=2)
+    if not LEAST_SCALE <= crop_scale <= LARGEST_SCALE:
+        fail(f"--crop-scale is {LEAST_SCALE} to {LARGEST_SCALE}, not {crop_scale}", code=2)
+    if crops and crop_scale != 1:
+        fail("--crops are taken as they are, without --crop-scale", code=2)
+    options = Options(outputs, bits, max_faces, smallest, whole, frames, order, crop_scale, crops)
 
     def prepare(threads: int) -> Produce:
         return partial(produce, estimator=load_system(system, threads, provider), options=options)
 
-    jobs.run(inputs, out, prepare, dict(OUTPUTS[key] for key in outputs), threads, json, recursive)
+    jobs.run(inputs, out, prepare, written(outputs, frames), threads, json, recursive)
 
 
 @app.command()
@@ -97,6 +120,8 @@ def mesh(
     max_faces: MaxFaces = None,
     smallest: Smallest = None,
     whole: Whole = False,
+    order: Order = "size",
+    crops: Crops = False,
     threads: Threads = None,
     provider: Provider = None,
     json: Json = False,
@@ -111,6 +136,7 @@ def mesh(
     (full_pose) write portrait_coefficients.json too.
     """
     from facerelief.apps.mesh import HEADS, SIDECARS, Options, produce
+    from facerelief.finding import ORDERS
     from facerelief.geometry.landmark_schemes import SCHEMES
     from facerelief.mesh_writing import WRITERS
 
@@ -118,9 +144,20 @@ def mesh(
     jobs.check_choice("--head", head, HEADS)
     jobs.check_choice("--texture", texture, (256, 512, 1024, 2048, 4096))
     jobs.check_choice("--landmarks", landmarks, SCHEMES)
+    jobs.check_choice("--order", order, ORDERS)
     try:
         options = Options(
-            formats, head, texture, landmarks, overlay, max_faces, eye_distance, smallest, whole
+            formats,
+            head,
+            texture,
+            landmarks,
+            overlay,
+            max_faces,
+            eye_distance,
+            smallest,
+            whole,
+            order,
+            crops,
         )
     except ValueError as error:
         fail(f"--eye-distance: {error}", code=2)
