@@ -27,7 +27,7 @@ def facing(x: float) -> np.ndarray:
 
 def ball(angle: float = 0.0) -> Face:
     """A sphere that fills half of its crop, turned by `angle` in its photo."""
-    normals, mask = sphere(256)
+    normals, mask = sphere(128)
     crop = Crop((150, 120), 160.0, angle)
     return face(crop, (260, 310), crop.rotate_normals_to_crop(normals), mask)
 

@@ -44,6 +44,13 @@ def test_batches_equal_single_crops(estimator: fr.Estimator) -> None:
         np.testing.assert_array_equal(together.mask[index], alone.mask[0])
 
 
+def test_a_list_of_crops_is_as_good(estimator: fr.Estimator) -> None:
+    crops = np.random.default_rng(0).integers(0, 256, (2, 256, 256, 3), np.uint8)
+    expected = estimator.estimate_crops(crops).normals
+    np.testing.assert_array_equal(estimator.estimate_crops(list(crops)).normals, expected)
+    assert "'tiny'" in repr(estimator)
+
+
 def test_no_crops_give_an_empty_estimate(estimator: fr.Estimator) -> None:
     estimate = estimator.estimate_crops(np.zeros((0, 256, 256, 3), np.uint8))
     assert estimate.normals.shape == (0, 256, 256, 3)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from facerelief.finding import find as find
     from facerelief.images import load_photo as load_photo
     from facerelief.inputs import PhotoError as PhotoError
+    from facerelief.photo_frame import normals_in_photo as normals_in_photo
     from facerelief.runtime import Estimator as Estimator
     from facerelief.runtime import load as load
     from facerelief.types import Crop as Crop
@@ -43,6 +44,7 @@ _HOMES = {
     "Correspondence": "correspondence",
     "landmarks": "correspondence",
     "load_photo": "images",
+    "normals_in_photo": "photo_frame",
     "PhotoError": "inputs",
     "Crop": "types",
     "Estimate": "types",

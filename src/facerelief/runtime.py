@@ -102,6 +102,9 @@ class Estimator:
         self._sessions = {} if session is None else {os.getpid(): session}
         self._lock = Lock()
 
+    def __repr__(self) -> str:
+        return f"<facerelief.Estimator {self.name!r}, {self.entry.kind}, {self.entry.path}>"
+
     def __copy__(self) -> Estimator:
         return self  # nothing of it ever changes
 
@@ -182,11 +185,13 @@ class Estimator:
             for index, (place, picture) in enumerate(zip(places, pictures, strict=True))
         ]
 
-    def estimate_crops(self, crops: NDArray[np.uint8]) -> Estimate:
+    def estimate_crops(self, crops: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> Estimate:
         """What the network says of `crops` (N, 256, 256, 3), RGB uint8, each in its crop's frame.
 
         Raises ValueError for any other shape or type, and WeightsError where the network fails.
+        Crops of other sizes are for `estimate`, by `Place.of_crop`.
         """
+        crops = np.asarray(crops)
         shape = (CROP_SIZE, CROP_SIZE, 3)
         if crops.ndim != 4 or crops.shape[1:] != shape or (crops.dtype != np.uint8 and len(crops)):
             raise ValueError(f"crops must be (N, *{shape}) uint8, not {crops.shape} {crops.dtype}")
