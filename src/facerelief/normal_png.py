@@ -56,11 +56,10 @@ def to_pixels(
     pixels = np.empty((*mask.shape, 4), values.dtype)
     for channel in range(3):  # all three in one statement take four times as long
         pixels[..., channel] = values[..., channel]
-    pixels[..., 3] = most if mask.dtype == np.bool_ else np.rint(mask * np.float32(most))
+    pixels[..., 3] = np.rint(mask * np.float32(most))
     whole = np.dtype(f"u{pixels.itemsize * 4}")
     background = np.append(encode((0, 0, 1), bits), values.dtype.type(0))
-    nothing = ~mask if mask.dtype == np.bool_ else pixels[..., 3] == 0
-    np.copyto(pixels.view(whole)[..., 0], background.view(whole), where=nothing)
+    np.copyto(pixels.view(whole)[..., 0], background.view(whole), where=pixels[..., 3] == 0)
     return pixels
 
 
@@ -89,9 +88,10 @@ def decode_png(path: Path) -> NormalMap:
     values = pixels[..., :3].astype(np.uint16 if bits == 16 else np.uint8)
     if pixels.shape[2] < 4:
         return NormalMap(decode(values), np.ones((height, width), np.bool_), frame, bits)
-    most = np.iinfo(values.dtype).max
+    most = 2**bits - 1
     mask = pixels[..., 3] > 0
-    alpha = None if (mask == (pixels[..., 3] == most)).all() else pixels[..., 3] / np.float32(most)
+    is_hard = (mask == (pixels[..., 3] == most)).all()
+    alpha = None if is_hard else (pixels[..., 3] / most).astype(np.float32)
     return NormalMap(decode(values), mask, frame, bits, alpha)
 
 
