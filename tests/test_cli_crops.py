@@ -52,7 +52,7 @@ def test_a_crop_is_taken_as_it_is(side: int, tmp_path: Path) -> None:
     error = angular_error(found, expected)[mask & (expected[..., 2] > 0.3)]
     assert error.mean() < (0.5 if side == 256 else 1.5)
     said = sidecar(tmp_path / "out" / "a.json")
-    assert said["score"] is said["points"] is None and said["box"] == [0, 0, side, side]
+    assert said["points"] is None and said["box"] == [0, 0, side, side]
     assert said["crop"]["side"] == side and said["crop"]["size"] == 256
 
 
@@ -74,7 +74,7 @@ def test_meshes_of_crops(astronaut: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     marks = np.array(sidecar(tmp_path / "out" / "a_landmarks.json")["points"])
     assert marks[:, :2].min() > 0 and marks[:, :2].max() < 300 and np.ptp(marks[:, 1]) > 100
-    assert sidecar(tmp_path / "out" / "a_pose.json")["score"] is None
+    assert sidecar(tmp_path / "out" / "a_pose.json")["points"] is None
 
 
 def test_all_faces_in_the_photos_frame(pair: Path, tmp_path: Path) -> None:
