@@ -40,7 +40,7 @@ STANDS_ON = {
 }
 #: The rooms of the modules that lie side by side with the packages.
 TOP = {
-    "ground": "arrays cache catalogue colour doubts encode exr files images inference"
+    "ground": "arrays cache calibration catalogue colour doubts encode exr files images inference"
     " inputs memory photo_files retouch sampling signals",
     "values": "fine mesh_reading mesh_writing normal_png photo_frame pictures types",
     "runtime": "coefficients correspondence decoders detect detections facerelief finding foreign"

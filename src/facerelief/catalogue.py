@@ -9,11 +9,12 @@ import hashlib
 import io
 import json
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from facerelief.files import write_files
 from facerelief.inputs import in_line
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Entry:
     training_data: tuple[str, ...]
     licence: str  # the terms, in words
     accuracy: dict[str, float]  # protocol -> mean angular error, degrees
+    #: What `calibration.Calibration.read` takes, if its expected error has one.
+    calibration: str | Mapping[str, float] | None = None
 
     def read(self) -> bytes:
         """The file's bytes, once they are known to be the ones that were published.
@@ -142,7 +145,19 @@ def find(name: str) -> Entry:
         training_data=tuple(fields["training_data"]),
         licence=fields["licence"],
         accuracy=dict(fields.get("accuracy", {})),
+        calibration=fields.get("calibration"),
     )
+
+
+def note_calibration(name: str, values: Mapping[str, float]) -> None:
+    """Write the calibration of the entry called `name` into the catalogue.
+
+    Raises UnknownSystemError, and OSError where the package cannot be written to.
+    """
+    known, content = find(name).name, _catalogue()
+    content["systems"][known]["calibration"] = dict(values)
+    text = json.dumps(content, indent=2) + "\n"
+    write_files({FOLDER / "catalogue.json": text.encode()})
 
 
 def describe(path: Path, content: bytes, kind: str, metadata: dict[str, str]) -> Entry:
@@ -160,6 +175,7 @@ def describe(path: Path, content: bytes, kind: str, metadata: dict[str, str]) ->
         training_data=tuple(part.strip() for part in said.get("training_data", "").split(",")),
         licence=said.get("licence", "not stated"),
         accuracy={},
+        calibration=metadata.get("calibration"),
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facerelief import catalogue, foreign
+from facerelief.calibration import Calibration
 from facerelief.catalogue import Entry, WeightsError, plain, reason_of
 from facerelief.decoders import CROP_SIZE, DECODERS, kind_of
 from facerelief.finding import find
@@ -98,6 +99,7 @@ class Estimator:
         self.entry = entry
         self._threads, self._providers = threads, providers
         self._decoder = DECODERS[entry.kind]
+        self._calibration = _calibration(entry)
         # By process: in a forked one the first has no threads, and its end would wait for them.
         self._sessions = {} if session is None else {os.getpid(): session}
         self._lock = Lock()
@@ -197,10 +199,15 @@ class Estimator:
             raise ValueError(f"crops must be (N, *{shape}) uint8, not {crops.shape} {crops.dtype}")
         if not len(crops):
             return self._decoder.nothing(self._outputs)
-        return self._decoder.decode(self.answers(crops))
+        estimate = self._decoder.decode(self.answers(crops))
+        if self._calibration is None or estimate.expected_error is None:
+            return estimate
+        expected = self._calibration.applied(estimate.expected_error, crops, estimate.mask)
+        return replace(estimate, expected_error=expected)
 
     def answers(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """The network's own arrays (N, ...) for `crops`, at least one, as in `estimate_crops`.
+        """The network's own arrays (N, ...) for `crops`, at least one, as in `estimate_crops`; its
+        expected error is not calibrated.
 
         Raises WeightsError where it fails, or gives something else than finite numbers.
         """
@@ -227,6 +234,16 @@ def _elsewhere(entry: Entry, threads: int | None, providers: Sequence[str] | Non
     if not entry.path.is_file() and entry.name in catalogue.systems():
         entry = replace(entry, path=catalogue.find(entry.name).path)
     return Estimator(entry, None, threads, providers)
+
+
+def _calibration(entry: Entry) -> Calibration | None:
+    """Raises WeightsError for one that is none."""
+    if entry.calibration is None:
+        return None
+    try:
+        return Calibration.read(entry.calibration)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise WeightsError(f"{entry.path}: its calibration: {reason_of(error)}") from error
 
 
 def find_providers(name: str) -> list[str]:

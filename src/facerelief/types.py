@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facerelief.arrays import BoolArray, FloatArray
-from facerelief.doubts import of_mask, of_picture
+from facerelief.doubts import of_error, of_mask, of_picture
 from facerelief.geometry.light import Light as Light
 from facerelief.geometry.normals import cos_sin, rotate_in_plane
 from facerelief.photo_files import Picture
@@ -349,7 +349,11 @@ class Estimate:
             return Face(place, shape.surface, shape, model)
         expected = None if self.expected_error is None else self.expected_error[index]
         mask = self.mask[index] & place.crop.inside(place.photo_size)
-        warnings = (*of_picture(picture, place.crop.side), *of_mask(mask))
+        warnings = (
+            *of_picture(picture, place.crop.side, mask),
+            *of_mask(mask),
+            *(() if expected is None else of_error(expected, mask)),
+        )
         likely = None if self.probability is None else self.probability[index]
         surface = Surface(self.normals[index], mask, expected, warnings, likely)
         return Face(place, surface, None, model)

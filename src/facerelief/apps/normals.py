@@ -23,7 +23,7 @@ OUTPUTS = {
     "normal": ("_normal.png", "normals as colours; transparent off the face"),
     "npy": ("_normal.npy", "normals, float32 (256, 256, 3), zero off the face"),
     "shading": ("_shading.png", "the shape in white under seven lights"),
-    "error": ("_expected_error.png", "degrees that the network itself expects to be off"),
+    "error": ("_expected_error.png", "degrees that the normals are expected to be off"),
     "overlay": ("_overlay.jpg", "normals in the photo, boxes round the faces"),
     "json": (".json", "frame, crop, box, score, model, terms of the weights"),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_module
 import os
 import re
+from dataclasses import asdict
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -112,6 +113,60 @@ def export(
     except (ConfigError, OSError, ValueError) as error:
         fail(str(error), code=1)
     typer.echo(f"{out}  sha256 {sha256}")
+
+
+@app.command()
+def calibrate(
+    system: Annotated[
+        str, typer.Argument(help="An .onnx file, or a name of the catalogue.", metavar="SYSTEM")
+    ],
+    heads: Annotated[
+        Path,
+        typer.Argument(
+            help="Heads that `facerelief synth` wrote, which the network has not seen.",
+            metavar="FOLDER",
+            exists=True,
+        ),
+    ],
+    limit: Annotated[int | None, typer.Option(help="Take the first so many heads.", min=6)] = None,
+    json: Json = False,
+) -> None:
+    """Fit how far a network's expected error is to be believed, and note it with the network.
+
+    Example: facerelief calibrate mine.onnx runs/heads
+
+    Heads as they are, blurred, tiny, dark, clipped, noisy, compressed and covered: the true error
+    is fitted by the network's own, the picture's softness and its white share. An .onnx file keeps
+    the numbers in its metadata, which changes its sha256; those of a name go into the catalogue.
+    """
+    need_training(None)
+    from facerelief import catalogue
+    from facerelief.evaluate.calibration import calibrate as fitted
+    from facerelief.evaluate.calibration import table
+    from facerelief.evaluate.predictions import EvaluationError
+    from facerelief.export import tell
+    from facerelief.runtime import load
+
+    try:
+        estimator = load(system)
+        calibration, report = fitted(estimator, heads, limit, progress=not json)
+        numbers = asdict(calibration)
+        if system.endswith(".onnx"):
+            sha256 = tell(estimator.entry.path, calibration=json_module.dumps(numbers))
+        else:
+            catalogue.note_calibration(system, numbers)
+            sha256 = estimator.entry.sha256
+    except (EvaluationError, catalogue.UnknownSystemError) as error:
+        fail(str(error), code=2)
+    except catalogue.WeightsError as error:
+        fail(str(error), code=1)
+    except OSError as error:
+        fail(f"{error.filename or system}: {error.strerror}", code=1)
+    if json:
+        typer.echo(json_module.dumps({"calibration": numbers, "sha256": sha256, **report}))
+        return
+    typer.echo(table(report))
+    typer.echo(f"{system}  sha256 {sha256}  calibration {json_module.dumps(numbers)}")
 
 
 def need_training(data: Path | None) -> None:
