@@ -17,15 +17,18 @@ _ALIKE = 0.01  # degrees, percent or shares that two processors' figures may be 
 def unchanged(old: dict[str, Any], timed: bool = False) -> dict[str, Any]:
     """Systems of a last measurement that need no new one, floors apart, by name.
 
-    Networks of the catalogue whose weights are still the same, unless `timed`, and what is no
-    network: peers and classical methods.
+    Networks of the catalogue whose weights and calibration are still the same, unless `timed`, and
+    what is no network: peers and classical methods.
     """
-    weights = {entry.name: entry.sha256 for entry in catalogue.entries()}
+    weights = {entry.name: (entry.sha256, entry.calibration) for entry in catalogue.entries()}
     return {
         name: system
         for name, system in old["systems"].items()
         if name not in floors(old)
-        and ("sha256" not in system or (not timed and weights.get(name) == system["sha256"]))
+        and (
+            "sha256" not in system
+            or (not timed and weights.get(name) == (system["sha256"], system.get("calibration")))
+        )
     }
 
 

@@ -151,13 +151,15 @@ def test_figures_of_what_has_not_changed_stay_while_floors_are_the_same(card: Mo
         "systems": {
             "mean-map": floor,
             "mediapipe": peer,
-            default.name: {"sha256": default.sha256},
+            default.name: {"sha256": default.sha256, "calibration": default.calibration},
             "gone": {"sha256": "x"},
         },
     }
     stay = networks.unchanged(old)
     assert set(stay) == {"mediapipe", default.name}
     assert set(networks.unchanged(old, timed=True)) == {"mediapipe"}
+    fitted_anew = {default.name: {"sha256": default.sha256, "calibration": {"scale": 9.0}}}
+    assert networks.unchanged({**old, "systems": fitted_anew}) == {}
     new = {"floor": "mean-map", "systems": {"mean-map": {**floor, "lights": []}, "x": {}}}
     merged = networks.with_unchanged(new, old, stay)
     assert list(merged["systems"]) == ["mean-map", "mediapipe", default.name, "x"]

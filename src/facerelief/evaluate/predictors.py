@@ -171,6 +171,7 @@ def network(name: str, threads: int | None = None) -> Predictor:
         "tier": entry.tier,
         "training_data": list(entry.training_data),
         "sha256": entry.sha256,
+        "calibration": entry.calibration,
     }
     return Predictor(entry.name, estimator.estimate_crops, about=about)
 
