@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_LUMA = (0.299, 0.587, 0.114)  # Rec. 601
-_DARKEST = 0.01  # what is darker counts as this dark
-_BOUNDS = (0.3, 1.5)  # of the exponent: black stays black
+LUMA = (0.299, 0.587, 0.114)  # Rec. 601
+DARKEST = 0.01  # what is darker counts as this dark
+BOUNDS = (0.3, 1.5)  # of the exponent: black stays black
 
 
 def exposed(image: Tensor, target: float) -> Tensor:
@@ -20,8 +20,8 @@ def exposed(image: Tensor, target: float) -> Tensor:
     """
     height, width = image.shape[-2:]
     middle = image[..., height // 4 : height - height // 4, width // 4 : width - width // 4]
-    luma = (middle * image.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    average = luma.clamp_min(_DARKEST).log().mean((1, 2, 3), keepdim=True)
+    luma = (middle * image.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    average = luma.clamp_min(DARKEST).log().mean((1, 2, 3), keepdim=True)
     # A white picture's average is 0: its power is the largest.
     power = torch.log(image.new_tensor(target)) / average.clamp_max(-1e-3)
-    return image.clamp_min(1e-4) ** power.clamp(*_BOUNDS)
+    return image.clamp_min(1e-4) ** power.clamp(*BOUNDS)
