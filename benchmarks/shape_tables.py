@@ -1,4 +1,4 @@
-"""Tables of what PRNet's parts bring and of how well landmark schemes map to each other."""
+"""Tables of PRNet's parts, of landmark schemes, and of what the built-in head is drawn with."""
 
 from __future__ import annotations
 
@@ -87,4 +87,35 @@ the movements (cosine over the face's skin, mean {mean:.2f}), mean distance in m
 move by more than a millimetre in sum, and the farthest that a vertex goes.
 
 {table(["Name", "Likeness", "Apart", "Ours", "ICT-FaceKit"], rows)}
+"""
+
+
+def albedo_markdown(result: dict[str, Any]) -> str:
+    """The table of tools/build_albedo.py."""
+    errors = result["rms_srgb_levels"]
+    counts = list(next(iter(errors.values())))
+    rows = (
+        [count, *(f"{of[count]['mean']:.1f} ({of[count]['worst']:.1f})" for of in errors.values())]
+        for count in counts
+    )
+    return f"""\
+{result["skins"]} skins of {result["people"]} people, each projected onto components of other \
+people's: root mean square over the face in levels of 255 (sRGB), mean and worst skin.
+
+{table(["Components", *(kind.capitalize() for kind in errors)], rows)}
+"""
+
+
+def drawing_markdown(result: dict[str, Any]) -> str:
+    """The table of drawing.py."""
+    rows = (
+        [f"{one['vertices']:,}", f"{one['triangles']:,}", f"{one['size']} x {one['size']}",
+         one["colours"], f"{one['drawn_ms']:.0f}", f"{one['with_gradients_ms']:.0f}"]
+        for one in result["lines"]
+    )  # fmt: skip
+    headings = ["Vertices", "Triangles", "Picture", "Colours of", "Drawn", "With gradients"]
+    return f"""\
+Processor time of {result["batch"]} pictures in ms, one core:
+
+{table(headings, rows)}
 """

@@ -16,7 +16,13 @@ from typing import Any
 import card
 import headlines
 import measured_tables
-from shape_tables import expressions_markdown, prnet_ablation_markdown, schemes_markdown
+from shape_tables import (
+    albedo_markdown,
+    drawing_markdown,
+    expressions_markdown,
+    prnet_ablation_markdown,
+    schemes_markdown,
+)
 from training_tables import (
     ablation_markdown,
     learning_curve_markdown,
@@ -96,6 +102,8 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "prnet_ablation": prnet_ablation_markdown,
     "landmark_schemes": schemes_markdown,
     "expressions": expressions_markdown,
+    "albedo": albedo_markdown,
+    "drawing": drawing_markdown,
     "groups": PROTOCOLS["groups"].table,
     "learning_curve": learning_curve_markdown,
     "ablation": ablation_markdown,

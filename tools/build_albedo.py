@@ -43,7 +43,8 @@ COMPONENTS = 80
 TONES = 4  # of each skin, besides its own
 REST = 0.1  # weight of scalp, ears and neck beside the face
 FOLDS = 5
-COUNTS = (0, 5, 10, 20, 40, 60, 80)  # of components, in the report
+COUNTS = (0, 5, 10, 20, 40, 80)  # of components, in the report
+ROUNDS = 4  # of light and colours in turn
 
 EYE_WHITE, IRIS, PUPIL = (0.80, 0.77, 0.75), (0.29, 0.18, 0.12), (0.03, 0.03, 0.03)
 TEETH, TONGUE = (0.83, 0.78, 0.68), (0.62, 0.30, 0.29)
@@ -169,28 +170,39 @@ def quantised(basis: Basis) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def projected(basis: Basis, skin: np.ndarray, weights: np.ndarray, count: int) -> np.ndarray:
-    """The nearest colours (n, 3) that the first `count` components can make of (n, 3)."""
-    root = np.sqrt(weights)[:, None]
-    axes = (basis.components[:count] * root).reshape(count, -1)
-    offset = ((skin - basis.mean) * root).ravel()
-    found = np.linalg.lstsq(axes.T, offset, rcond=None)[0] if count else np.zeros(0)
-    return np.clip(basis.mean + np.tensordot(found, basis.components[:count], 1), 0, 1)
+class Projector:
+    """The nearest colours that components can make of a skin, at some of its texels.
 
+    Args:
+        basis: where it was learned.
+        chosen: (n,) bool, the texels that count, by `weights` (n,).
+    """
 
-def lit_alike(
-    basis: Basis, skin: np.ndarray, weights: np.ndarray, count: int, channels: int
-) -> np.ndarray:
-    """As `projected`, with the best strength of light (one) or its colour (three channels)."""
-    gain = np.ones(channels)
-    linear = srgb_to_linear(skin)
-    for _ in range(6):
-        wanted = linear_to_srgb((linear / gain).clip(0, 1))
-        made = srgb_to_linear(projected(basis, wanted, weights, count))
-        pairs = (made * linear, made * made)
-        up, down = (np.einsum("n,nc->c", weights, pair) for pair in pairs)
-        gain = up / down if channels == 3 else np.full(1, up.sum() / down.sum())
-    return linear_to_srgb((made * gain).clip(0, 1))
+    def __init__(self, basis: Basis, chosen: np.ndarray, weights: np.ndarray) -> None:
+        self.mean, self.components = basis.mean[chosen], basis.components[:, chosen]
+        self.weights = weights[chosen]
+        self._axes = (self.components * self.weights[:, None]).reshape(len(self.components), -1)
+        flat = self.components.reshape(len(self.components), -1)
+        self._products = (self._axes @ flat.T).astype(np.float64)
+
+    def onto(self, skin: np.ndarray, count: int) -> np.ndarray:
+        """Colours (m, 3) nearest to `skin` (m, 3), of the first `count` components."""
+        known = self._axes[:count] @ (skin - self.mean).ravel()
+        found = np.linalg.solve(self._products[:count, :count], known).astype(np.float32)
+        moved = found @ self.components[:count].reshape(count, self.mean.size)
+        return np.clip(self.mean + moved.reshape(self.mean.shape), 0, 1)
+
+    def lit_alike(self, skin: np.ndarray, count: int, channels: int) -> np.ndarray:
+        """As `onto`, under the best strength of light (one) or colour of it (three channels)."""
+        gain = np.ones(channels, np.float32)
+        linear = srgb_to_linear(skin)
+        for _ in range(ROUNDS):
+            wanted = linear_to_srgb((linear / gain).clip(0, 1)).astype(np.float32)
+            made = srgb_to_linear(self.onto(wanted, count))
+            pairs = (made * linear, made * made)
+            up, down = (np.einsum("n,nc->c", self.weights, pair) for pair in pairs)
+            gain = up / down if channels == 3 else np.full(1, up.sum() / down.sum())
+        return linear_to_srgb((made * gain).clip(0, 1))
 
 
 def levels(made: np.ndarray, skin: np.ndarray, weights: np.ndarray) -> float:
@@ -208,20 +220,19 @@ def coverage(
     folds = np.array([fold_of[name] for name in people.tolist()])
     kinds = {"as it is": 0, "but for the light's strength": 1, "but for the light's colour": 3}
     found: dict[str, dict[str, list[float]]] = {kind: {} for kind in kinds}
-    inside = weights * face
     for fold in range(FOLDS):
         basis = learn(skins[folds != fold], texels, weights, seed=2 + fold)
         steps, scale = quantised(basis)
-        basis = Basis(basis.mean, steps * scale[:, None, None])
-        for index in np.flatnonzero(folds == fold):
-            skin = skins.own[index][texels]
+        stored = Basis(basis.mean, steps * scale[:, None, None])
+        projector = Projector(stored, face, weights)
+        for skin in skins.own[folds == fold][:, texels][:, face]:
             for count in COUNTS:
                 for kind, channels in kinds.items():
                     if channels:
-                        made = lit_alike(basis, skin, inside, count, channels)
+                        made = projector.lit_alike(skin, count, channels)
                     else:
-                        made = projected(basis, skin, inside, count)
-                    value = levels(made, skin, inside)
+                        made = projector.onto(skin, count)
+                    value = levels(made, skin, projector.weights)
                     found[kind].setdefault(str(count), []).append(value)
         print(f"fold {fold + 1} of {FOLDS} done", flush=True)
     return {
