@@ -158,3 +158,28 @@ def test_calls_that_make_no_sense(
     result: Result = normals(astronaut, "-o", tmp_path / "out", *more)
     assert result.exit_code == 2 and not (tmp_path / "out").exists()
     one_line(result, message)
+
+
+@pytest.mark.parametrize(("size", "pixels"), [("512", 512), ("native", 0), ("64", 64)])
+def test_normals_come_in_any_size(size: str, pixels: int, astronaut: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = normals(astronaut, "-o", out, "--size", size)
+    assert result.exit_code == 0, result.output
+    found = decode_png(out / "astronaut_normal.png")
+    side = json.loads((out / "astronaut.json").read_text())["crop"]
+    assert side["size"] == len(found.normals)
+    if size == "native":  # the photo's own pixels
+        assert abs(side["size"] - side["side"]) <= 1
+    else:
+        assert side["size"] == pixels
+    assert np.load(out / "astronaut_normal.npy").shape == (side["size"], side["size"], 3)
+    shown = found.mask if found.alpha is None else found.alpha > 0
+    assert np.allclose(np.linalg.norm(found.normals[shown], axis=-1), 1, atol=0.02)
+
+
+@pytest.mark.parametrize("size", ["0", "63", "1537", "1e3", "-5", "large", "９９", ""])
+def test_sizes_that_are_none(size: str, astronaut: Path, tmp_path: Path) -> None:
+    result = normals(astronaut, "-o", tmp_path / "out", "--size", size)
+    assert result.exit_code == 2
+    one_line(result, "--size is 64 to 1536 pixels, or native")
+    assert not (tmp_path / "out").exists()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from facerelief.correspondence import correspond as correspond
     from facerelief.correspondence import landmarks as landmarks
     from facerelief.finding import find as find
+    from facerelief.fine import at_size as at_size
     from facerelief.images import load_photo as load_photo
     from facerelief.inputs import PhotoError as PhotoError
     from facerelief.photo_frame import normals_in_photo as normals_in_photo
@@ -40,6 +41,7 @@ _HOMES = {
     "UnknownSystemError": "catalogue",
     "WeightsError": "catalogue",
     "find": "finding",
+    "at_size": "fine",
     "correspond": "correspondence",
     "Correspondence": "correspondence",
     "landmarks": "correspondence",

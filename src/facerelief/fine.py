@@ -7,7 +7,6 @@ Networks look at 256 x 256 pixels. What is finer is read off the photo itself, a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +18,11 @@ from facerelief.geometry.light import srgb_to_linear
 from facerelief.geometry.matte import matte
 from facerelief.geometry.normals import normalise
 from facerelief.geometry.shading_detail import NoLightError, shading_detail
-from facerelief.photo_files import Picture
-from facerelief.types import Crop, Face
+from facerelief.images import Source, open_photo
+from facerelief.types import Crop, Face, Surface
 
 #: Least and most pixels of a side. More would take gigabytes.
-LEAST, MOST = 64, 2048
+LEAST, MOST = 64, 1536
 
 # What is left out, in the frame of the eyes: x along them and y upwards, in distances between the
 # eyes from the middle of the two eyes or of the mouth's corners; then the ellipse's half axes.
@@ -38,7 +37,7 @@ class FineSurface:
     """What a crop of some size shows of a face, in the crop's frame."""
 
     crop: Crop
-    normals: NDArray[np.float32]  # (S, S, 3) unit; zero off the mask
+    normals: NDArray[np.float32]  # (S, S, 3) unit; zero where alpha is
     mask: BoolArray  # (S, S)
     alpha: NDArray[np.float32]  # (S, S) in [0, 1], above a half in the mask: soft at hair
     relief: NDArray[np.float32] | None  # (S, S) crop pixels, outwards; None where no light was seen
@@ -52,7 +51,7 @@ def native_size(face: Face) -> int:
 
 def fine_surface(
     face: Face,
-    photo: NDArray[Any] | Picture,
+    photo: Source,
     size: int | None = None,
     *,
     detail: bool = True,
@@ -61,7 +60,7 @@ def fine_surface(
     """A face's normals at another size of its crop.
 
     Args:
-        face: as an estimator found it in `photo`, (H, W, 3) sRGB uint8 or a `Picture`.
+        face: as an estimator found it in `photo`, a path or what else `load_photo` reads.
         size: pixels of a side; the photo's own (`native_size`) when None.
         detail: whether to add what the photo's shading shows; the estimate is enlarged alone
             where not, and where the size is no larger than the estimate's.
@@ -69,26 +68,39 @@ def fine_surface(
 
     Raises:
         ValueError: a size out of bounds.
+        PhotoError: the photo cannot be read.
     """
     size = native_size(face) if size is None else size
     if not LEAST <= size <= MOST:
         raise ValueError(f"a size is from {LEAST} to {MOST} pixels, not {size}")
     crop = replace(face.crop, size=size)
     scale = size / face.crop.size
-    photo = crop.extract(photo)
-    alpha, mask = _opacity(face, photo, scale)
-    # Normals are smooth across the mask's edge: nothing beyond it is mixed in.
-    normals = normalise(np.stack([_resized(n, size) for n in np.moveaxis(face.normals, -1, 0)], -1))
-    normals = np.where(mask[..., None], normals, 0).astype(np.float32)
+    picture = crop.extract(open_photo(photo))
+    alpha, mask = _opacity(face, picture, scale)
+    layers = [_resized(layer, size) for layer in np.moveaxis(face.normals, -1, 0)]
+    normals = normalise(np.stack(layers, axis=-1) * (alpha > 0)[..., None]).astype(np.float32)
     if not detail or size <= face.crop.size:
         return FineSurface(crop, normals, mask, alpha, None)
-    picture = srgb_to_linear(photo / np.float32(255)).astype(np.float32)
+    linear = srgb_to_linear(picture / np.float32(255)).astype(np.float32)
     left_out = _painted(crop, face.points)
     try:
-        found = shading_detail(picture, normals, mask, scale, left_out, workers=workers)
+        found = shading_detail(linear, normals, mask, scale, left_out, workers=workers)
     except NoLightError as error:
         return FineSurface(crop, normals, mask, alpha, None, (f"no detail: {error}",))
-    return FineSurface(crop, found.normals, mask, alpha, found.relief)
+    normals = np.where(mask[..., None], found.normals, normals)
+    return FineSurface(crop, normals, mask, alpha, found.relief)
+
+
+def at_size(face: Face, photo: Source, size: int | None = None, detail: bool = True) -> Face:
+    """`face` with the surface that `fine_surface` makes of it; it has no shape.
+
+    Raises as `fine_surface` does.
+    """
+    fine = fine_surface(face, photo, size, detail=detail)
+    error = None if face.expected_error is None else _resized(face.expected_error, len(fine.mask))
+    warnings = (*face.surface.warnings, *fine.warnings)
+    surface = Surface(fine.normals, fine.mask, error, warnings, alpha=fine.alpha)
+    return Face(replace(face.place, crop=fine.crop), surface, None, face.model)
 
 
 def _opacity(

@@ -29,18 +29,21 @@ BAND = 64  # rows, a multiple of `exr.ROWS`
 _LEAST = 1 / 512  # of an alpha that a picture can show
 
 
-def soft_mask(mask: BoolArray) -> NDArray[np.float32]:
-    """(S, S) in [0, 1]: a crop's `mask` (S, S), falling smoothly to zero before its edges."""
+def soft_mask(mask: BoolArray | FloatArray) -> NDArray[np.float32]:
+    """(S, S) in [0, 1]: a crop's `mask` (S, S), falling smoothly to zero before its edges.
+
+    A mask of floats is an alpha in [0, 1].
+    """
     steps = _steps(len(mask))
     rise = _smooth((np.minimum(steps, 1 - steps) - CLEAR) / (FULL - CLEAR))
-    return np.where(mask, rise * rise[:, None], np.float32(0))
+    return mask * (rise * rise[:, None])
 
 
-def round_mask(mask: BoolArray) -> NDArray[np.float32]:
+def round_mask(mask: BoolArray | FloatArray) -> NDArray[np.float32]:
     """As `soft_mask`, falling to zero towards the circle in the crop: round, as foreheads are."""
     offsets = _steps(len(mask)) - 0.5
     radius = np.hypot(offsets, offsets[:, None])
-    return np.where(mask, _smooth((0.5 - CLEAR - radius) / (FULL - CLEAR)), np.float32(0))
+    return mask * _smooth((0.5 - CLEAR - radius) / (FULL - CLEAR))
 
 
 def _steps(size: int) -> NDArray[np.float64]:
@@ -130,11 +133,12 @@ class _Stack:
 class _Layer:
     """A face's crop, to be laid over the photo."""
 
-    def __init__(self, face: Face, soft: Callable[[BoolArray], NDArray[np.float32]]) -> None:
+    def __init__(self, face: Face, soft: Callable[[FloatArray], NDArray[np.float32]]) -> None:
         self._crop = face.crop
         self._window = face.crop.window(face.photo_size)
         # Weighted by alpha, nothing from outside a mask leaks in when normals are resampled.
-        alpha, cover = soft(face.mask)[..., None], soft(np.ones_like(face.mask))[..., None]
+        opacity = face.surface.opacity
+        alpha, cover = soft(opacity)[..., None], soft(np.ones_like(opacity))[..., None]
         normals = face.crop.rotate_normals_to_photo(face.normals)
         values = np.concatenate([normals * alpha, alpha, cover], axis=-1)
         self._values = values.astype(np.float32)

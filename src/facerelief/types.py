@@ -237,7 +237,10 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """What a crop's pixels show of a face, in the crop's frame."""
+    """What a crop's pixels show of a face, in the crop's frame.
+
+    Crops are of 256 x 256 pixels as networks answer, and of others where they are made finer.
+    """
 
     normals: NDArray[np.float32]  # (256, 256, 3) unit
     mask: BoolArray  # (256, 256), True on the face
@@ -245,6 +248,12 @@ class Surface:
     warnings: tuple[str, ...] = ()  # what is not to be relied on
     # (256, 256) in [0, 1], how likely a pixel shows face; None where that is yes or no.
     probability: NDArray[np.float32] | None = None
+    alpha: NDArray[np.float32] | None = None  # as the mask, soft at hair; None where there is none
+
+    @property
+    def opacity(self) -> FloatArray:
+        """(256, 256) in [0, 1]: the alpha, or else the mask."""
+        return self.mask.astype(np.float32) if self.alpha is None else self.alpha
 
 
 class Shape(ABC):

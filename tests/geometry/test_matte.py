@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import label
 
-from facerelief.geometry.matte import guided_filter, matte, solid
+from facerelief.geometry.matte import guided_filter, matte, parts_of, solid
 
 SIZE = 128
 Y, X = np.mgrid[:SIZE, :SIZE] + 0.5
@@ -63,3 +64,15 @@ def test_the_filter_is_the_papers():
             expected[i, j] += rests[window].mean()
     found = guided_filter(picture, values, radius, ridge)
     assert np.allclose(found[inner], expected[inner], atol=1e-4)
+
+
+@pytest.mark.parametrize("density", [0.0, 0.3, 0.6, 0.9, 1.0])
+def test_parts_are_scipys(density):
+    mask = np.random.default_rng(0).random((57, 80)) < density
+    expected, count = label(mask)
+    found, sizes = parts_of(mask)
+    assert len(sizes) == count
+    assert ((found < 0) == ~mask).all()
+    pairs = set(zip(expected[mask].tolist(), found[mask].tolist(), strict=True))
+    assert len(pairs) == count
+    assert sizes.tolist() == np.bincount(found[mask], minlength=count).tolist()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from facerelief.types import Face
 #: What is written: the file's ending, and what it is. The overlay is one a photo, not a face.
 OUTPUTS = {
     "normal": ("_normal.png", "normals as colours; transparent off the face"),
-    "npy": ("_normal.npy", "normals, float32 (256, 256, 3), zero off the face"),
+    "npy": ("_normal.npy", "normals, float32 (size, size, 3), zero off the face"),
     "shading": ("_shading.png", "the shape in white under seven lights"),
     "error": ("_expected_error.png", "degrees that the normals are expected to be off"),
     "overlay": ("_overlay.jpg", "normals in the photo, boxes round the faces"),
@@ -35,6 +35,7 @@ IN_PHOTO = {
     "exr": ("_photo_normal.exr", "the same as R, G, B and A, half floats"),
 }
 FRAMES = ("crop", "photo")
+NATIVE: Literal["native"] = "native"
 _FRAMELESS = ("overlay", "json")
 
 
@@ -51,6 +52,9 @@ class Options:
     order: str = "size"  # of finding.ORDERS
     crop_scale: float = 1.0
     crops: bool = False  # photos are faces' crops already
+    # Pixels of a crop's side: other than 256 with detail of the photo, see `fine`. NATIVE is the
+    # photo's own; None is 256 for crops and NATIVE in the photo's frame.
+    size: int | Literal["native"] | None = None
 
 
 def written(outputs: Collection[str], frames: Collection[str]) -> dict[str, str]:
@@ -81,6 +85,8 @@ def produce(photo: Photo, estimator: Estimator, options: Options = Options()) ->
     )
     sidecars: list[dict[str, Any]] = []
     files = _of_all(photo, faces, estimator, options)
+    if options.size is not None:
+        faces = [_at_size(photo, face, options.size) for face in faces]
     shared = sorted(files)
     for face, stem in zip(faces, face_stems(photo.stem, len(faces)), strict=True):
         made = {stem + ending: do() for ending, do in _makers(face, options).items()}
@@ -129,15 +135,28 @@ def _of_all(
     files = {}
     if "photo" in options.frames and IN_PHOTO.keys() & options.outputs:
         around = [] if options.crops else _around(photo, faces, estimator, options.crop_scale)
+        size = options.size or NATIVE
+        sized = [_at_size(photo, face, size) for face in faces]
+        around = [_at_size(photo, face, size, detail=False) for face in around]
         if "normal" in options.outputs:
-            content = photo_frame.to_photo_png(faces, around, options.bits)
+            content = photo_frame.to_photo_png(sized, around, options.bits)
             files[IN_PHOTO["normal"][0]] = content
         if "exr" in options.outputs:
-            files[IN_PHOTO["exr"][0]] = photo_frame.to_photo_exr(faces, around)
+            files[IN_PHOTO["exr"][0]] = photo_frame.to_photo_exr(sized, around)
     if "overlay" in options.outputs:
         picture = pictures.overlay_image(photo.pixels, faces)
         files[OUTPUTS["overlay"][0]] = to_jpeg(picture)
     return {photo.stem + ending: content for ending, content in files.items()}
+
+
+def _at_size(photo: Photo, face: Face, size: int | Literal["native"], detail: bool = True) -> Face:
+    """The face at a size; as it is where that is the networks'."""
+    from facerelief import fine  # SciPy: what is as networks answer need not wait for it
+
+    pixels = fine.native_size(face) if size == NATIVE else size
+    if pixels == face.crop.size:
+        return face
+    return fine.at_size(face, photo.pixels, pixels, detail)
 
 
 def _around(photo: Photo, faces: list[Face], estimator: Estimator, crop_scale: float) -> list[Face]:
@@ -152,8 +171,9 @@ def _makers(face: Face, options: Options) -> dict[str, Callable[[], bytes]]:
     """What makes the pictures and arrays of one face that are asked for, by their ending."""
     if "crop" not in options.frames:
         return {}
+    opacity = face.mask if face.surface.alpha is None else face.surface.alpha
     makers = {
-        "normal": lambda: encode_png(face.normals, face.mask, "opengl", options.bits),
+        "normal": lambda: encode_png(face.normals, opacity, "opengl", options.bits),
         "exr": lambda: _exr(face),
         "npy": lambda: _npy(face),
         "shading": lambda: to_png(pictures.shading_row(face.normals, face.mask), MARK),
@@ -165,13 +185,13 @@ def _makers(face: Face, options: Options) -> dict[str, Callable[[], bytes]]:
 
 
 def _exr(face: Face) -> bytes:
-    alpha = face.mask[..., None]
-    picture = np.concatenate([face.normals * alpha, alpha], axis=-1)
+    alpha = face.surface.opacity[..., None]
+    picture = np.concatenate([face.normals * (alpha > 0), alpha], axis=-1)
     return to_exr([picture], face.mask.shape, "RGBA", {"normalFrame": "opengl"})
 
 
 def _npy(face: Face) -> bytes:
-    masked = face.normals.astype(np.float32, order="C")
+    masked = face.normals.astype(np.float32, order="C")  # a copy
     # Whole vectors at once: five times as fast as number by number.
     vectors = masked.view("V12")[..., 0]
     np.copyto(vectors, np.zeros((), vectors.dtype), where=~face.mask)

@@ -6,10 +6,11 @@ import json as json_module
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from facerelief.catalogue import plain
 from facerelief.cli import jobs
 from facerelief.cli.common import (
     Json,
@@ -41,6 +42,14 @@ def normals(
     frame: Annotated[
         str, typer.Option(help="Comma-separated: crop (a file a face), photo (all in its size).")
     ] = "crop",
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PIXELS",
+            help="Side of the normals, with the photo's own detail: 64 to 1536, or native.",
+            show_default="256; native in --frame photo",
+        ),
+    ] = None,
     crop_scale: Annotated[
         float, typer.Option(help="Side of the crops over the usual one: 1.3 shows foreheads.")
     ] = 1.0,
@@ -84,12 +93,29 @@ def normals(
         fail(f"--crop-scale is {LEAST_SCALE} to {LARGEST_SCALE}, not {crop_scale}", code=2)
     if crops and crop_scale != 1:
         fail("--crops are taken as they are, without --crop-scale", code=2)
-    options = Options(outputs, bits, max_faces, smallest, whole, frames, order, crop_scale, crops)
+    options = Options(
+        outputs, bits, max_faces, smallest, whole, frames, order, crop_scale, crops, _pixels(size)
+    )
 
     def prepare(threads: int) -> Produce:
         return partial(produce, estimator=load_system(system, threads, provider), options=options)
 
     jobs.run(inputs, out, prepare, written(outputs, frames), threads, json, recursive)
+
+
+def _pixels(size: str | None) -> int | Literal["native"] | None:
+    """What `--size` says."""
+    from facerelief.apps.normals import NATIVE
+    from facerelief.fine import LEAST, MOST
+
+    if size is None:
+        return None
+    if size == NATIVE:
+        return NATIVE
+    pixels = int(size) if size.isascii() and size.isdigit() and len(size) < 6 else 0
+    if not LEAST <= pixels <= MOST:
+        fail(f"--size is {LEAST} to {MOST} pixels, or native, not {plain(size)!r}", code=2)
+    return pixels
 
 
 @app.command()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import label, uniform_filter
 
 from facerelief.arrays import BoolArray, FloatArray
 
@@ -12,28 +11,65 @@ from facerelief.arrays import BoolArray, FloatArray
 # ones), and holes no larger than these are no occluders.
 _LEAST_PART, _LARGEST_HOLE = 0.03, 0.004
 _RADIUS = 8  # crop pixels about a pixel in which the matte follows the picture's colours
+_HAZE = 0.15  # of a filtered probability, at either end
 _RIDGE = 1e-3  # variance of colours in [0, 1] below which a window has no edge
 
 
 def solid(probability: FloatArray) -> BoolArray:
     """(H, W) where a face is: above a half, in parts of some size, without pinholes."""
     inside = np.asarray(probability) > 0.5
-    parts, count = label(inside)
-    if not count:
+    parts, sizes = parts_of(inside)
+    if not len(sizes):
         return inside
-    sizes = np.bincount(parts.ravel())
-    sizes[0] = 0
     largest = sizes.max()
-    if count > 1:
-        inside = (sizes >= _LEAST_PART * largest)[parts]
-    gaps, count = label(~inside)
-    if count > 1:
-        holes = np.bincount(gaps.ravel()) <= _LARGEST_HOLE * largest
+    if len(sizes) > 1:
+        inside = np.append(sizes >= _LEAST_PART * largest, False)[parts]
+    gaps, sizes = parts_of(~inside)
+    if len(sizes) > 1:
+        holes = np.append(sizes <= _LARGEST_HOLE * largest, False)
         for edge in (gaps[0], gaps[-1], gaps[:, 0], gaps[:, -1]):
             holes[edge] = False
-        holes[0] = False
         inside = inside | holes[gaps]
     return inside
+
+
+def parts_of(mask: BoolArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The connected parts (4-neighbours) of `mask` (H, W): each pixel's, and their sizes (N,).
+
+    Pixels off the mask have the part -1. By runs of pixels in rows: SciPy, which can do the same,
+    takes longer to load than a photo takes.
+    """
+    height, width = mask.shape
+    padded = np.zeros((height, width + 2), np.int8)
+    padded[:, 1:-1] = mask
+    row, edge = np.nonzero(np.diff(padded, axis=1))
+    row, first, last = row[::2], edge[::2], edge[1::2]  # runs of [first, last) pixels
+    above = np.searchsorted(row, np.arange(height + 1)).tolist()
+    starts, ends = first.tolist(), last.tolist()
+    parent = list(range(len(starts)))
+
+    def root(run: int) -> int:
+        while parent[run] != run:
+            parent[run] = parent[parent[run]]
+            run = parent[run]
+        return run
+
+    for y in range(1, height):
+        upper, lower = above[y - 1], above[y]
+        while upper < above[y] and lower < above[y + 1]:
+            if starts[upper] < ends[lower] and starts[lower] < ends[upper]:
+                a, b = root(upper), root(lower)
+                parent[max(a, b)] = min(a, b)
+            if ends[upper] < ends[lower]:
+                upper += 1
+            else:
+                lower += 1
+    roots = np.array([root(run) for run in range(len(parent))], np.int64)
+    part = np.unique(roots, return_inverse=True)[1]
+    sizes = np.bincount(part, last - first).astype(np.int64)
+    labels = np.full(mask.shape, -1, np.int64)
+    labels[mask] = np.repeat(part, last - first)
+    return labels, sizes
 
 
 def matte(
@@ -57,6 +93,8 @@ def matte(
     pinholes = inside & (filtered <= 0.5)
     islands = ~inside & (filtered > 0.5)
     alpha = np.where(pinholes, 1, np.where(islands, 0, alpha))
+    # What is hardly there is haze, and what is hardly missing too.
+    alpha = (alpha - _HAZE) / (1 - 2 * _HAZE)
     return np.clip(alpha, 0, 1).astype(np.float32), inside
 
 
@@ -64,6 +102,8 @@ def guided_filter(
     picture: FloatArray, values: FloatArray, radius: int, ridge: float = _RIDGE
 ) -> NDArray[np.float32]:
     """`values` (H, W), locally linear in the colours of `picture` (H, W, 3) in [0, 1]."""
+
+    from scipy.ndimage import uniform_filter  # masks alone need not wait for it
 
     def mean(layer: FloatArray) -> NDArray[np.float32]:
         return uniform_filter(layer, 2 * radius + 1)
