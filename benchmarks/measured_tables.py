@@ -55,6 +55,41 @@ def live_markdown(result: dict[str, Any]) -> str:
     return f"{head}\n\n{table(columns, rows)}\n"
 
 
+def fine_markdown(result: dict[str, Any]) -> str:
+    """The tables of fine.py."""
+    detail = result["detail"]
+    rows = [
+        ["The estimate, 256 pixels", detail["enlarged"], detail["with_detail"]],
+        ["The truth, blurred by 3 crop pixels", *(
+            detail[f"blurred_truth{suffix}"] for suffix in ("", "_with_detail")
+        )],
+    ]  # fmt: skip
+    errors = [[name, *(f"{value:.2f}°" for value in values)] for name, *values in rows]
+    names = {
+        "as_estimated": "above a half",
+        "solid": "without dust and pinholes",
+        "matte": "along the picture's edges",
+    }
+    masks = [
+        [names[name], f"{100 * row['iou']:.1f} %", f"{row['outline']:.2f}", f"{row['parts']:.1f}"]
+        for name, row in result["masks"].items()
+    ]
+    head = (
+        f"`{result['system']}` on {result['heads']} rendered heads with wrinkles and pores, crops "
+        f"of {result['side']} pixels. Mean angular error of what is enlarged alone and of what has "
+        f"detail of the picture ({detail['seconds']:.1f} s of one core a face; better on "
+        f"{100 * result['better']:.0f} % of the heads)."
+    )
+    between = (
+        "Masks at that size: overlap with the true one, distance of their outlines in pixels of "
+    )
+    between += "the 256 x 256 crop, and parts that they are in."
+    return (
+        f"{head}\n\n{table(['Normals of', 'Enlarged', 'With detail'], errors)}\n\n{between}\n\n"
+        f"{table(['Mask', 'IoU', 'Outline', 'Parts'], masks)}\n"
+    )
+
+
 def crop_accuracy_markdown(result: dict[str, Any]) -> str:
     """The table of crop_accuracy.py."""
 

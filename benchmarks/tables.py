@@ -110,6 +110,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "papers": papers_markdown,
     "speed": measured_tables.speed_markdown,
     "live": measured_tables.live_markdown,
+    "fine": measured_tables.fine_markdown,
     "crop_accuracy": measured_tables.crop_accuracy_markdown,
     "registration": measured_tables.registration_markdown,
     "alignment": measured_tables.alignment_markdown,
