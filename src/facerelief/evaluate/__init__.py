@@ -3,6 +3,7 @@
 from typing import Any
 
 from facerelief.evaluate.basel import Basel
+from facerelief.evaluate.coefficients import Coefficients
 from facerelief.evaluate.comparison import run_table
 from facerelief.evaluate.groups import Groups
 from facerelief.evaluate.landmarks import Landmarks
@@ -18,11 +19,13 @@ from facerelief.evaluate.yaleb import Yaleb
 PROTOCOLS: dict[str, type[Protocol[Any, Any, Any]]] = {
     protocol.name: protocol
     for protocol in (
-        Yaleb, Basel, Robustness, Wild, Landmarks, Reconstruction, Groups, Renderings
+        Yaleb, Basel, Robustness, Wild, Landmarks, Reconstruction, Groups, Renderings,
+        Coefficients,
     )
 }  # fmt: skip
 
 run_basel = runner(Basel)
+run_coefficients = runner(Coefficients)
 run_groups = runner(Groups)
 run_landmarks = runner(Landmarks)
 run_reconstruction = runner(Reconstruction)
@@ -35,6 +38,7 @@ __all__ = [
     "PROTOCOLS",
     "EvaluationError",
     "run_basel",
+    "run_coefficients",
     "run_groups",
     "run_landmarks",
     "run_reconstruction",

@@ -7,6 +7,7 @@
 | ``NAME.npz`` | ``landmarks`` (68, 2 or 3), iBUG's scheme; NaN for a face that was not found |
 | ``NAME.json`` | the same as ``landmarks`` or ``points``: `facerelief mesh` writes such |
 | ``NAME.npz`` | ``vertices`` (V, 3), ``triangles`` (T, 3) of a face and optionally ``landmarks`` |
+| ``NAME.npz`` | ``expression`` (52,) by ARKit's names and ``identity`` (80,), see `coefficients` |
 | ``NAME.obj``, ``NAME.ply`` | the same without landmarks |
 
 Points are pixels of the crop: x right, y down, and z, which is larger where it is nearer. Those of
@@ -70,6 +71,20 @@ def read(
     if normals.shape != (*shape, 3) or (expected is not None and expected.shape != shape):
         raise EvaluationError(f"{path}: normals must be {(*shape, 3)} and expected_error {shape}")
     return _floats(normals), None if expected is None else _floats(expected)
+
+
+def read_arrays(
+    folder: Path, name: str, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, NDArray[np.float32]]:
+    """Arrays of the image `name` by their names and shapes.
+
+    Raises EvaluationError where the file is missing, damaged, of other shapes or not finite.
+    """
+    path, arrays = _read(folder, name, ".npz")
+    for key, shape in shapes.items():
+        if key not in arrays or arrays[key].shape != shape or not np.isfinite(arrays[key]).all():
+            raise EvaluationError(f"{path}: {key} must be {shape}")
+    return {key: _floats(arrays[key]) for key in shapes}
 
 
 def read_landmarks(folder: Path, name: str, crop: Crop) -> NDArray[np.float32] | None:

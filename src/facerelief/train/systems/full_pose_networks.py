@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from facerelief.data import positions
 from facerelief.geometry.albedo import albedo_basis
 from facerelief.geometry.face_model import face_model
-from facerelief.nn.efficientnet_lite import EfficientNetLite0
 from facerelief.nn.light_decoder import convolution, pointwise
+from facerelief.train.systems.full_pose_fit import Fit
 from facerelief.train.systems.full_pose_model import Coefficients, Points
+from facerelief.train.systems.prnet_networks import LightNetwork as PositionNetwork
 
 _VGG16 = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0)
 _CALM = -3.5  # logit of the expressions of an untrained network: hardly any
@@ -94,65 +95,77 @@ class PaperNetwork(nn.Module):
 
 
 class LightNetwork(nn.Module):
-    """For CPUs: EfficientNet-Lite0, a first guess from its deepest features, and looks.
+    """For CPUs: the model fitted to our light PRNet's position map, and a look that corrects it.
 
-    A look reads the encoder's finer features where the guess says that the face's texels are, and
-    corrects it, as in our PRNet.
+    Where a face's skin is, that network knows well; which coefficients make such a map is a linear
+    question, whose answer needs no training (`Fit`). What is left to learn is what a map does not
+    tell, and where it errs: the look reads the encoder's finer features where the fitted face is.
 
     Args:
-        looks: how often; they share their weights.
+        looks: of the PRNet, see there. frozen: its weights stay as they are.
     """
 
-    grid = 4  # places a side of the features that are mixed
-    mixed = 64  # channels of each
+    size = 64  # texels a side of the map
 
-    def __init__(self, pretrained: bool = True, frozen_norms: bool = False, looks: int = 1) -> None:
+    def __init__(
+        self,
+        pretrained: bool = True,
+        frozen_norms: bool = False,
+        looks: int = 1,
+        frozen: bool = False,
+    ) -> None:
         super().__init__()
-        self.looks = looks
-        self.encoder = EfficientNetLite0(pretrained, frozen_norms)
-        self.squeeze = pointwise(self.encoder.channels[-1], self.mixed)
-        places = self.mixed * self.grid**2
-        self.mix = nn.Sequential(nn.Linear(places, places), nn.ReLU(inplace=True))
-        self.told = Told(places)
-        self.look = Look(self.encoder.channels[1:3]) if looks else nn.Identity()
+        self.frozen = frozen
+        self.maps = PositionNetwork(pretrained, frozen_norms, looks)
+        self.fit = Fit(self.size)
+        self.look = Look(self.maps.encoder.channels[1:3], self.maps.places)
+        if frozen:
+            self.maps.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> LightNetwork:
+        super().train(mode)
+        if self.frozen:
+            self.maps.eval()
+        return self
 
     def forward(self, image: Tensor) -> list[Coefficients]:
-        """(B, 3, H, H) in [0, 1] to the first guess and what each look made of it, the last last.
-
-        An untrained network answers with the mean head.
-        """
-        features = self.encoder(image)
-        code = F.adaptive_avg_pool2d(self.squeeze(features[-1]), self.grid).flatten(1)
-        guesses = [calm(self.told(self.mix(code)))]
-        for _ in range(self.looks):
-            guesses.append(self.look(features[1:3], image, guesses[-1]))
-        return guesses
+        """(B, 3, H, H) in [0, 1] to the fitted answer and what the look made of it."""
+        features, answer = self.maps.seen(image, self.size)
+        guess, code = self.fit(answer.maps[-1]), self.maps.code(features[-1])
+        return [guess, self.look(features[1:3], image, answer.maps[-1], code, guess)]
 
 
 class Look(nn.Module):
     """What to change in coefficients, from what the picture shows where they put the face.
 
     Args:
-        channels: of the features that are read.
+        channels: of the features that are read. code: numbers of what the whole picture is like.
         size: texels a side that are looked at. width: channels of a texel.
     """
 
-    def __init__(self, channels: Sequence[int], size: int = 32, width: int = 48) -> None:
+    def __init__(self, channels: Sequence[int], code: int, size: int = 32, width: int = 48) -> None:
         super().__init__()
         self.size = size
         self.points = Points.at_texels(size)
-        self.joined = pointwise(sum(channels) + 9, width)
+        self.joined = pointwise(sum(channels) + 12, width)
         self.fine = convolution(width, width)
         self.middle = convolution(width, 64)
         self.coarse = nn.Sequential(convolution(64, 96), convolution(96, 64))
         self.squeeze = pointwise(64, 32)
-        self.mix = nn.Sequential(nn.Linear(32 * (size // 4) ** 2, 384), nn.ReLU(inplace=True))
+        self.mix = nn.Sequential(
+            nn.Linear(32 * (size // 4) ** 2 + code, 384), nn.ReLU(inplace=True)
+        )
         self.told = Told(384)
 
     def forward(
-        self, features: Sequence[Tensor], image: Tensor, given: Coefficients
+        self,
+        features: Sequence[Tensor],
+        image: Tensor,
+        maps: Tensor,
+        code: Tensor,
+        given: Coefficients,
     ) -> Coefficients:
-        """`given`, changed; an untrained one changes nothing."""
+        """`given`, changed; an untrained one changes nothing. `maps` are what it was made of."""
         # What a look corrects is no reason to change where it looked from.
         given = given.detach()
         points = given.camera(self.points(given.identity, given.weights))
@@ -162,7 +175,8 @@ class Look(nn.Module):
         sources = [*features, image - 0.5]
         read = [F.grid_sample(f.float(), places, align_corners=False) for f in sources]
         mean = positions.mean_head(size).to(small).expand_as(small)
-        fine = self.fine(self.joined(torch.cat([*read, small, mean], 1)))
+        left = positions.resized(maps, size) - small  # what no coefficients say
+        fine = self.fine(self.joined(torch.cat([*read, small, mean, 10 * left], 1)))
         middle = self.middle(F.avg_pool2d(fine, 2))
         coarse = self.squeeze(self.coarse(F.avg_pool2d(middle, 2)))
-        return given + self.told(self.mix(coarse.flatten(1)))
+        return given + self.told(self.mix(torch.cat([coarse.flatten(1), code], 1)))

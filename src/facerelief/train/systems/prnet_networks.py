@@ -117,8 +117,8 @@ class LightNetwork(nn.Module):
         deepest = self.encoder.channels[-1]
         self.motion = Motion(deepest)
         self.squeeze = pointwise(deepest, self.mixed)
-        places = self.mixed * self.grid**2
-        self.mix = nn.Sequential(nn.Linear(places, places), nn.ReLU(inplace=True))
+        self.places = self.mixed * self.grid**2
+        self.mix = nn.Sequential(nn.Linear(self.places, self.places), nn.ReLU(inplace=True))
         widths = (64, 64, 32, 32)
         self.decoder = LightDecoder(self.encoder.channels, self.mixed, 3, widths, skips="none")
         nn.init.zeros_(self.decoder.head.weight)
@@ -131,17 +131,24 @@ class LightNetwork(nn.Module):
 
         An untrained network answers with the mean head.
         """
+        return self.seen(image, size)[1]
+
+    def seen(self, image: Tensor, size: int) -> tuple[list[Tensor], Answer]:
+        """The encoder's features too, which other things can be read of."""
         features = self.encoder(image)
         maps, seen = [self.first(features[-1], size)], None
         for _ in range(self.looks):
             moved, seen = self.look(features[1:3], maps[-1])
             maps.append(moved)
-        return Answer(maps, None if seen is None else positions.resized(seen, size))
+        return features, Answer(maps, None if seen is None else positions.resized(seen, size))
+
+    def code(self, deepest: Tensor) -> Tensor:
+        """(B, places): the encoder's deepest features, after every place has seen every other."""
+        return self.mix(F.adaptive_avg_pool2d(self.squeeze(deepest), self.grid).flatten(1))
 
     def first(self, deepest: Tensor, size: int) -> Tensor:
         """The map (B, 3, size, size) that the encoder's deepest features make."""
-        code = F.adaptive_avg_pool2d(self.squeeze(deepest), self.grid).flatten(1)
-        mixed = self.mix(code).view(-1, self.mixed, self.grid, self.grid)
+        mixed = self.code(deepest).view(-1, self.mixed, self.grid, self.grid)
         offset = positions.resized(F.pixel_shuffle(self.decoder(mixed), 2).float(), size)
         shape = positions.mean_head(size).to(offset) + offset
         return self.motion(deepest, shape)
