@@ -1,10 +1,14 @@
 """Faces from coefficients: what the camera sees, the names, and the files."""
 
 import json
+import runpy
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 
 import facerelief as fr
 from facerelief.apps.mesh import describe_coefficients
@@ -13,6 +17,7 @@ from facerelief.decoders import DECODERS
 from facerelief.geometry import position
 from facerelief.geometry.albedo import albedo_basis
 from facerelief.geometry.face_model import face_model
+from facerelief.geometry.head import builtin_head
 from facerelief.geometry.mesh import check_mesh
 from facerelief.geometry.skin_mesh import skin_mesh
 from facerelief.types import Crop, Place
@@ -108,3 +113,23 @@ def test_the_sidecar_has_arkits_names_in_their_order() -> None:
     assert np.shape(made["light"]) == (9, 3)
     with pytest.raises(ValueError, match="has no coefficients"):
         describe_coefficients(replace(shape, view=None))
+
+
+def test_another_head_is_driven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {}
+    for weight in (0.0, 0.8):
+        (shape,) = from_coefficients(told(jawOpen=weight, yaw=20.0), 256).shapes
+        file, out = tmp_path / f"{weight}.json", tmp_path / f"{weight}.obj"
+        file.write_text(json.dumps(describe_coefficients(shape)))
+        arguments = ["drive.py", str(file), "-o", str(out), "--identity", "2,-1"]
+        monkeypatch.setattr(sys, "argv", arguments)
+        runpy.run_path(str(Path(__file__).parents[1] / "examples/drive.py"), run_name="__main__")
+        made[weight] = trimesh.load(out, process=False).vertices
+    head = builtin_head()
+    turn = told(yaw=20.0)["rotation"][0]
+    moved = (made[0.8] - made[0.0]) @ turn
+    jaw = head.expression[head.expression_names.index("jawOpen")]
+    used = np.unique(head.triangles)  # lashes hang on vertices of no triangle
+    assert np.allclose(moved, 0.8 * jaw[used], atol=0.02)
+    own = (head.vertices([2, -1]) @ turn.T)[used]
+    assert np.abs(made[0.0] - own).max() < 0.02

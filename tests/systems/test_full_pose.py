@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 import network_checks  # noqa: E402
 from facerelief.data import positions  # noqa: E402
 from facerelief.data.heads import blank  # noqa: E402
-from facerelief.data.sample import Heads, Sample, Shapes, concatenate, mapped  # noqa: E402
+from facerelief.data.sample import Heads, Sample, Shapes, concatenate  # noqa: E402
 from facerelief.geometry.camera import Perspective  # noqa: E402
 from facerelief.geometry.face_model import face_model  # noqa: E402
 from facerelief.geometry.similarity import Similarity  # noqa: E402
@@ -92,7 +92,7 @@ def test_the_light_network_is_small_and_begins_with_the_mean_face() -> None:
         assert torch.allclose(one.harmonics[:, 0], torch.full((2, 3), np.sqrt(4 * np.pi)).float())
     marks = system.compared.seen(found.told)[0, :68, :2]
     low, high = marks.amin(0), marks.amax(0)
-    assert (high - low).max() == pytest.approx(2 / 1.2, rel=0.05)  # as crops are cut
+    assert (high - low).max() == pytest.approx(2 / 1.2, rel=0.1)  # about as crops are cut
 
 
 def test_its_size_is_known_before_it_takes_memory() -> None:
@@ -120,23 +120,27 @@ def test_the_polar_factor_is_the_nearest_rotation() -> None:
 
 
 def test_a_map_of_a_face_is_fitted() -> None:
-    batch = sample()
-    found = Fit(64)(batch.shapes.position)
-    losses, heads = compact().compared, batch.heads
-    for index in range(2):
-        one = mapped(found, lambda t: t[index : index + 1])  # noqa: B023
-        true = Compared.of_face().read(batch.shapes.position[index : index + 1])
-        off = (losses.seen(one, 64) - true)[..., :2].norm(dim=-1)
-        assert off.mean() < 0.1  # half sides; expressions beyond all measure, unknown perspective
-    kept = torch.corrcoef(torch.stack([found.identity[1], heads.identity[1]]))[0, 1]
-    assert kept > 0.4
+    g = torch.Generator().manual_seed(0)
+    true = told(
+        1, identity=torch.randn(1, 80, generator=g), turn=torch.tensor([[0.0, 0, -0.4, 0, 0, 0]]),
+        place=torch.tensor([[0.1, 0.05, 0.1, -3.0]]),
+    )  # fmt: skip
+    seen = true.camera(Points.at_texels(64)(true.identity, true.weights))
+    flat = seen.mT.reshape(1, 3, 64, 64)
+    found, losses = Fit(64)(flat), compact().compared
+    turn = found.camera.rotation[0] @ true.camera.rotation[0].mT
+    assert turn.trace() > 1 + 2 * np.cos(np.radians(5))
+    assert found.camera.scale[0] == pytest.approx(true.camera.scale[0].item(), rel=0.05)
+    off, rest = ((one - true.identity).square() @ losses.energies[:80]
+                 for one in (found.identity, 0 * true.identity))  # fmt: skip
+    assert off.sqrt() < 0.6 * rest.sqrt()
+    assert (found.weights < 0.3).float().mean() > 0.9
     # A face that is turned and moved has the same coefficients.
-    flat = batch.shapes.position[:1]
     turn = rotation(torch.tensor([[0.0, 0.3, 0, -0.3, 0, 0]]))[0] * 0.8
     points = (flat.flatten(2).mT * torch.tensor([1, -1, 1.0])) @ turn.T
     moved = (points * torch.tensor([1, -1, 1.0]) + 0.1).mT.view_as(flat)
     again = Fit(64)(moved)
-    assert torch.allclose(again.identity, found.identity[:1], atol=1e-3)
+    assert torch.allclose(again.identity, found.identity, atol=1e-3)
     assert again.camera.scale[0] == pytest.approx(0.8 * found.camera.scale[0].item(), rel=1e-4)
 
 
