@@ -75,8 +75,8 @@ class Fit(nn.Module):
             torch.logit(weights.clamp(_LEAST, 1 - _LEAST)),
             six,
             place,
-            maps.new_zeros(len(maps), 27),
-            maps.new_zeros(len(maps), self.albedos),
+            maps.new_zeros(maps.shape[0], 27),
+            maps.new_zeros(maps.shape[0], self.albedos),
         )
 
 

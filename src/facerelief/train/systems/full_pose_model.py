@@ -144,7 +144,7 @@ class Points(nn.Module):
     def forward(self, identity: Tensor, weights: Tensor) -> Tensor:
         """(B, K) and (B, E) to (B, n, 3) in head space, mm."""
         flat = torch.addmm(self.mean, torch.cat([identity, weights], 1), self.basis)
-        return flat.view(len(flat), -1, 3)
+        return flat.unflatten(1, (-1, 3))
 
     @classmethod
     def at_vertices(cls, vertices: NDArray[np.int64]) -> Points:
