@@ -45,7 +45,7 @@ TOP = {
     "values": "fine mesh_reading mesh_writing normal_png photo_frame pictures types",
     "runtime": "coefficients correspondence decoders detect detections facerelief finding foreign"
     " reconstruction retinaface runtime",
-    "train": "export",
+    "train": "combine export",
     "cli": "__main__",
 }
 #: What runs without PyTorch: all that a photo needs, and what reads and writes samples.
