@@ -43,8 +43,8 @@ TOP = {
     "ground": "arrays cache calibration catalogue colour doubts encode exr files images inference"
     " inputs memory photo_files retouch sampling signals",
     "values": "fine mesh_reading mesh_writing normal_png photo_frame pictures types",
-    "runtime": "coefficients correspondence decoders detect detections facerelief finding foreign"
-    " reconstruction retinaface runtime",
+    "runtime": "coefficients correspondence decoders detail detailed detect detections facerelief"
+    " finding foreign reconstruction retinaface runtime",
     "train": "combine export",
     "cli": "__main__",
 }

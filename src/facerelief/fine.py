@@ -77,12 +77,12 @@ def fine_surface(
     scale = size / face.crop.size
     picture = crop.extract(open_photo(photo))
     alpha, mask = _opacity(face, picture, scale)
-    layers = [_resized(layer, size) for layer in np.moveaxis(face.normals, -1, 0)]
+    layers = [resized(layer, size) for layer in np.moveaxis(face.normals, -1, 0)]
     normals = normalise(np.stack(layers, axis=-1) * (alpha > 0)[..., None]).astype(np.float32)
     if not detail or size <= face.crop.size:
         return FineSurface(crop, normals, mask, alpha, None)
     linear = srgb_to_linear(picture / np.float32(255)).astype(np.float32)
-    left_out = _painted(crop, face.points)
+    left_out = painted(crop, face.points)
     try:
         found = shading_detail(linear, normals, mask, scale, left_out, workers=workers)
     except NoLightError as error:
@@ -97,7 +97,7 @@ def at_size(face: Face, photo: Source, size: int | None = None, detail: bool = T
     Raises as `fine_surface` does.
     """
     fine = fine_surface(face, photo, size, detail=detail)
-    error = None if face.expected_error is None else _resized(face.expected_error, len(fine.mask))
+    error = None if face.expected_error is None else resized(face.expected_error, len(fine.mask))
     warnings = (*face.surface.warnings, *fine.warnings)
     surface = Surface(fine.normals, fine.mask, error, warnings, alpha=fine.alpha)
     return Face(replace(face.place, crop=fine.crop), surface, None, face.model)
@@ -108,23 +108,24 @@ def _opacity(
 ) -> tuple[NDArray[np.float32], BoolArray]:
     """(S, S) alpha and mask; what a shape's drawing or the photo's edge ends, ends sharply."""
     size = len(picture)
-    inside = _resized(gaussian_filter(face.mask.astype(np.float32), 1), size)
+    inside = resized(gaussian_filter(face.mask.astype(np.float32), 1), size)
     likely = face.surface.probability
     if likely is None:
         return np.clip(inside, 0, 1), inside > 0.5
     # The estimate's mask has lost its islands and pinholes, and what lies beyond the photo.
     likely = np.where(face.mask, np.maximum(likely, 0.5), np.minimum(likely, 0.5))
-    alpha, mask = matte(_resized(likely, size), picture / np.float32(255), scale)
+    alpha, mask = matte(resized(likely, size), picture / np.float32(255), scale)
     within = replace(face.crop, size=size).inside(face.photo_size)
     return alpha * within, mask & within
 
 
-def _resized(layer: FloatArray, size: int) -> NDArray[np.float32]:
+def resized(layer: FloatArray, size: int) -> NDArray[np.float32]:
+    """A layer (S, S) at another size, bicubic."""
     image = Image.fromarray(np.ascontiguousarray(layer, np.float32))
     return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
 
 
-def _painted(crop: Crop, points: FloatArray) -> NDArray[np.float32] | None:
+def painted(crop: Crop, points: FloatArray) -> NDArray[np.float32] | None:
     """(S, S) in [0, 1]: eyes, brows and lips by the five points; None if they are not known."""
     if not np.isfinite(points).all():
         return None

@@ -21,17 +21,26 @@ from facerelief.apps.overlay import overlay
 from facerelief.apps.products import Photo, Product, face_stems
 from facerelief.apps.texture import unwrap
 from facerelief.correspondence import landmarks
+from facerelief.detail import Detail, Maker
+from facerelief.detailed import DetailedFace
 from facerelief.encode import MARK, to_jpeg, to_png
+from facerelief.exr import to_exr
 from facerelief.geometry.face_model import face_model
 from facerelief.geometry.landmark_schemes import SCHEMES, scheme, topology_mesh
 from facerelief.images import Pixels
 from facerelief.mesh_writing import TEXTURE, WRITERS, Asset
+from facerelief.normal_png import encode_png
 from facerelief.reconstruction import check_eye_distance
 from facerelief.runtime import Estimator
 from facerelief.types import Face, Shape
 
 DEPTH_STEP = 1 / 128  # crop pixels, of `_depth.png`
+DISPLACEMENT_SPAN = 32.0  # mm from 0 to 65535 of `_displacement.png`; 0 mm is in the middle
+DISPLACEMENT_TEXT = (
+    f"mm = (value / 65535 - 0.5) * {DISPLACEMENT_SPAN:g}, outwards along the smooth mesh's normals"
+)
 HEADS = ("face", "full")
+GEOMETRIES = ("coarse", "displaced")
 
 #: What can be written beside the meshes: the file's ending, and what it is.
 SIDECARS = {
@@ -44,9 +53,16 @@ SIDECARS = {
         "_coefficients.json",
         "expression by ARKit's names, identity, camera, light (systems of coefficients)",
     ),
+    "displacement": ("_displacement.png", "relief, 16 bits, -16 to 16 mm along the normals"),
+    "displacement_exr": ("_displacement.exr", "the same in mm, half floats"),
+    "tangent": ("_tangent_normal.png", "the relief as a normal map in tangent space, green up"),
+    "detail_source": ("_detail_source.png", "255 relief seen, 128 its mirror image, 0 none"),
     "overlay": ("_mesh_overlay.jpg", "the face with its landmarks and the layout's lines"),
     "pose": ("_pose.json", "angles, the 3 x 4 camera, crop, model, warnings"),
 }
+
+#: Of these, what relief adds.
+RELIEF = ("displacement", "displacement_exr", "tangent", "detail_source")
 
 
 @dataclass(frozen=True)
@@ -64,14 +80,24 @@ class Options:
     whole: bool = False  # whether a photo without a face is taken for one
     order: str = "size"  # of finding.ORDERS
     crops: bool = False  # photos are faces' crops already
+    geometry: str = "coarse"  # of GEOMETRIES: whether relief is in the mesh, or on it
+    mirrored: bool = False  # whether the farther side has the nearer one's relief, mirrored
 
     def __post_init__(self) -> None:
         if self.eye_distance is not None:
             check_eye_distance(self.eye_distance)
 
 
-def produce(photo: Photo, estimator: Estimator, options: Options = Options()) -> Product:
+def produce(
+    photo: Photo,
+    estimator: Estimator,
+    options: Options = Options(),
+    maker: Maker | None = None,
+    kind: str = "none",
+) -> Product:
     """The meshes of the faces of `photo`, and what lies beside them.
+
+    `maker` is that of a `kind` of `detail.DETAILS`; the meshes are smooth without.
 
     A face whose position map is no face has its `_pose.json` alone, which says so. Raises
     PhotoError for a photo without a face.
@@ -91,8 +117,15 @@ def produce(photo: Photo, estimator: Estimator, options: Options = Options()) ->
         shaped = face.whole() if options.head == "full" else face
         if options.eye_distance is not None:
             shaped = shaped.metric(options.eye_distance)
-        made = _files(photo.pixels, shaped, stem, options)
+        relief = None
+        if maker is not None and shaped.sound is not None:
+            relief = maker(shaped, photo.pixels)
+            relief = relief.mirrored() if options.mirrored else relief
+        made = _files(photo.pixels, shaped, stem, options, relief)
         sidecar = describe_face(photo, shaped, estimator) | {"files": sorted(made)}
+        if relief is not None:
+            sidecar["detail"] = describe_detail(relief, kind, options)
+            sidecar["warnings"] = [*sidecar["warnings"], *relief.warnings]
         sidecars.append(sidecar)
         files |= made | {stem + SIDECARS["pose"][0]: photos.to_json(sidecar)}
     return Product(sidecars, files, photo.stem, SIDECARS["pose"][0])
@@ -124,6 +157,20 @@ def describe_face(photo: Photo, face: Face, estimator: Estimator) -> dict[str, A
         "visible": None if face.visible is None else round(float(face.visible.mean()), 4),
         "warnings": list(face.warnings),
         **photos.describe_model(estimator),
+    }
+
+
+def describe_detail(detail: Detail, kind: str, options: Options) -> dict[str, Any]:
+    """What `_pose.json` says of relief."""
+    relief = detail.displacement
+    return {
+        "kind": kind,
+        "made": bool(relief.any()),
+        "geometry": options.geometry,
+        "range": [round(float(relief.min()), 3), round(float(relief.max()), 3)],
+        "seen": round(float((detail.seen > 0.5).mean()), 4),
+        "invented": round(float(detail.invented.mean()), 4),
+        "conventions": DISPLACEMENT_TEXT,
     }
 
 
@@ -210,22 +257,33 @@ def encode_depth(depth: NDArray[np.float32]) -> NDArray[np.uint16]:
     return np.where(np.isnan(depth), 0, np.clip(steps, 1, 65535)).astype(np.uint16)
 
 
-def _files(pixels: Pixels, face: Face, name: str, options: Options) -> dict[str, bytes]:
+def encode_displacement(relief: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Millimetres (S, S) as `DISPLACEMENT_TEXT` says."""
+    share = np.clip(relief / np.float32(DISPLACEMENT_SPAN) + 0.5, 0, 1)
+    return np.round(share * 65535).astype(np.uint16)
+
+
+def _files(
+    pixels: Pixels, face: Face, name: str, options: Options, detail: Detail | None
+) -> dict[str, bytes]:
     """Meshes, texture and landmarks by file name; nothing of a face that has no shape."""
     shape = face.sound
     if shape is None:
         return {}
     texture = unwrap(pixels, face, options.texture)
-    asset = Asset(shape.mesh, texture.colours)
-    files = {
+    asset, files = Asset(shape.mesh, texture.colours), dict[str, bytes]()
+    if detail is not None and detail.displacement.any():
+        asset, files = _detailed(face, detail, texture.colours, name, options)
+    files |= {
         name + SIDECARS["texture"][0]: asset.jpeg,
         name + SIDECARS["depth"][0]: to_png(encode_depth(shape.depth), MARK),
         name + SIDECARS["source"][0]: to_png(texture.source, MARK),
         name + SIDECARS["landmarks"][0]: photos.to_json(
             describe_landmarks(face, options.landmarks)
         ),
-        name + SIDECARS["vertices"][0]: landmark_vertices(str(shape.mesh.topology)),
     }
+    if asset.mesh is shape.mesh:  # a finer one has other triangles
+        files[name + SIDECARS["vertices"][0]] = landmark_vertices(str(shape.mesh.topology))
     if shape.view is not None:
         told = describe_coefficients(shape)
         files[name + SIDECARS["coefficients"][0]] = photos.to_json(told)
@@ -234,3 +292,23 @@ def _files(pixels: Pixels, face: Face, name: str, options: Options) -> dict[str,
     for format in options.formats:
         files |= WRITERS[format](asset, name)
     return files
+
+
+def _detailed(
+    face: Face, detail: Detail, colours: NDArray[np.uint8], name: str, options: Options
+) -> tuple[Asset, dict[str, bytes]]:
+    """The mesh with its normal map, and the files of its relief."""
+    made = DetailedFace(face, detail)
+    mesh = made.displaced if options.geometry == "displaced" else made.mesh
+    bumps = made.normal_map(mesh)
+    relief = detail.displacement
+    source = np.where(detail.invented, np.uint8(128), np.round(255 * detail.seen).astype(np.uint8))
+    text = {**MARK, "Displacement": DISPLACEMENT_TEXT}
+    return Asset(mesh, colours, bumps), {
+        name + SIDECARS["displacement"][0]: to_png(encode_displacement(relief), text),
+        name + SIDECARS["displacement_exr"][0]: to_exr(
+            [relief[..., None]], relief.shape, "Y", {"displacement": "mm along the normals"}
+        ),
+        name + SIDECARS["tangent"][0]: encode_png(bumps.normals, bumps.mask, "tangent"),
+        name + SIDECARS["detail_source"][0]: to_png(source, MARK),
+    }

@@ -139,6 +139,16 @@ def mesh(
             show_default="a mean head's",
         ),
     ] = None,
+    detail: Annotated[
+        str, typer.Option(help="Relief on the mesh: none, shading or fused.")
+    ] = "none",
+    geometry: Annotated[
+        str, typer.Option(help="coarse: relief as a normal map; displaced: in the vertices, too.")
+    ] = "coarse",
+    detail_size: Annotated[int, typer.Option(help="Side of relief's maps: 512 or 1024.")] = 512,
+    mirror: Annotated[
+        bool, typer.Option("--mirror", help="Give the farther side the nearer one's relief.")
+    ] = False,
     overlay: Annotated[
         bool, typer.Option("--overlay", help="Write the photo with mesh and landmarks, too.")
     ] = False,
@@ -159,9 +169,12 @@ def mesh(
     For each face of portrait.jpg: portrait.glb, portrait_texture.jpg, portrait_texture_source.png
     (what of it was seen), portrait_depth.png, portrait_landmarks.json, portrait_pose.json and
     portrait_landmark_vertices.json (where the mesh has the points). Systems that tell coefficients
-    (full_pose) write portrait_coefficients.json too.
+    (full_pose) write portrait_coefficients.json too. With --detail: portrait_displacement.png and
+    .exr, portrait_tangent_normal.png (in the GLB, too) and portrait_detail_source.png.
     """
-    from facerelief.apps.mesh import HEADS, SIDECARS, Options, produce
+    from facerelief.apps.mesh import GEOMETRIES, HEADS, RELIEF, SIDECARS, Options, produce
+    from facerelief.catalogue import WeightsError
+    from facerelief.detail import DETAILS, SIZES
     from facerelief.finding import ORDERS
     from facerelief.geometry.landmark_schemes import SCHEMES
     from facerelief.mesh_writing import WRITERS
@@ -170,6 +183,11 @@ def mesh(
     jobs.check_choice("--head", head, HEADS)
     jobs.check_choice("--texture", texture, (256, 512, 1024, 2048, 4096))
     jobs.check_choice("--landmarks", landmarks, SCHEMES)
+    jobs.check_choice("--detail", detail, ("none", *DETAILS))
+    jobs.check_choice("--geometry", geometry, GEOMETRIES)
+    jobs.check_choice("--detail-size", detail_size, SIZES[1:])
+    if detail == "none" and (mirror or geometry != "coarse"):
+        fail("--geometry displaced and --mirror need relief: see --detail", code=2)
     jobs.check_choice("--order", order, ORDERS)
     try:
         options = Options(
@@ -184,13 +202,21 @@ def mesh(
             whole,
             order,
             crops,
+            geometry,
+            mirror,
         )
     except ValueError as error:
         fail(f"--eye-distance: {error}", code=2)
-    beside = [SIDECARS[key] for key in SIDECARS if overlay or key != "overlay"]
+    left_out = (() if overlay else ("overlay",)) + (RELIEF if detail == "none" else ())
+    beside = [SIDECARS[key] for key in SIDECARS if key not in left_out]
 
     def prepare(threads: int) -> Produce:
-        return partial(produce, estimator=load_shapes(system, threads, provider), options=options)
+        estimator = load_shapes(system, threads, provider)
+        try:
+            maker = None if detail == "none" else DETAILS[detail](detail_size, threads)
+        except WeightsError as error:
+            fail(str(error), code=1)
+        return partial(produce, estimator=estimator, options=options, maker=maker, kind=detail)
 
     endings = {f".{name}": "the mesh" for name in formats} | dict(beside)
     jobs.run(inputs, out, prepare, endings, threads, json, recursive)

@@ -23,6 +23,7 @@ from facerelief.cache import cache_folder
 from facerelief.data import facemesh, yaleb
 from facerelief.data.folders import data_root
 from facerelief.decoders import DECODERS
+from facerelief.detail import DETAILS
 from facerelief.evaluate import mediapipe_facemesh
 from facerelief.evaluate.predictions import Arrays, EvaluationError
 from facerelief.geometry.normals import normalise
@@ -79,6 +80,9 @@ def _entrant(name: str, peer_python: Path | None, threads: int | None) -> Predic
         return mediapipe(data_root(), peer_python)
     if name == SHAPE_FROM_SHADING:
         return shading(yale_mean())
+    system, _, kind = name.rpartition("+")
+    if system and kind in DETAILS:
+        return detailed(system, kind, threads)
     return files(Path(name)) if Path(name).is_dir() else network(name, threads)
 
 
@@ -175,6 +179,21 @@ def network(name: str, threads: int | None = None) -> Predictor:
         "calibration": entry.calibration,
     }
     return Predictor(entry.name, estimator.estimate_crops, about=about)
+
+
+def detailed(system: str, kind: str, threads: int | None = None) -> Predictor:
+    """A system's meshes with relief: ``prnet+fused`` of a kind of `detail.DETAILS`.
+
+    Raises as `facerelief.load` does, and EvaluationError for a system without meshes.
+    """
+    from facerelief.evaluate.detailed_meshes import DetailedMeshes
+
+    estimator = load(system, threads=threads)
+    if not estimator.makes_shapes:
+        raise EvaluationError(f"{system} makes no meshes: it has nothing to put relief on")
+    meshes = DetailedMeshes(estimator, kind, threads)
+    about = {"system": estimator.entry.system, "detail": kind, "sha256": estimator.entry.sha256}
+    return Predictor(f"{system}+{kind}", meshes.normals, about=about, shapes=meshes.shapes)
 
 
 def files(folder: Path) -> Predictor:

@@ -1,0 +1,166 @@
+"""Relief on meshes: normals of people photographed, scans, triangles turned over, costs.
+
+    FACERELIEF_DATA=... python benchmarks/detail.py --out benchmarks/results [--every 6]
+
+Writes detail.json and detail.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import facerelief as fr
+from facerelief.data.folders import data_root
+from facerelief.detail import DETAILS
+from facerelief.detailed import DetailedFace
+from facerelief.evaluate.detailed_meshes import DetailedMeshes
+from facerelief.evaluate.reconstruction import Reconstruction, error
+from facerelief.evaluate.scores import score_image
+from facerelief.evaluate.yaleb import POOLED, Yaleb
+from facerelief.geometry.camera import camera_space
+from facerelief.geometry.mesh import face_normals
+from facerelief.geometry.skin_mesh import skin_mesh
+
+SYSTEM = "prnet"
+NORMALS = "casfne_compact"
+OPEN = ("fairface", "fairface025", "webmorph", "houseclerk", "congress")
+
+
+def yale(every: int) -> dict[str, float]:
+    """Mean angular error, degrees, of every so many photographs of the test people, S1 to S4."""
+    protocol, found = Yaleb("test"), {}
+    alone = {name: fr.load(name, threads=1) for name in (SYSTEM, NORMALS)}
+    meshes = {kind: DetailedMeshes(alone[SYSTEM], kind, 1) for kind in DETAILS}
+    for key in list(protocol.keys()):
+        subject = protocol.load(key)
+        _, crops = protocol.pictures(subject)
+        chosen = np.flatnonzero(np.isin(subject.person.subsets, POOLED))[::every]
+        for crop in (crops[i][None] for i in chosen):
+            normals = {name: one.estimate_crops(crop).normals[0] for name, one in alone.items()}
+            normals |= {f"{SYSTEM}+{k}": one.normals(crop).normals[0] for k, one in meshes.items()}
+            for name, one in normals.items():
+                errors = score_image(one, None, subject.normals, subject.mask).errors
+                found.setdefault(name, []).append(errors)
+    return {name: round(float(np.concatenate(e).mean()), 3) for name, e in found.items()}
+
+
+def scans(poses: int) -> dict[str, float]:
+    """Mean error, percent of the eyes' distance, of the first poses of each scan."""
+    protocol, found = Reconstruction(poses), {}
+    estimator = fr.load(SYSTEM, threads=1)
+    meshes = {kind: DetailedMeshes(estimator, kind, 1) for kind in DETAILS}
+    for key in list(protocol.keys()):
+        subject = protocol.load(key)
+        _, crops = protocol.pictures(subject)
+        for one, crop in zip(subject, crops, strict=True):
+            points = camera_space(estimator.estimate_crops(crop[None]).shapes[0].skin.shape)
+            found.setdefault(SYSTEM, []).append(error(points, one.scan))
+            for kind, made in meshes.items():
+                (answer,) = made.shapes(crop[None])
+                points, marks = (camera_space(answer[n]) for n in ("vertices", "landmarks"))
+                value = error(points, one.scan, answer["triangles"], marks)
+                found.setdefault(f"{SYSTEM}+{kind}", []).append(value)
+    return {name: round(float(np.mean(values)), 3) for name, values in found.items()}
+
+
+def folds(count: int) -> dict[str, Any]:
+    """Photographs, meshes with relief, and triangles of the face that it turned over."""
+    root = data_root() / "photos"
+    with (root / "manifest.csv").open() as table:
+        paths = [row["path"] for row in csv.DictReader(table) if row["source"] in OPEN]
+    paths = [root / path for path in paths[:: max(1, len(paths) // count)][:count]]
+    estimator = fr.load(SYSTEM, threads=1)
+    makers = {kind: make(512, 1) for kind, make in DETAILS.items()}
+    found: dict[str, Any] = {k: {"faces": 0, "made": 0, "flipped": 0, "bad": 0} for k in makers}
+    for path in paths:
+        photo = fr.load_photo(path)
+        for face in estimator(photo, max_faces=1):
+            if face.sound is None:
+                continue
+            for kind, maker in makers.items():
+                detail, row = maker(face, photo), found[kind]
+                made = DetailedFace(face, detail)
+                row["faces"] += 1
+                row["made"] += bool(detail.displacement.any())
+                row["bad"] += not np.isfinite(made.displaced.vertices).all()
+                row["flipped"] += int(flipped(made))
+    return {"photos": len(paths), **found}
+
+
+def flipped(made: DetailedFace) -> int:
+    """Triangles of the skin that lie by more than a right angle off the coarse ones."""
+    outer = np.repeat(skin_mesh().face_mesh.outer_triangles, 4)
+    flat = np.repeat(face_normals(made.mesh.vertices, made.mesh.triangles), 4, axis=0)
+    fine = face_normals(made.displaced.vertices, made.displaced.triangles)
+    return int((((fine * flat).sum(-1) < 0) & outer).sum())
+
+
+def costs(photo: Path) -> dict[str, dict[str, float]]:
+    """CPU seconds and peak memory, MB, of a process from photo to GLB."""
+    found = {}
+    for kind in ("none", *DETAILS):
+        with tempfile.TemporaryDirectory() as folder:
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            command = [sys.executable, "-m", "facerelief", "mesh", str(photo), "-o", folder,
+                       "--detail", kind]  # fmt: skip
+            subprocess.run(command, check=True, capture_output=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        found[kind] = {"cpu_seconds": round(spent, 2), "peak_mb": round(after.ru_maxrss / 1024)}
+    return found
+
+
+def table(results: dict[str, Any]) -> str:
+    """What was measured, in rows of systems."""
+    lines = ["| | Yale, degrees | scans, % | turned over | CPU s | MB |", "|---" * 6 + "|"]
+    for name in (SYSTEM, *(f"{SYSTEM}+{kind}" for kind in DETAILS), NORMALS):
+        kind = name.removeprefix(SYSTEM).strip("+") or "none"
+        over = results.get("folds", {}).get(kind)
+        spent = results.get("costs", {}).get(kind, {}) if name != NORMALS else {}
+        cells = [
+            results.get("yale", {}).get(name, ""),
+            results.get("scans", {}).get(name, ""),
+            f"{over['flipped']} in {over['faces']} faces" if over else "",
+            spent.get("cpu_seconds", ""),
+            spent.get("peak_mb", ""),
+        ]
+        lines.append(f"| {name} | {' | '.join(map(str, cells))} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--poses", type=int, default=36)
+    parser.add_argument("--photos", type=int, default=100)
+    parser.add_argument("--photo", type=Path, default=Path("examples/astronaut.jpg"))
+    parser.add_argument("--only", nargs="*", default=["costs", "yale", "folds", "scans"])
+    options = parser.parse_args()
+    jobs = {
+        "costs": lambda: costs(options.photo),
+        "yale": lambda: yale(options.every),
+        "folds": lambda: folds(options.photos),
+        "scans": lambda: scans(options.poses),
+    }
+    path = options.out / "detail.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
+    for name in options.only:
+        results[name] = jobs[name]()
+        path.write_text(json.dumps(results, indent=1) + "\n")
+        path.with_suffix(".md").write_text(table(results))
+        print(name, results[name], flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""Relief on a face's smooth mesh, as millimetres along its normals in the layout of the head.
+
+`DETAILS` has the kinds by name. Each is made once (it may load a network), and then says of a face
+and its photo what there is: a `Detail`. Finer meshes and normal maps follow from that alone
+(`facerelief.detailed`).
+
+Brows, eyes, lips, nostrils and hair are paint to a camera, and must not become relief. Shading is
+not looked at where the five points say that they are, nor where brightness jumps (`fine`,
+`geometry.shading_detail`); normals come from a network that was taught by shapes, and are not
+carried beside rims nor where they contradict the mesh (`geometry.carried_normals`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt, gaussian_filter
+
+from facerelief.arrays import BoolArray, FloatArray
+from facerelief.fine import painted, resized
+from facerelief.geometry.carried_normals import Surface, carry_normals
+from facerelief.geometry.landmark_schemes import topology_mesh
+from facerelief.geometry.light import srgb_to_linear
+from facerelief.geometry.mesh import vertex_normals
+from facerelief.geometry.normals import normalise
+from facerelief.geometry.refined_mesh import refined, refined_layout
+from facerelief.geometry.shading_detail import NoLightError, shading_detail
+from facerelief.geometry.skin_mesh import skin_mesh
+from facerelief.geometry.unwrapping import with_farther_half_mirrored
+from facerelief.images import Source, open_photo
+from facerelief.runtime import load
+from facerelief.sampling import bilinear
+from facerelief.types import Face
+
+SIZES = (256, 512, 1024)  # of the maps
+#: The estimator whose normals are carried onto meshes.
+NORMALS = "casfne_compact"
+
+_STEEPEST = 0.15  # cosine of the view's angle, from which on skin begins to be believed
+_LEAST_SEEN = 0.1  # of the skin; of less, too little is known
+_RIM = 4  # edges of the refined mesh beside lids and lips, where nothing is believed
+_BORDER = 0.04  # of the layout's side: over which relief ends at the face's border
+_FINEST = 1024  # pixels of a crop's side in which shading is looked at
+
+
+@dataclass(frozen=True, eq=False)
+class Detail:
+    """Relief on a face. Row 0 of maps is v = 1; (S, S) of `SIZES`."""
+
+    displacement: NDArray[np.float32]  # (S, S) mm along the mesh's normals; 0 where nothing is told
+    seen: NDArray[np.float32]  # (S, S) in [0, 1]: how far a photo shows what stands there
+    invented: BoolArray  # (S, S) mirrored from the nearer side, since the photo does not show it
+    warnings: tuple[str, ...] = ()  # why there is none
+
+    @classmethod
+    def none(cls, size: int, *warnings: str) -> Detail:
+        """No relief."""
+        flat = np.zeros((size, size), np.float32)
+        return cls(flat, flat, flat > 0, warnings)
+
+    def mirrored(self) -> Detail:
+        """With the farther half of the face as the nearer one's mirror image."""
+        whole = with_farther_half_mirrored(self.displacement[..., None], self.seen)
+        relief, seen = (a.astype(np.float32) for a in (whole.texels[..., 0], whole.visible))
+        return Detail(relief, seen, whole.invented, self.warnings)
+
+
+#: Of a face and the photo that it is in. Raises ValueError for a face without a shape.
+Maker = Callable[[Face, Source], Detail]
+
+
+def shading(size: int = 512, threads: int | None = None) -> Maker:
+    """Relief from the photo's fine shading (`geometry.shading_detail`): no network."""
+
+    def make(face: Face, photo: Source) -> Detail:
+        skin = OnSkin.of(face)
+        if skin.hidden:
+            return Detail.none(size, skin.hidden)
+        pixels = int(np.clip(round(face.crop.side), face.crop.size, _FINEST))
+        scale = pixels / face.crop.size
+        crop = replace(face.crop, size=pixels)
+        picture = srgb_to_linear(crop.extract(open_photo(photo)) / np.float32(255))
+        layers = [resized(layer, pixels) for layer in np.moveaxis(face.normals, -1, 0)]
+        normals = normalise(np.stack(layers, axis=-1)).astype(np.float32)
+        mask = resized(face.mask.astype(np.float32), pixels) > 0.5
+        left_out = painted(crop, face.points)
+        try:
+            found = shading_detail(picture.astype(np.float32), normals, mask, scale, left_out,
+                                   workers=threads or 1)  # fmt: skip
+        except NoLightError as error:
+            return Detail.none(size, f"no detail: {error}")
+        told = np.dstack([found.relief, mask if left_out is None else mask * (1 - left_out)])
+        heights, sure = np.moveaxis(bilinear(told, _texels(skin.places * scale, size)), -1, 0)
+        seen = sure * _texels(skin.seen[:, None], size)[..., 0]
+        return Detail(heights / np.float32(scale * skin.scale) * seen * _border(size), seen,
+                      np.zeros((size, size), bool))  # fmt: skip
+
+    return make
+
+
+def fused(size: int = 512, threads: int | None = None) -> Maker:
+    """The normals of the best estimator carried onto the mesh (`geometry.carried_normals`)."""
+    estimator = load(NORMALS, threads=threads)
+
+    def make(face: Face, photo: Source) -> Detail:
+        skin = OnSkin.of(face)
+        (measured,) = estimator.estimate(photo, [face.place])
+        inside = np.clip(2 * gaussian_filter(measured.mask.astype(np.float32), 3.0) - 1, 0, 1)
+        layers = np.dstack([measured.normals, inside])
+        reach = skin.scale * (skin.surface.directions @ skin.turn[:2].T) * (1, -1)
+
+        def look(by: FloatArray) -> tuple[FloatArray, FloatArray]:
+            found = bilinear(layers, skin.places + reach * by[:, None])
+            return normalise(found[:, :3]) @ skin.turn, found[:, 3] * skin.seen
+
+        sure = look(np.zeros(len(reach)))[1]
+        hidden = skin.hidden or skin.too_little(sure)
+        if hidden:
+            return Detail.none(size, hidden)
+        by = carry_normals(skin.surface, look)
+        maps = _texels(np.stack([by, sure], -1), size)
+        return Detail(maps[..., 0] * _border(size), maps[..., 1], np.zeros((size, size), bool))
+
+    return make
+
+
+#: A kind of detail: of the maps' size and a number of threads, what makes it. Raises WeightsError
+#: where it has a network that cannot be loaded.
+DETAILS: dict[str, Callable[[int, int | None], Maker]] = {"shading": shading, "fused": fused}
+
+
+@dataclass(frozen=True, eq=False)
+class OnSkin:
+    """A face's mesh with every triangle cut in four, and where its photo shows it."""
+
+    surface: Surface  # mm, the head's space
+    places: NDArray[np.float32]  # (V, 2) pixels of the crop
+    seen: NDArray[np.float32]  # (V,) in [0, 1]: in full view, and neither in eyes nor in the mouth
+    turn: FloatArray  # (3, 3) the head's space to the crop's frame
+    scale: float  # crop pixels that a mm has
+
+    @classmethod
+    def of(cls, face: Face) -> OnSkin:
+        """Raises ValueError for a face without a shape."""
+        shape = face.need_shape("detail")
+        part, mesh, given = topology_mesh("face"), refined("face"), shape.mesh
+        vertices = given.vertices if given.topology == "face" else given.vertices[part.kept]
+        curved = mesh.curved(vertices, vertex_normals(vertices, part.triangles))
+        sound = np.repeat(part.outer_triangles, 4)
+        surface = Surface(curved.astype(np.float64), mesh.triangles, sound)
+        scale = float(np.cbrt(np.linalg.det(shape.pose[:, :3])))
+        turn = face.crop.rotate_normals_to_crop((shape.pose[:, :3] / scale).T).T
+        seen = (shape.skin.visible & ~skin_mesh().inner)[part.kept].astype(np.float32)
+        sight = np.clip((surface.normals @ turn[2] - _STEEPEST) / _STEEPEST, 0, 1)
+        seen = np.floor(mesh.linear(seen)) * sight
+        for _ in range(_RIM):
+            seen = np.minimum(seen, surface.smoothed(seen))
+        places = mesh.linear(shape.skin.points[part.kept, :2])
+        return cls(surface, places, seen.astype(np.float32), turn, scale / face.crop.scale)
+
+    @property
+    def hidden(self) -> str | None:
+        """Why the photo shows too little, or None."""
+        return self.too_little(self.seen)
+
+    def too_little(self, seen: FloatArray) -> str | None:
+        """The same, if no more is seen than (V,) in [0, 1]."""
+        outer = topology_mesh("face").outer
+        share = seen[: len(outer)][outer].mean()
+        return "no detail: the photo shows too little of the face" if share < _LEAST_SEEN else None
+
+
+def _texels(values: FloatArray, size: int) -> NDArray[np.float32]:
+    """Values (V, C) of the refined face as maps (size, size, C), zero off it."""
+    return np.nan_to_num(refined_layout("face", size).write(values), copy=False)
+
+
+@lru_cache(maxsize=3)
+def _border(size: int) -> NDArray[np.float32]:
+    """(size, size) 1 within the face, falling to 0 at its border in the layout."""
+    inside = np.pad(refined_layout("face", size).mask, 1)
+    depth = distance_transform_edt(inside)[1:-1, 1:-1] / (_BORDER * size)
+    share = np.clip(depth, 0, 1)
+    return (share * share * (3 - 2 * share)).astype(np.float32)

@@ -1,0 +1,107 @@
+"""What follows from a face's relief: a finer mesh that has it, and a normal map of what is left.
+
+Normal maps are those of glTF: in tangent space, green up in the picture, T along u, B = N x T, and
+N, T between vertices as they are at these (https://registry.khronos.org/glTF, section 3.9.3).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facerelief.arrays import FloatArray
+from facerelief.detail import Detail
+from facerelief.geometry.carried_normals import Surface, unfolded
+from facerelief.geometry.drawing import sample_texture
+from facerelief.geometry.landmark_schemes import topology_mesh
+from facerelief.geometry.mesh import vertex_normals
+from facerelief.geometry.normals import normalise
+from facerelief.geometry.refined_mesh import refined, refined_layout
+from facerelief.normal_png import NormalMap
+from facerelief.types import Face, Mesh
+
+
+class DetailedFace:
+    """A face and its relief.
+
+    Raises ValueError for a face without a shape.
+
+    Attributes:
+        mesh: the face's own, smooth.
+        displaced: with every triangle cut in four and the relief in its vertices; the first of
+            these are those of `mesh`, moved.
+    """
+
+    def __init__(self, face: Face, detail: Detail) -> None:
+        self.face, self.detail = face, detail
+        self.mesh = face.need_shape("detail").mesh
+        self._topology = str(self.mesh.topology)
+        part, cut = topology_mesh(self._topology), refined(self._topology)
+        uv = cut.linear(part.uv)
+        smooth = cut.curved(self.mesh.vertices, vertex_normals(self.mesh.vertices, part.triangles))
+        surface = Surface(smooth.astype(np.float64), cut.triangles,
+                          np.repeat(part.outer_triangles, 4))  # fmt: skip
+        by = sample_texture(detail.displacement[..., None], uv)[:, 0]
+        self._by = unfolded(surface, by) if by.any() else by
+        self.displaced = Mesh(
+            surface.displaced(self._by).astype(np.float32), cut.triangles, uv=uv,
+            scale=self.mesh.scale,
+        )  # fmt: skip
+
+    def normal_map(self, mesh: Mesh) -> NormalMap:
+        """(S, S, 3) the detailed surface's normals in the tangent space of `mesh` or `displaced`.
+
+        Only what is on the face has one, where there is relief.
+        """
+        size = len(self.detail.displacement)
+        layout, cut = refined_layout(self._topology, size), refined(self._topology)
+        fine = self.displaced
+        across, up = _tangents(fine)
+        normals = vertex_normals(fine.vertices, fine.triangles)
+        own = vertex_normals(mesh.vertices, mesh.triangles)
+        tangents = across if mesh is fine else _tangents(mesh)[0]
+        if mesh is not fine:
+            own, tangents = cut.linear(own), cut.linear(tangents)
+        maps = np.nan_to_num(layout.write(np.concatenate(
+            [normals, across, up, own, tangents, self._by[:, None]], axis=1)))  # fmt: skip
+        normals, across, up, own, tangents = (maps[..., 3 * i : 3 * i + 3] for i in range(5))
+        rest = np.where(layout.mask, self.detail.displacement - maps[..., -1], 0)
+        turned = normalise(normalise(normals) - _gradient(rest * size, across, up))
+        z = normalise(own)
+        x = normalise(tangents - z * (z * tangents).sum(-1, keepdims=True))
+        y = np.cross(z, x)
+        local = np.stack([(turned * axis).sum(-1) for axis in (x, y, z)], axis=-1)
+        mask = layout.mask & ((self.detail.displacement != 0) | (np.abs(maps[..., -1]) > 1e-6))
+        mask &= local[..., 2] > 0  # what turns away is no bump
+        local = np.where(mask[..., None], local, np.array([0, 0, 1]))
+        return NormalMap(local.astype(np.float32), mask, "tangent", 8)
+
+
+def _tangents(mesh: Mesh) -> tuple[FloatArray, FloatArray]:
+    """(V, 3) mm per unit of u and of v, upwards, at each vertex: means of its triangles."""
+    assert mesh.uv is not None
+    corners, places = mesh.vertices[mesh.triangles], np.asarray(mesh.uv, float)[mesh.triangles]
+    first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    (a, b), (c, d) = (places[:, 1] - places[:, 0]).T, (places[:, 2] - places[:, 0]).T
+    area = a * d - b * c
+    whole = np.abs(area) > 1e-12
+    by = np.where(whole, 1 / np.where(whole, area, 1), 0)[:, None]
+    sums = []
+    for vector in ((d[:, None] * first - b[:, None] * second) * by,
+                   (a[:, None] * second - c[:, None] * first) * by):  # fmt: skip
+        weighted = np.repeat(vector * np.abs(area)[:, None], 3, axis=0)
+        flat = mesh.triangles.ravel()
+        sums.append([np.bincount(flat, w, len(mesh.vertices)) for w in weighted.T])
+    share = np.bincount(flat, np.repeat(np.abs(area), 3), len(mesh.vertices))
+    across, up = (np.transpose(total) / np.maximum(share, 1e-12)[:, None] for total in sums)
+    return across, up
+
+
+def _gradient(heights: FloatArray, across: FloatArray, up: FloatArray) -> NDArray[np.floating]:
+    """(S, S, 3) on the surface, of heights (S, S) that are in mm times texels of the side."""
+    down, right = np.gradient(heights)
+    e, f, g = ((a * b).sum(-1) for a, b in ((across, across), (across, up), (up, up)))
+    area = np.maximum(e * g - f * f, 1e-6)
+    x, y = (g * right + f * down) / area, (-e * down - f * right) / area
+    slope: NDArray[np.floating] = x[..., None] * across + y[..., None] * up
+    return slope

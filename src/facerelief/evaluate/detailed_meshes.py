@@ -1,0 +1,70 @@
+"""Meshes with relief under test: what a crop shows of them, and where they lie in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facerelief.arrays import BoolArray, FloatArray
+from facerelief.detail import DETAILS
+from facerelief.detailed import DetailedFace
+from facerelief.evaluate.predictions import Arrays
+from facerelief.geometry.landmark_schemes import topology_mesh
+from facerelief.geometry.mesh import vertex_normals
+from facerelief.geometry.normals import normalise
+from facerelief.geometry.raster import rasterise
+from facerelief.runtime import Estimator
+from facerelief.types import Estimate, Face, Place
+
+
+class DetailedMeshes:
+    """A system of shapes, and a kind of `detail.DETAILS` on them; crops (N, 256, 256, 3) uint8."""
+
+    def __init__(self, estimator: Estimator, kind: str, threads: int | None = None) -> None:
+        self._estimator, self._maker = estimator, DETAILS[kind](512, threads)
+
+    def normals(self, crops: NDArray[np.uint8]) -> Estimate:
+        """Normals of the displaced meshes, as the crops show them; zero where there is no face."""
+        normals, mask = np.zeros(crops.shape, np.float32), np.zeros(crops.shape[:3], np.bool_)
+        for index, (face, made) in enumerate(self._made(crops)):
+            if made is not None:
+                normals[index], mask[index] = drawn(face, made)
+        return Estimate(normals, mask)
+
+    def shapes(self, crops: NDArray[np.uint8]) -> Iterable[Arrays]:
+        """Displaced meshes, in pixels of the crops."""
+        nothing = np.full((68, 3), np.nan, np.float32)
+        for face, made in self._made(crops):
+            if made is None or face.landmarks is None:
+                triangles = np.zeros((0, 3), np.int64)
+                yield {"vertices": nothing, "triangles": triangles, "landmarks": nothing}
+                continue
+            points = in_crop(face, made)
+            yield {"vertices": points, "triangles": made.displaced.triangles,
+                   "landmarks": points[topology_mesh("face").landmarks]}  # fmt: skip
+
+    def _made(self, crops: NDArray[np.uint8]) -> Iterator[tuple[Face, DetailedFace | None]]:
+        for crop in crops:
+            (face,) = self._estimator.estimate(crop, [Place.of_crop(len(crop))])
+            made = face.sound and DetailedFace(face, self._maker(face, crop))
+            yield face, made or None
+
+
+def in_crop(face: Face, made: DetailedFace) -> NDArray[np.float32]:
+    """(V, 3) the displaced vertices of a face whose photo is its crop: pixel x, y (down) and z."""
+    pose = face.need_shape("a mesh").pose
+    points: FloatArray = made.displaced.vertices @ pose[:, :3].T + pose[:, 3]
+    return (points * (1, -1, 1)).astype(np.float32)
+
+
+def drawn(face: Face, made: DetailedFace) -> tuple[NDArray[np.float32], BoolArray]:
+    """Normals (S, S, 3), camera space, and mask of its skin, as `geometry.skin` draws a shape's."""
+    mesh, points, size = made.displaced, in_crop(face, made), face.crop.size
+    raster = rasterise(points, mesh.triangles, (size, size))
+    part = topology_mesh(str(made.mesh.topology))
+    mask = raster.mask & part.outer_triangles[raster.triangle // 4]
+    turned = vertex_normals(points * np.array([1, -1, 1]), mesh.triangles)
+    normals = normalise(raster.interpolate(turned))
+    return np.where(mask[..., None], normals, 0).astype(np.float32), mask

@@ -1,0 +1,163 @@
+"""Relief that is known, on the mean head: in vertices, in tangent-space normal maps, in files."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+from typer.testing import CliRunner
+
+import posed_heads
+from facerelief.apps import mesh as meshes
+from facerelief.cli import app
+from facerelief.detail import Detail, OnSkin, fused, shading
+from facerelief.detailed import DetailedFace
+from facerelief.evaluate.detailed_meshes import drawn
+from facerelief.geometry.drawing import sample_texture
+from facerelief.geometry.mesh import vertex_normals
+from facerelief.geometry.normals import normalise
+from facerelief.geometry.raster import rasterise
+from facerelief.geometry.skin_mesh import skin_mesh
+from facerelief.mesh_writing import WRITERS, Asset
+from facerelief.types import Crop, Face
+
+CROP = Crop((128, 128), 256)
+SIZE = 512
+
+
+def face(yaw: float = 0) -> Face:
+    return posed_heads.face(posed_heads.uv_map(yaw=yaw), CROP, (256, 256))
+
+
+def waves(mm: float = 0.4) -> Detail:
+    """Relief that rises towards no side alone, over the cheeks and brow."""
+    row, column = np.mgrid[:SIZE, :SIZE] / SIZE
+    heights = mm * np.sin(2 * np.pi * 11 * row + 1) + mm * np.sin(2 * np.pi * 9 * column)
+    relief = (heights * np.hypot(row - 0.5, column - 0.5).clip(0, 0.4) / 0.4).astype(np.float32)
+    return Detail(relief, np.ones_like(relief), relief > 99)
+
+
+@pytest.fixture(scope="module")
+def made() -> DetailedFace:
+    return DetailedFace(face(), waves())
+
+
+def test_the_first_vertices_are_the_coarse_ones_moved_by_the_relief(made: DetailedFace) -> None:
+    coarse, outer = made.mesh, skin_mesh().face_mesh.outer
+    moved = made.displaced.vertices[: len(coarse.vertices)] - coarse.vertices
+    normals = vertex_normals(coarse.vertices, coarse.triangles)
+    by = sample_texture(made.detail.displacement[..., None], coarse.uv)[:, 0]
+    along = (moved * normals).sum(-1)
+    assert np.abs(along - by)[outer].mean() < 0.03
+    assert np.corrcoef(along[outer], by[outer])[0, 1] > 0.97
+
+
+def shown(made: DetailedFace, texture: np.ndarray, green: float = 1) -> tuple[np.ndarray, ...]:
+    """Normals (256, 256, 3) that a viewer shows of the coarse mesh with a normal map, and where.
+
+    Tangents are a pixel's own triangle's, as viewers take them where a file has none.
+    """
+    coarse = made.mesh
+    points = coarse.vertices @ made.face.pose[:, :3].T + made.face.pose[:, 3]
+    raster = rasterise(points * (1, -1, 1), coarse.triangles, (256, 256))
+    z = normalise(raster.interpolate(vertex_normals(points, coarse.triangles)))
+    corners, uv = points[coarse.triangles], coarse.uv[coarse.triangles].astype(float)
+    sides, steps = corners[:, 1:] - corners[:, :1], uv[:, 1:] - uv[:, :1]
+    tangent = np.einsum("tc,tcx->tx", np.linalg.pinv(steps)[:, 0], sides)[raster.triangle]
+    x = normalise(tangent - z * (z * tangent).sum(-1, keepdims=True))
+    y = np.cross(z, x)
+    places = raster.interpolate(coarse.uv.astype(float))[raster.mask]
+    local = 2 * sample_texture(texture, places) / 255 - 1
+    axes = np.stack([x, green * y, z], -2)[raster.mask]
+    normals = np.zeros((256, 256, 3))
+    normals[raster.mask] = normalise(np.einsum("pc,pcx->px", local, axes))
+    return normals, raster.mask & skin_mesh().face_mesh.outer_triangles[raster.triangle]
+
+
+def test_a_viewer_sees_the_relief_and_would_not_if_green_pointed_down(
+    made: DetailedFace, tmp_path: Path
+) -> None:
+    bumps = made.normal_map(made.mesh)
+    glb = WRITERS["glb"](Asset(made.mesh, normal_map=bumps), "a")["a.glb"]
+    (tmp_path / "a.glb").write_bytes(glb)
+    (found,) = trimesh.load(tmp_path / "a.glb").geometry.values()
+    texture = np.asarray(found.visual.material.normalTexture.convert("RGB")).astype(float)
+    truth, mask = drawn(made.face, made)
+    flat = np.full_like(texture, 127.5) + np.array([0, 0, 127.5])
+    errors = []
+    for picture, green in ((texture, 1), (texture, -1), (flat, 1)):
+        normals, both = shown(made, picture, green)
+        both &= mask & (truth[..., 2] > 0.4)
+        errors.append(np.degrees(np.arccos((normals * truth).sum(-1).clip(-1, 1)))[both].mean())
+    right, upside_down, none = errors
+    assert right < 0.35 * none and upside_down > none, errors
+
+
+def test_the_map_of_a_displaced_mesh_has_what_is_left(made: DetailedFace) -> None:
+    coarse, fine = (made.normal_map(one) for one in (made.mesh, made.displaced))
+    tilt = [
+        np.degrees(np.arccos(m.normals[m.mask][:, 2].clip(-1, 1))).mean() for m in (coarse, fine)
+    ]
+    assert tilt[1] < 0.5 * tilt[0] and tilt[0] > 3, tilt
+
+
+def test_the_farther_side_is_the_nearer_ones_mirror_image() -> None:
+    seen = np.zeros((SIZE, SIZE), np.float32)
+    seen[:, SIZE // 2 :] = 1  # the subject's left
+    half = replace(waves(), seen=seen, displacement=waves().displacement * seen)
+    whole = half.mirrored()
+    np.testing.assert_array_equal(whole.displacement, whole.displacement[:, ::-1])
+    assert whole.invented[:, : SIZE // 2].all() and not whole.invented[:, SIZE // 2 :].any()
+
+
+@pytest.mark.parametrize("make", [shading, fused])
+@pytest.mark.parametrize("value", [0, 255])
+def test_a_photo_without_light_has_no_false_relief(make, value: int) -> None:
+    found = make(256, 1)(face(), np.full((256, 256, 3), value, np.uint8))
+    assert np.isfinite(found.displacement).all()
+    if make is shading:
+        assert not found.displacement.any()
+        assert found.warnings and "no detail" in found.warnings[0]
+
+
+def test_the_photos_frame_is_left_before_relief_is_made() -> None:
+    """A head leaning in the photo has its relief where an upright one has it."""
+    for angle in (0.0, 40.0):
+        crop = Crop((300.0, 300.0), 400.0, angle)
+        one = posed_heads.face(posed_heads.uv_map(yaw=20), crop, (600, 600))
+        skin = OnSkin.of(one)
+        turned = skin.surface.vertices @ skin.turn[:2].T * skin.scale * (1, -1)
+        off = turned - skin.places
+        assert np.abs(off - off.mean(axis=0)).max() < 1.5  # pixels
+
+
+def test_files_have_relief_in_all_ways(astronaut: Path, tmp_path: Path) -> None:
+    arguments = ["mesh", str(astronaut), "-o", str(tmp_path), "--texture", "256"]
+    relief = ["--detail", "fused", "--geometry", "displaced", "--format", "glb,obj,ply", "--mirror"]
+    done = CliRunner().invoke(app, [*arguments, *relief])
+    assert done.exit_code == 0, done.output
+    said = json.loads((tmp_path / "astronaut_pose.json").read_text())["detail"]
+    assert said["kind"] == "fused" and said["made"] and said["geometry"] == "displaced"
+    count = 4 * len(skin_mesh().face_mesh.triangles)
+    for ending in ("glb", "obj", "ply"):
+        assert len(trimesh.load(tmp_path / f"astronaut.{ending}", force="mesh").faces) == count
+    with Image.open(tmp_path / "astronaut_displacement.png") as picture:
+        assert picture.info["Displacement"] == meshes.DISPLACEMENT_TEXT
+        mm = (np.asarray(picture).astype(float) / 65535 - 0.5) * meshes.DISPLACEMENT_SPAN
+    np.testing.assert_allclose([mm.min(), mm.max()], said["range"], atol=2e-3)
+    assert (tmp_path / "astronaut_displacement.exr").read_bytes()[:4] == b"\x76\x2f\x31\x01"
+    assert (tmp_path / "astronaut_tangent_normal.png").exists()
+    with Image.open(tmp_path / "astronaut_detail_source.png") as picture:
+        assert (np.asarray(picture) == 128).any()
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--detail", "wavy"], ["--geometry", "displaced"], ["--mirror"],
+              ["--detail", "fused", "--detail-size", "300"]],
+)  # fmt: skip
+def test_a_wrong_word_is_one_line(wrong: list[str], astronaut: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["mesh", str(astronaut), "-o", str(tmp_path), *wrong])
+    assert done.exit_code == 2 and len(done.output.splitlines()) == 1, done.output
