@@ -25,7 +25,7 @@ from facerelief.fine import painted, resized
 from facerelief.geometry.carried_normals import Surface, carry_normals
 from facerelief.geometry.landmark_schemes import topology_mesh
 from facerelief.geometry.light import srgb_to_linear
-from facerelief.geometry.mesh import vertex_normals
+from facerelief.geometry.mesh import face_normals, vertex_normals
 from facerelief.geometry.normals import normalise
 from facerelief.geometry.refined_mesh import refined, refined_layout
 from facerelief.geometry.shading_detail import NoLightError, shading_detail
@@ -149,9 +149,7 @@ class OnSkin:
         shape = face.need_shape("detail")
         part, mesh, given = topology_mesh("face"), refined("face"), shape.mesh
         vertices = given.vertices if given.topology == "face" else given.vertices[part.kept]
-        curved = mesh.curved(vertices, vertex_normals(vertices, part.triangles))
-        sound = np.repeat(part.outer_triangles, 4)
-        surface = Surface(curved.astype(np.float64), mesh.triangles, sound)
+        surface = smooth_surface("face", vertices)
         scale = float(np.cbrt(np.linalg.det(shape.pose[:, :3])))
         turn = face.crop.rotate_normals_to_crop((shape.pose[:, :3] / scale).T).T
         seen = (shape.skin.visible & ~skin_mesh().inner)[part.kept].astype(np.float32)
@@ -172,6 +170,16 @@ class OnSkin:
         outer = topology_mesh("face").outer
         share = seen[: len(outer)][outer].mean()
         return "no detail: the photo shows too little of the face" if share < _LEAST_SEEN else None
+
+
+def smooth_surface(topology: str, vertices: FloatArray) -> Surface:
+    """The mesh of a topology with every triangle cut in four; none may turn away from the whole."""
+    part, cut = topology_mesh(topology), refined(topology)
+    curved = cut.curved(vertices, vertex_normals(vertices, part.triangles)).astype(np.float64)
+    flat = face_normals(vertices, part.triangles) * part.outer_triangles[:, None]
+    facing = np.repeat(flat, 4, axis=0)
+    facing[(facing * face_normals(curved, cut.triangles)).sum(-1) <= 0] = 0
+    return Surface(curved, cut.triangles, facing)
 
 
 def _texels(values: FloatArray, size: int) -> NDArray[np.float32]:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facerelief.arrays import FloatArray
-from facerelief.detail import Detail
-from facerelief.geometry.carried_normals import Surface, unfolded
+from facerelief.detail import Detail, smooth_surface
+from facerelief.geometry.carried_normals import unfolded
 from facerelief.geometry.drawing import sample_texture
 from facerelief.geometry.landmark_schemes import topology_mesh
 from facerelief.geometry.mesh import vertex_normals
@@ -38,9 +38,7 @@ class DetailedFace:
         self._topology = str(self.mesh.topology)
         part, cut = topology_mesh(self._topology), refined(self._topology)
         uv = cut.linear(part.uv)
-        smooth = cut.curved(self.mesh.vertices, vertex_normals(self.mesh.vertices, part.triangles))
-        surface = Surface(smooth.astype(np.float64), cut.triangles,
-                          np.repeat(part.outer_triangles, 4))  # fmt: skip
+        surface = smooth_surface(self._topology, self.mesh.vertices)
         by = sample_texture(detail.displacement[..., None], uv)[:, 0]
         self._by = unfolded(surface, by) if by.any() else by
         self.displaced = Mesh(

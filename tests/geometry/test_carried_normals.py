@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from facerelief.geometry.carried_normals import Surface, carry_normals, unfolded
-from facerelief.geometry.mesh import check_mesh, vertex_normals
+from facerelief.geometry.mesh import check_mesh, face_normals, vertex_normals
 from facerelief.geometry.refined_mesh import RefinedMesh
 from spheres import icosphere
 
@@ -15,7 +15,7 @@ def sheet(side: int = 60) -> Surface:
     first = (np.arange(side - 1)[:, None] * side + np.arange(side - 1)).ravel()
     squares = [[first, first + 1, first + side + 1], [first, first + side + 1, first + side]]
     triangles = np.concatenate([np.stack(corners, -1) for corners in squares])
-    return Surface(vertices, triangles, np.ones(len(triangles), bool))
+    return Surface(vertices, triangles, np.tile([0.0, 0.0, 1.0], (len(triangles), 1)))
 
 
 def test_a_bump_is_found_by_its_normals() -> None:
@@ -41,7 +41,7 @@ def test_what_contradicts_the_mesh_is_not_carried() -> None:
 
 def test_no_triangle_turns_over() -> None:
     vertices, triangles = icosphere(4, 20.0)
-    ball = Surface(vertices, triangles, np.ones(len(triangles), bool))
+    ball = Surface(vertices, triangles, face_normals(vertices, triangles))
     wild = np.random.default_rng(0).normal(0, 25, len(vertices))
     assert ball.flipped(wild).any()
     calm = unfolded(ball, wild)

@@ -39,7 +39,7 @@ class Surface:
 
     vertices: FloatArray  # (V, 3) mm
     triangles: NDArray[np.integer]  # (T, 3)
-    sound: NDArray[np.bool_]  # (T,) those that must not turn over
+    facing: FloatArray  # (T, 3) what a triangle must not turn away from; zero where it may
 
     @cached_property
     def normals(self) -> FloatArray:
@@ -101,11 +101,10 @@ class Surface:
         return moved
 
     def flipped(self, by: FloatArray) -> NDArray[np.bool_]:
-        """(T,) triangles that such moves turn by more than a right angle."""
-        before = face_normals(self.vertices, self.triangles)
+        """(T,) triangles that such moves turn away from what they must face."""
         after = face_normals(self.displaced(by), self.triangles)
-        turned: NDArray[np.bool_] = (before * after).sum(-1) <= 0
-        return turned & self.sound
+        turned: NDArray[np.bool_] = (self.facing * after).sum(-1) < 0
+        return turned
 
     @cached_property
     def _edges(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
