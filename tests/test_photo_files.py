@@ -128,6 +128,58 @@ def test_a_progressive_jpeg_is_decoded_once(
         assert decoded == [least, least]
 
 
+_POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\n{} loop\n%%EOF\n"
+_OPENED = """
+import sys
+from PIL import Image
+import facerelief as fr
+try:
+    Image.open(sys.argv[1]).load() if sys.argv[2] == "pillow" else fr.load_photo(sys.argv[1])
+except Exception as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the interpreter is a shell script here")
+@pytest.mark.parametrize("ending", ["jpg", "png", "eps"])
+def test_postscript_starts_no_interpreter(ending: str, tmp_path: Path) -> None:
+    """An endless loop, under whatever name; Pillow alone hands it to `gs`."""
+    (tmp_path / "gs").write_text('#!/bin/sh\necho "$@" >>"$(dirname "$0")/called"\nexit 1\n')
+    (tmp_path / "gs").chmod(0o755)
+    photo = tmp_path / f"a.{ending}"
+    photo.write_bytes(_POSTSCRIPT)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    for reader, calls in (("ours", False), ("pillow", True)):
+        command = [sys.executable, "-c", _OPENED, str(photo), reader]
+        said = subprocess.run(command, env={**os.environ, "PATH": path}, capture_output=True)
+        assert (tmp_path / "called").exists() == calls
+        if reader == "ours":
+            assert said.stdout.decode() == f"{photo}: not a picture in a known format\n"
+
+
+def test_what_is_kept_of_a_large_photo_is_not_decoded_again(
+    smooth: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(tmp_path, smooth, "a.png", turn=6)
+    whole = load_photo(path)
+    picture = as_picture(path, monkeypatch)
+    decoded: list[int] = []
+    loaded = picture._file.loaded
+    monkeypatch.setattr(picture._file, "loaded", lambda n: decoded.append(n) or loaded(n))
+    picture.at(3)
+    picture.keep([(slice(10, 60), slice(20, 50))])
+    assert "_finest" not in vars(picture)
+    np.testing.assert_array_equal(picture[15:60, 20:40], whole[15:60, 20:40])
+    assert picture.at(6)[1] == 4 and not decoded  # a smaller picture is made of those there are
+    np.testing.assert_array_equal(picture[5:60, 20:40], whole[5:60, 20:40])
+    assert decoded == [1]  # a row that was not kept
+    monkeypatch.setattr(photo_files, "_PARTS", 100)
+    picture.release()
+    picture.at(3)
+    picture.keep([(slice(0, 5), slice(0, 5)), (slice(0, 9), slice(0, 9))])
+    assert [window[0].stop for window, _ in picture._parts] == [5]  # there is no room for more
+
+
 _PEAK = """
 import re, sys
 from facerelief.images import open_photo

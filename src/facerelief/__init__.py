@@ -48,7 +48,7 @@ _HOMES = {
     "load_photo": "images",
     "normals_in_photo": "photo_frame",
     "PhotoError": "inputs",
-    "Crop": "types",
+    "Crop": "crops",
     "Estimate": "types",
     "Face": "types",
     "Light": "types",

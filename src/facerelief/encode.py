@@ -11,7 +11,8 @@ import io
 import re
 import struct
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +48,19 @@ def bands_to_png(
     text: Mapping[str, str] | None = None,
 ) -> bytes:
     """As `to_png`, of a picture (H, W, 3 | 4) that comes in bands of rows (h, W, C)."""
-    compressor, parts, last = _compressor(), [], None
+    return _png((*shape, bits), _compressed(bands), text)
+
+
+def _compressed(bands: Iterable[NDArray[np.uint8] | NDArray[np.uint16]]) -> Iterator[bytes]:
+    compressor, last = _compressor(), None
     for band in bands:
-        parts.append(compressor.compress(_filtered(band, last).data))
+        yield compressor.compress(_filtered(band, last).data)
         last = band[-1:]
-    return _png((*shape, bits), [*parts, compressor.flush()], text)
+    yield compressor.flush()
 
 
 def _png(
-    header: tuple[int, int, int, int], data: Sequence[bytes], text: Mapping[str, str] | None
+    header: tuple[int, int, int, int], data: Iterable[bytes], text: Mapping[str, str] | None
 ) -> bytes:
     """The file of a compressed stream: its header is height, width, channels and bits."""
     import png
@@ -67,8 +72,9 @@ def _png(
         for key, value in (text or {}).items()
     ]
     buffer = io.BytesIO()
-    parts = [(b"IDAT", part) for part in data if part]
-    png.write_chunks(buffer, [(b"IHDR", start), *texts, *parts, (b"IEND", b"")])
+    # One after the other: a picture of a large photo is not in memory twice.
+    parts = ((b"IDAT", part) for part in data if part)
+    png.write_chunks(buffer, chain([(b"IHDR", start), *texts], parts, [(b"IEND", b"")]))
     return buffer.getvalue()
 
 

@@ -6,9 +6,10 @@ its `ImfZip`. Nothing small and well kept writes it without a compiler, and we n
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterable, Mapping
-from itertools import accumulate
+from math import ceil
 
 import numpy as np
 
@@ -37,10 +38,16 @@ def to_exr(
     order = sorted(range(len(channels)), key=channels.__getitem__)
     text = {"software": MARK["Software"], **(text or {})}
     header = _header(size, [channels[index] for index in order], text)
-    blocks = list(_blocks(bands, order))
-    first = len(header) + 8 * len(blocks)
-    places = accumulate((len(block) for block in blocks[:-1]), initial=first)
-    return b"".join([header, struct.pack(f"<{len(blocks)}Q", *places), *blocks])
+    places: list[int] = []
+    # One after the other: a picture of a large photo is not in memory twice.
+    buffer = io.BytesIO(header)
+    buffer.seek(len(header) + 8 * ceil(size[0] / ROWS))
+    for block in _blocks(bands, order):
+        places.append(buffer.tell())
+        buffer.write(block)
+    buffer.seek(len(header))
+    buffer.write(struct.pack(f"<{len(places)}Q", *places))
+    return buffer.getvalue()
 
 
 def _header(size: tuple[int, int], channels: list[str], text: Mapping[str, str]) -> bytes:

@@ -11,7 +11,8 @@ from PIL import Image
 
 from facerelief.colour import Bytes
 from facerelief.inputs import PhotoError
-from facerelief.photo_files import PhotoFile, Picture, check_size, load, reading, upright
+from facerelief.orientation import upright
+from facerelief.photo_files import PhotoFile, Picture, check_size, load, reading
 
 #: What can be a photo: a path ("-" for what is piped in), the content of a file as bytes or as a
 #: stream, a Pillow image, an array.

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from onnxruntime import RunOptions
 
 
 def import_onnxruntime() -> ModuleType:
@@ -17,3 +21,10 @@ def import_onnxruntime() -> ModuleType:
 
     module: ModuleType = onnxruntime
     return module
+
+
+def giving_back() -> RunOptions:
+    """Options of a run, at whose end ONNX Runtime gives back the memory that it has kept."""
+    options = import_onnxruntime().RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options

@@ -59,7 +59,10 @@ def expand_trees(inputs: Iterable[str | os.PathLike[str]]) -> dict[Path, list[Pa
         path = Path(item).expanduser()
         pairs = list(_below(path, seen)) if path.is_dir() else [(Path(), f) for f in _expand(path)]
         for place, file in pairs or [(Path(), path)]:
-            real = os.path.realpath(file)
+            try:
+                real = os.path.realpath(file)
+            except ValueError:  # a null byte, of which reading says so
+                real = str(file)
             if real not in seen:
                 seen.add(real)
                 found.setdefault(place, []).append(file)

@@ -13,7 +13,7 @@ import select
 import stat
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property, lru_cache
 from importlib import import_module
@@ -28,10 +28,12 @@ from PIL import Image, UnidentifiedImageError
 
 from facerelief.colour import Bytes, Meaning, check_layout, is_deep, strips
 from facerelief.inputs import PhotoError
+from facerelief.orientation import orientation_of, stored, stored_box, turns, upright
 
 MIN_SIDE = 16  # pixels: nothing smaller can show a face
 MAX_PIXELS = 178_956_970  # where Pillow, too, calls a picture a decompression bomb
 MAX_COST = 480 * 2**20  # bytes that decoding may take, by `PhotoFile.cost`
+_PARTS = 64 * 2**20  # bytes of it that stay while networks look at faces
 _KEPT = 300 * 2**20  # bytes of a decoded picture that stay while faces are searched
 WHOLE = 20_000_000  # pixels up to which a photo is read as one array
 STDIN = "-"  # names what is piped in
@@ -49,12 +51,8 @@ FORMATS = {
 # fmt: on
 _HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # brands
 _JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
-ORIENTATION = 0x0112  # the EXIF tag
-#: By its values: whether x and y change places, then whether the rows and the columns turn round.
-_TURNS = {
-    2: (False, False, True), 3: (False, True, True), 4: (False, True, False),
-    5: (True, False, False), 6: (True, False, True), 7: (True, True, True), 8: (True, True, False),
-}  # fmt: skip
+
+Window = tuple[slice, slice]  # rows and columns
 
 
 class Picture:
@@ -70,6 +68,7 @@ class Picture:
         self.shape = (*shape, 3)
         self._file = file
         self._levels: dict[int, Bytes] = {}
+        self._parts: list[tuple[tuple[slice, slice], Bytes]] = []
         self._lock = RLock()
 
     def __getitem__(self, window: tuple[slice, slice]) -> Bytes:
@@ -78,6 +77,12 @@ class Picture:
         (top, bottom, _), (left, right, _) = (
             part.indices(length) for part, length in zip(window, (height, width), strict=True)
         )
+        for (rows, columns), pixels in self._parts:
+            if _holds(rows, top, bottom) and _holds(columns, left, right):
+                return pixels[
+                    top - rows.start : bottom - rows.start,
+                    left - columns.start : right - columns.start,
+                ]
         image, meaning, turn = self._whole
         box = stored_box((top, bottom), (left, right), (height, width), turn)
         with reading(self._file.name):
@@ -100,20 +105,49 @@ class Picture:
             if factor not in self._levels:
                 self._levels[factor] = self._smaller(factor)
         pixels = self._levels[factor]
-        _, down, across = _TURNS.get(self._file.turn, (False, False, False))
+        _, down, across = turns(self._file.turn)
         rows, columns = (
             length - factor * len_small
             for length, len_small in zip(self.shape[:2], pixels.shape[:2], strict=True)
         )
         return pixels, factor, (columns if across else 0, rows if down else 0)
 
+    def keep(self, windows: Iterable[Window]) -> None:
+        """Give up the full picture, but for rows and columns that are looked at again.
+
+        As many as there is room for, the smallest first. What has not been decoded is not.
+        """
+        with self._lock:
+            if "_finest" not in vars(self):
+                return
+            self._make_room()
+            if self._file.least_factor == 1:
+                room = _PARTS
+                for window in sorted(windows, key=_area):
+                    room -= 3 * _area(window)
+                    if room < 0:
+                        break
+                    self._parts.append((window, self[window]))
+            vars(self).pop("_finest")
+
     def release(self) -> None:
         """Give up the memory of what was decoded; it is decoded again when it is needed."""
         with self._lock:
             vars(self).pop("_finest", None)
             self._levels.clear()
+            self._parts.clear()
+
+    def _make_room(self) -> None:
+        """Keep, of the smaller pictures, only those that take little."""
+        if 2 in self._levels and 4 not in self._levels:
+            self._levels[4] = self._smaller(4)
+        self._levels.pop(2, None)
 
     def _smaller(self, factor: int) -> Bytes:
+        finer = max((known for known in self._levels if known < factor), default=None)
+        if finer is not None:
+            pixels = Image.fromarray(stored(self._levels[finer], self._file.turn))
+            return upright(np.array(pixels.reduce(factor // finer)), self._file.turn)
         if self._file.is_scalable and not self._file.is_progressive and "_finest" not in vars(self):
             return self._file.decoded(factor)
         image, meaning, turn = self._finest
@@ -141,7 +175,7 @@ class Picture:
     def _finest(self) -> tuple[Image.Image, Meaning, int]:
         """As `_whole`, as many times smaller as the file is read at least."""
         with self._lock:
-            self._levels.clear()  # makes room; there are quick ways from here to new ones
+            self._make_room()
             return self._file.loaded(self._file.least_factor)
 
 
@@ -168,7 +202,7 @@ class PhotoFile:
                 factor: _cost(image, factor)
                 for factor in ((1, 2, 4, 8) if self.is_scalable else (1,))
             }
-            self.turn = _orientation(image) if self.is_scalable else 1
+            self.turn = orientation_of(image) if self.is_scalable else 1
         least = [factor for factor, cost in self._costs.items() if cost <= MAX_COST]
         if not least:
             raise PhotoError(
@@ -213,13 +247,22 @@ class PhotoFile:
         raise PhotoError(f"{self.name}: {_foreign(beginning)}")
 
 
+def _holds(part: slice, start: int, stop: int) -> bool:
+    return bool(part.start <= start <= stop <= part.stop)
+
+
+def _area(window: Window) -> int:
+    rows, columns = window
+    return int((rows.stop - rows.start) * (columns.stop - columns.start))
+
+
 def load(image: Image.Image, name: str) -> tuple[Meaning, int]:
     """Decode an opened picture; what its values mean, and its EXIF orientation."""
     with reading(name):
         check_layout(image, name)
         deep = is_deep(image)
         image.load()
-        return Meaning.of(image, deep, name), _orientation(image)
+        return Meaning.of(image, deep, name), orientation_of(image)
 
 
 @contextmanager
@@ -266,48 +309,6 @@ def check_size(width: int, height: int, name: str) -> None:
         raise PhotoError(f"{name}: larger than {MAX_PIXELS // 10**6} megapixels")
 
 
-def upright(pixels: Bytes, orientation: int) -> Bytes:
-    """Pixels (H, W, 3) as stored, turned as the EXIF tag says."""
-    if orientation not in _TURNS:
-        return pixels
-    swap, down, across = _TURNS[orientation]
-    pixels = pixels.swapaxes(0, 1) if swap else pixels
-    return np.ascontiguousarray(pixels[:: -1 if down else 1, :: -1 if across else 1])
-
-
-def turned(image: Image.Image, orientation: int) -> Image.Image:
-    """Pillow's picture, of any mode, turned as the EXIF tag says."""
-    swap, down, across = _TURNS.get(orientation, (False, False, False))
-    turns = Image.Transpose
-    for wanted, turn in (
-        (swap, turns.TRANSPOSE),
-        (down, turns.FLIP_TOP_BOTTOM),
-        (across, turns.FLIP_LEFT_RIGHT),
-    ):
-        image = image.transpose(turn) if wanted else image
-    return image
-
-
-def stored(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Upright pixels (h, w, ...) as a file of this orientation has them: undoes `upright`."""
-    swap, down, across = _TURNS.get(orientation, (False, False, False))
-    pixels = pixels[:: -1 if down else 1, :: -1 if across else 1]
-    return pixels.swapaxes(0, 1) if swap else pixels
-
-
-def stored_box(
-    rows: tuple[int, int], columns: tuple[int, int], size: tuple[int, int], orientation: int
-) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom, as stored, of rows and columns of an upright (height, width)."""
-    (top, bottom), (left, right), (height, width) = rows, columns, size
-    swap, down, across = _TURNS.get(orientation, (False, False, False))
-    if down:
-        top, bottom = height - bottom, height - top
-    if across:
-        left, right = width - right, width - left
-    return (top, left, bottom, right) if swap else (left, top, right, bottom)
-
-
 def _foreign(beginning: bytes) -> str:
     """What a file is that nothing reads, by its first bytes, and what to do about it."""
     if beginning[4:8] == b"ftyp" and beginning[8:] in _HEIF:
@@ -315,13 +316,6 @@ def _foreign(beginning: bytes) -> str:
     if beginning.startswith(_JPEG_XL):
         return "a JPEG XL picture: convert it to PNG or JPEG, such as by djxl"
     return "not a picture in a known format"
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        return int(image.getexif().get(ORIENTATION, 1))
-    except Exception:  # tags are read by the same code as pictures, and are worth less
-        return 1
 
 
 def _cost(image: Image.Image, factor: int) -> int:

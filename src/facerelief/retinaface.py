@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from facerelief.inference import import_onnxruntime
+from facerelief.inference import giving_back, import_onnxruntime
+from facerelief.memory import give_back_freed_memory
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -64,9 +65,8 @@ class RetinaFace:
 
         It does so at the end of a run alone, of which this is a small one.
         """
-        options = import_onnxruntime().RunOptions()
-        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        self._session.run(["conf"], {"input": np.zeros((1, 3, 64, 64), np.float32)}, options)
+        self._session.run(["conf"], {"input": np.zeros((1, 3, 64, 64), np.float32)}, giving_back())
+        give_back_freed_memory()
 
 
 def decode(

@@ -21,7 +21,8 @@ from PIL.PngImagePlugin import PngInfo
 from facerelief.colour import Meaning
 from facerelief.encode import picture_format
 from facerelief.inputs import PhotoError
-from facerelief.photo_files import ORIENTATION, PhotoFile, reading, stored, stored_box, turned
+from facerelief.orientation import ORIENTATION, stored, stored_box, turned
+from facerelief.photo_files import PhotoFile, reading
 
 
 @dataclass(frozen=True)

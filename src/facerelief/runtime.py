@@ -21,7 +21,9 @@ from facerelief.catalogue import Entry, WeightsError, plain, reason_of
 from facerelief.decoders import CROP_SIZE, DECODERS, kind_of
 from facerelief.finding import find
 from facerelief.images import Source, open_photo
-from facerelief.inference import import_onnxruntime
+from facerelief.inference import giving_back, import_onnxruntime
+from facerelief.memory import give_back_freed_memory
+from facerelief.photo_files import Picture
 from facerelief.types import Estimate, Face, Place
 
 if TYPE_CHECKING:
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 #: Crops that one pass of the network takes at most: bounds the memory of a crowd.
 BATCH = 8
+
+#: Of a crop: what may be looked at again round it. Shapes reach beyond, and so do larger crops.
+_ROUND = 2.0
 
 CPU = "CPUExecutionProvider"
 
@@ -180,15 +185,25 @@ class Estimator:
         answer for the same ones. Raises PhotoError for a photo that cannot be read.
         """
         image = open_photo(photo)
-        pictures = [place.crop.extract(image) for place in places]
-        estimate = self.estimate_crops(np.array(pictures).reshape(-1, CROP_SIZE, CROP_SIZE, 3))
+        crops = np.empty((len(places), CROP_SIZE, CROP_SIZE, 3), np.uint8)
+        # The largest first: small faces need a photo's full pixels, for which others make room.
+        for index in sorted(range(len(places)), key=lambda index: -places[index].crop.side):
+            crops[index] = places[index].crop.extract(image)
+        is_large = isinstance(image, Picture)
+        if is_large:
+            image.keep(place.enlarged(_ROUND).crop.window(place.photo_size) for place in places)
+        estimate = self.estimate_crops(crops, release=is_large)
         return [
             estimate.face(index, place, picture, self.name)
-            for index, (place, picture) in enumerate(zip(places, pictures, strict=True))
+            for index, (place, picture) in enumerate(zip(places, crops, strict=True))
         ]
 
-    def estimate_crops(self, crops: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> Estimate:
+    def estimate_crops(
+        self, crops: NDArray[np.uint8] | Sequence[NDArray[np.uint8]], release: bool = False
+    ) -> Estimate:
         """What the network says of `crops` (N, 256, 256, 3), RGB uint8, each in its crop's frame.
+
+        With `release` the memory that the network took is given back; the next run is slower.
 
         Raises ValueError for any other shape or type, and WeightsError where the network fails.
         Crops of other sizes are for `estimate`, by `Place.of_crop`.
@@ -199,13 +214,15 @@ class Estimator:
             raise ValueError(f"crops must be (N, *{shape}) uint8, not {crops.shape} {crops.dtype}")
         if not len(crops):
             return self._decoder.nothing(self._outputs)
-        estimate = self._decoder.decode(self.answers(crops))
+        estimate = self._decoder.decode(self.answers(crops, release))
         if self._calibration is None or estimate.expected_error is None:
             return estimate
         expected = self._calibration.applied(estimate.expected_error, crops, estimate.mask)
         return replace(estimate, expected_error=expected)
 
-    def answers(self, crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    def answers(
+        self, crops: NDArray[np.uint8], release: bool = False
+    ) -> dict[str, NDArray[np.float32]]:
         """The network's own arrays (N, ...) for `crops`, at least one, as in `estimate_crops`; its
         expected error is not calibrated.
 
@@ -213,13 +230,17 @@ class Estimator:
         """
         names = self._outputs
         starts = range(0, len(crops), BATCH)
-        batches = [self._run(crops[start : start + BATCH], names) for start in starts]
+        batches = [self._run(crops[start : start + BATCH], names, release) for start in starts]
+        if release:
+            give_back_freed_memory()
         parts = zip(names, zip(*batches, strict=True), strict=True)
         return {name: rows[0] if len(rows) == 1 else np.concatenate(rows) for name, rows in parts}
 
-    def _run(self, crops: NDArray[np.uint8], names: list[str]) -> list[NDArray[np.float32]]:
+    def _run(
+        self, crops: NDArray[np.uint8], names: list[str], release: bool
+    ) -> list[NDArray[np.float32]]:
         path = self.entry.path
-        arrays = _run(path, self._session, names, crops)
+        arrays = _run(path, self._session, names, crops, release)
         for name, array in zip(names, arrays, strict=True):
             if array.shape != (len(crops), *self._decoder.rests[name]):
                 raise WeightsError(f"{path}: its {name} of {len(crops)} crops is {array.shape}")
@@ -280,10 +301,15 @@ def _session(
 
 
 def _run(
-    path: Path, session: InferenceSession, outputs: list[str], crops: NDArray[np.uint8]
+    path: Path,
+    session: InferenceSession,
+    outputs: list[str],
+    crops: NDArray[np.uint8],
+    release: bool = False,
 ) -> list[NDArray[np.float32]]:
+    options = giving_back() if release else None
     try:
-        arrays: list[NDArray[np.float32]] = session.run(outputs, {"crops": crops})
+        arrays: list[NDArray[np.float32]] = session.run(outputs, {"crops": crops}, options)
     except Exception as error:  # ONNX Runtime's own, of no common class
         raise WeightsError(f"{path}: the network failed: {reason_of(error)}") from error
     return arrays

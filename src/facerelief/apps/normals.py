@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any, Literal
 
 import numpy as np
@@ -36,6 +37,8 @@ IN_PHOTO = {
 }
 FRAMES = ("crop", "photo")
 NATIVE: Literal["native"] = "native"
+#: Pixels of all faces of a photo together at their native sizes; a crowd's are made smaller.
+TOGETHER = 3_500_000
 _FRAMELESS = ("overlay", "json")
 
 
@@ -84,11 +87,20 @@ def produce(photo: Photo, estimator: Estimator, options: Options = Options()) ->
         options.crops,
     )
     sidecars: list[dict[str, Any]] = []
-    files = _of_all(photo, faces, estimator, options)
-    if options.size is not None:
-        faces = [_at_size(photo, face, options.size) for face in faces]
+    files = {}
+    sized: Iterable[Face] = faces
+    if "photo" in options.frames and IN_PHOTO.keys() & options.outputs:
+        sized = list(_at_sizes(photo, faces, options.size or NATIVE))
+        files = _in_photo(photo, faces, sized, estimator, options)
+    if "overlay" in options.outputs:
+        picture = pictures.overlay_image(photo.pixels, faces)
+        files[photo.stem + OUTPUTS["overlay"][0]] = to_jpeg(picture)
+    if options.size is None:
+        sized = faces
+    elif sized is faces:
+        sized = _at_sizes(photo, faces, options.size)  # one at a time: a crowd of large ones
     shared = sorted(files)
-    for face, stem in zip(faces, face_stems(photo.stem, len(faces)), strict=True):
+    for face, stem in zip(sized, face_stems(photo.stem, len(faces)), strict=True):
         made = {stem + ending: do() for ending, do in _makers(face, options).items()}
         sidecar = describe_face(photo, face, estimator) | {"files": sorted(made) + shared}
         if "photo" in options.frames:
@@ -128,35 +140,33 @@ def describe_face(photo: Photo, face: Face, estimator: Estimator) -> dict[str, A
     }
 
 
-def _of_all(
-    photo: Photo, faces: list[Face], estimator: Estimator, options: Options
+def _in_photo(
+    photo: Photo, faces: list[Face], sized: list[Face], estimator: Estimator, options: Options
 ) -> dict[str, bytes]:
-    """What is made once for the photo, by file name."""
+    """What is made in the photo's frame, by file name; `sized` are the faces at their sizes."""
+    around = [] if options.crops else _around(photo, faces, estimator, options.crop_scale)
+    around = list(_at_sizes(photo, around, options.size or NATIVE, detail=False))
     files = {}
-    if "photo" in options.frames and IN_PHOTO.keys() & options.outputs:
-        around = [] if options.crops else _around(photo, faces, estimator, options.crop_scale)
-        size = options.size or NATIVE
-        sized = [_at_size(photo, face, size) for face in faces]
-        around = [_at_size(photo, face, size, detail=False) for face in around]
-        if "normal" in options.outputs:
-            content = photo_frame.to_photo_png(sized, around, options.bits)
-            files[IN_PHOTO["normal"][0]] = content
-        if "exr" in options.outputs:
-            files[IN_PHOTO["exr"][0]] = photo_frame.to_photo_exr(sized, around)
-    if "overlay" in options.outputs:
-        picture = pictures.overlay_image(photo.pixels, faces)
-        files[OUTPUTS["overlay"][0]] = to_jpeg(picture)
+    if "normal" in options.outputs:
+        files[IN_PHOTO["normal"][0]] = photo_frame.to_photo_png(sized, around, options.bits)
+    if "exr" in options.outputs:
+        files[IN_PHOTO["exr"][0]] = photo_frame.to_photo_exr(sized, around)
     return {photo.stem + ending: content for ending, content in files.items()}
 
 
-def _at_size(photo: Photo, face: Face, size: int | Literal["native"], detail: bool = True) -> Face:
-    """The face at a size; as it is where that is the networks'."""
+def _at_sizes(
+    photo: Photo, faces: list[Face], size: int | Literal["native"], detail: bool = True
+) -> Iterator[Face]:
+    """The faces at a size; all together at their native sizes are no more than TOGETHER."""
     from facerelief import fine  # SciPy: what is as networks answer need not wait for it
 
-    pixels = fine.native_size(face) if size == NATIVE else size
-    if pixels == face.crop.size:
-        return face
-    return fine.at_size(face, photo.pixels, pixels, detail)
+    sizes = [fine.native_size(face) if size == NATIVE else size for face in faces]
+    if size == NATIVE:
+        share = min(1.0, sqrt(TOGETHER / max(sum(side**2 for side in sizes), 1)))
+        sizes = [max(int(share * side), fine.LEAST) for side in sizes]
+    for face, side in zip(faces, sizes, strict=True):
+        same = side == face.crop.size
+        yield face if same else fine.at_size(face, photo.pixels, side, detail)
 
 
 def _around(photo: Photo, faces: list[Face], estimator: Estimator, crop_scale: float) -> list[Face]:

@@ -12,6 +12,7 @@ from facerelief.arrays import BoolArray, FloatArray
 _LEAST_PART, _LARGEST_HOLE = 0.03, 0.004
 _RADIUS = 8  # crop pixels about a pixel in which the matte follows the picture's colours
 _HAZE = 0.15  # of a filtered probability, at either end
+_STRIP = 2**18  # pixels that are filtered at a time: some thirty numbers are held of each
 _RIDGE = 1e-3  # variance of colours in [0, 1] below which a window has no edge
 
 
@@ -102,7 +103,20 @@ def guided_filter(
     picture: FloatArray, values: FloatArray, radius: int, ridge: float = _RIDGE
 ) -> NDArray[np.float32]:
     """`values` (H, W), locally linear in the colours of `picture` (H, W, 3) in [0, 1]."""
+    height, width = values.shape
+    rows, room = max(_STRIP // width, 1), 2 * radius + 1  # that two means look beyond
+    result = np.empty((height, width), np.float32)
+    for top in range(0, height, rows):
+        bottom, first = min(top + rows, height), max(top - room, 0)
+        seen = slice(first, bottom + room)
+        part = _guided(picture[seen], values[seen], radius, ridge)
+        result[top:bottom] = part[top - first : bottom - first]
+    return result
 
+
+def _guided(
+    picture: FloatArray, values: FloatArray, radius: int, ridge: float
+) -> NDArray[np.float32]:
     from scipy.ndimage import uniform_filter  # masks alone need not wait for it
 
     def mean(layer: FloatArray) -> NDArray[np.float32]:

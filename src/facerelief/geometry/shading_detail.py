@@ -201,7 +201,8 @@ class _Model:
         self.hollows, self.say = hollows, say
         p, q = slopes.p, slopes.q
         normal = np.stack([-p, -q, np.ones_like(p)], axis=-1) / np.sqrt(slopes.area)[..., None]
-        shading = shade_sh(normal, light.astype(np.float32))
+        # Row by row: nine harmonics of all pixels would take more than all else here.
+        shading = np.stack([shade_sh(row, light.astype(np.float32)) for row in normal])
         bright = np.maximum(shading, np.float32(0.05) * max(float(shading.max()), 1e-3))
         change = _shading_gradient(normal, light)
         along = change[..., 0] + change[..., 2] * p
