@@ -3,7 +3,6 @@
 import os
 import resource
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,27 +41,31 @@ MESSAGES = {
 }
 
 
+def spent() -> float:
+    """Seconds of a core that this process and those that it started have taken: not of a clock."""
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in both)
+
+
 @pytest.mark.parametrize("change", broken_networks.CHANGES, ids=lambda change: change.__name__)
 def test_a_network_that_does_not_do_is_one_line(
     tmp_path: Path, change: Callable[[onnx.ModelProto], None]
 ) -> None:
     path = broken_networks.changed(tmp_path, change)
-    began = time.monotonic()
+    began = spent()
     with pytest.raises(fr.WeightsError, match=MESSAGES[change.__name__]) as raised:
         fr.load(path).estimate_crops(np.zeros((1, 256, 256, 3), np.uint8))
     assert str(raised.value).isprintable() and len(str(raised.value)) < 600 + len(str(path))
-    assert time.monotonic() - began < 40  # and that on a busy machine
+    assert spent() - began < 10
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere time alone is bounded")
 def test_a_trial_takes_few_seconds_of_a_core(tmp_path: Path) -> None:
     path = broken_networks.changed(tmp_path, broken_networks.long_work)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = spent()
     with pytest.raises(fr.WeightsError, match=r"no answer to one crop|more than 30 s"):
         fr.load(path)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert spent < 6.5  # 4 of them at work, the others to start
+    assert spent() - began < 6.5  # 4 of them at work, the others to start
 
 
 def test_what_never_ends_is_no_network(tmp_path: Path) -> None:

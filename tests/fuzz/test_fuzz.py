@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from broken_pictures import write
+from odd_calls import arguments, conversions
 from trial import SLOW, read, run
 
 from facerelief import photo_files
@@ -50,3 +51,17 @@ def test_broken_pictures_are_all_reported(tiny_folder: Path, tmp_path: Path) -> 
     paths = list(write(tmp_path, 60, seed=3))
     counts = run(paths, tmp_path / "out", ["--system", str(tiny_folder / "tiny.onnx")])
     assert counts.pop("CLI: files") == 60 and not any(counts.values()), counts
+
+
+def test_odd_calls(tiny_folder: Path, tmp_path: Path, astronaut: Path) -> None:
+    counts = arguments(tmp_path, astronaut, tiny_folder / "tiny.onnx", 40, seed=5)
+    assert counts.pop("done") > 1 and counts.pop("refused") > 20 and not any(counts.values()), (
+        counts
+    )
+
+
+def test_broken_maps(tmp_path: Path) -> None:
+    counts = conversions(tmp_path, 100, seed=6)
+    assert counts.pop("done") > 5 and counts.pop("refused") > 50 and not any(counts.values()), (
+        counts
+    )

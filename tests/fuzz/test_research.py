@@ -1,16 +1,19 @@
 """A trial by seed: broken networks, training files and checkpoints, each refused in one line."""
 
+import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
 import numpy as np
+import onnx
 import pytest
 
 import broken_networks
 import facerelief as fr
+import tiny_system
 
 SEED = 18
 
@@ -36,9 +39,28 @@ def assert_clean(kinds: Counter[str], count: int) -> None:
     assert not kinds["tracebacks"] and not kinds["hangs"] and not kinds["long"]
 
 
+def broken_calibrations(folder: Path, count: int) -> Iterator[Path]:
+    """Networks whose expected error is mended by numbers that were spoiled."""
+    random = Random(SEED)
+    whole = json.dumps(dict.fromkeys(("scale", "power", "soft", "white"), 1.0)).encode()
+    for index in range(count):
+        model = broken_networks.tiny(folder)
+        said = spoil(whole, random).decode("utf-8", "replace")
+        if index % 3 == 0:
+            odd = random.choice(
+                ("NaN", "Infinity", "1e999", "-1", "null", "[[]]", '"1"', "9" * 5000)
+            )
+            said = whole.decode().replace("1.0", odd, 1)
+        onnx.helper.set_model_props(model, {**tiny_system.METADATA, "calibration": said})
+        path = folder / f"calibration{index}.onnx"
+        path.write_bytes(model.SerializeToString())
+        yield path
+
+
 def test_networks(tmp_path: Path) -> None:
     quick = [c for c in broken_networks.CHANGES if c is not broken_networks.long_work]
     paths = [broken_networks.changed(tmp_path, change) for change in quick]
+    paths += broken_calibrations(tmp_path, 12)
     paths += broken_networks.spoiled(tmp_path, SEED, 60 - len(paths))
     crops = np.zeros((1, 256, 256, 3), np.uint8)
     kinds: Counter[str] = Counter()

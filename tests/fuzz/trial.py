@@ -1,8 +1,9 @@
-"""Broken pictures against the reader and the command line, with what came of it counted.
+"""Broken pictures, odd calls and broken maps, with what came of them counted.
 
     python tests/fuzz/trial.py --count 3000 --seed 1
 
-Ends with 1 if anything came out but pixels or one line that names the input.
+Ends with 1 if anything came out but an answer or a line that says why there is none. Broken
+networks, training files and checkpoints are in `test_research.py`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import odd_calls
 from broken_pictures import write
 
 from facerelief.images import load_photo
@@ -66,6 +68,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cli", type=int, default=200, help="of them through the command line")
+    parser.add_argument("--calls", type=int, default=200, help="odd calls of the commands")
+    parser.add_argument("--maps", type=int, default=500, help="broken maps to convert")
     parser.add_argument("--system", default="default")
     options = parser.parse_args(arguments)
     counts: Counter[str] = Counter()
@@ -84,13 +88,24 @@ def main(arguments: list[str] | None = None) -> int:
         system = ["--system", options.system]
         for start in range(0, len(kept), CHUNK):
             counts += run(kept[start : start + CHUNK], Path(folder) / "out", system)
+        photo = Path(__file__).parents[2] / "examples" / "astronaut.jpg"
+        odd = odd_calls.arguments(
+            Path(folder) / "calls", photo, options.system, options.calls, options.seed
+        )
+        maps = odd_calls.conversions(Path(folder) / "maps", options.maps, options.seed)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     bad = ("traceback", "unclear line", "wrong pixels", "slow", "CLI: tracebacks",
            "CLI: unreported", "CLI: other exits", "CLI: other exceptions")  # fmt: skip
     for word in ("read", "refused", *bad, "CLI: files"):
         print(f"{counts[word]:6} {word}")
+    for kind, found in (("odd calls", odd), ("conversions", maps)):
+        print(f"{found.total() - found['slow']:6} {kind}: {dict(found)}")
     print(f"slowest {slowest[0]:.2f} s: {slowest[1]}; peak of reading {peak} MB")
-    return int(any(counts[word] for word in bad))
+    fine = {"done", "refused"}
+    wrong = any(
+        number for found in (odd, maps) for word, number in found.items() if word not in fine
+    )
+    return int(wrong or any(counts[word] for word in bad))
 
 
 if __name__ == "__main__":

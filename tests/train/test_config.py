@@ -48,10 +48,10 @@ TEXTS: dict[str, bytes] = {
 
 def refused(path: Path, *overrides: str) -> str:
     """The one line in which a configuration is refused."""
-    began = time.monotonic()
+    began = time.process_time()  # a busy machine does not count
     with pytest.raises(ConfigError) as raised:
         load_phases(path, list(overrides))
-    assert time.monotonic() - began < 8
+    assert time.process_time() - began < 8
     text = str(raised.value)
     assert text.isprintable() and len(text) < 800 + len(str(path))
     return text

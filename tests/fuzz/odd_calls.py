@@ -1,0 +1,116 @@
+"""Odd calls of the commands on photos and maps, by seed, within this process.
+
+    counts = arguments(folder, photo, system, count, seed)
+    counts = conversions(folder, count, seed)
+
+The words counted: "done" and "refused" are as it should be; "traceback", "odd exit", "silent"
+(refused without a word), "long" (more than a few lines) and "slow" are not.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from broken_pictures import SPOILERS
+from PIL import Image
+from typer.testing import CliRunner
+
+from facerelief.cli import app
+from facerelief.normal_png import encode_png
+
+Random = random.Random
+SLOW = 10.0  # seconds of a core that no call may take
+
+_NUMBERS = ("0", "-1", "1", "11", "64", "256", "1536", "1537", "100000", "1e9", "1.3", "nan", "inf",
+            "", "x", "0x10", "9" * 40, "½")  # fmt: skip
+_WORDS = ("", "x", ",", "left", "size", "crop", "photo", "crop,photo", "native", "normal", "exr",
+          "normal,exr,json", "npy", "all", "glb", "obj,ply", "full", "face", "ibug68", "opengl",
+          "directx", "tangent", "\x1b[31m", "a" * 300, "\udc80", "..", "--help")  # fmt: skip
+_FLAGS = ("--json", "--crops", "--whole", "--overlay", "--recursive")
+_NUMBERED = ("--bits", "--size", "--crop-scale", "--max-faces", "--smallest", "--eye-distance",
+             "--threads", "--texture")  # fmt: skip
+_WORDED = ("--order", "--frame", "--only", "--size", "--format", "--head", "--landmarks",
+           "--provider", "--system", "--to", "--from")  # fmt: skip
+
+
+def arguments(folder: Path, photo: Path, system: str | Path, count: int, seed: int) -> Counter[str]:
+    """What came of `count` calls, in words."""
+    folder.mkdir(exist_ok=True)
+    (folder / "empty").mkdir(exist_ok=True)
+    (folder / "text.txt").write_text("no picture")
+    inputs = [str(photo), str(photo), str(photo), str(folder / "empty"), str(folder / "text.txt"),
+              "", str(folder / "none.jpg"), "*.nothing", "a\0b.jpg", "\udcff.jpg",
+              "-"]  # fmt: skip
+    counts: Counter[str] = Counter()
+    for number in range(count):
+        draw = Random(seed * 1_000_003 + number)
+        command = draw.choice(("normals", "normals", "normals", "mesh", "mesh", "swap", "convert"))
+        said = [command, *(draw.choice(inputs) for _ in range(draw.choice((1, 1, 1, 2))))]
+        out = draw.choice((folder / "out", folder / "out", folder / "text.txt", "/dev/null/x"))
+        said += ["-o", str(out)] if draw.random() < 0.95 else []
+        said += ["--system", str(system)] if draw.random() < 0.8 else []
+        for _ in range(draw.choice((1, 1, 2, 3))):
+            kind = draw.random()
+            if kind < 0.25:
+                said.append(draw.choice(_FLAGS))
+            elif kind < 0.7:
+                said += [draw.choice(_NUMBERED), draw.choice(_NUMBERS)]
+            else:
+                said += [draw.choice(_WORDED), draw.choice(_WORDS)]
+        _judge(counts, said)
+    return counts
+
+
+def conversions(folder: Path, count: int, seed: int) -> Counter[str]:
+    """What came of `count` calls of `convert` on maps that are mostly broken, in words."""
+    folder.mkdir(exist_ok=True)
+    rows, columns = np.mgrid[-1:1:24j, -1:1:20j]
+    field = np.stack([columns, -rows, np.ones_like(rows)], axis=-1)
+    normals = (field / np.linalg.norm(field, axis=-1, keepdims=True)).astype(np.float32)
+    mask = np.hypot(rows, columns) < 1
+    whole = [encode_png(normals, mask, "opengl", bits) for bits in (8, 16)]
+    counts: Counter[str] = Counter()
+    for number in range(count):
+        draw = Random(seed * 1_000_003 + number)
+        content = draw.choice(whole)
+        for _ in range(draw.choice((0, 1, 1, 2))):
+            content = draw.choice(SPOILERS)(draw, content)
+        path = folder / "map.png"
+        path.write_bytes(content)
+        if draw.random() < 0.1:
+            Image.fromarray(np.uint8(255 * mask)).save(path)
+        out = folder / draw.choice(("out.png", "out.png", "out.png", "out.jpg", "", "map.png"))
+        frames = ("opengl", "directx", "opencv", "tangent", "", "x")
+        said = ["convert", str(path), "-o", str(out), "--to", draw.choice(frames)]
+        if draw.random() < 0.4:
+            said += ["--from", draw.choice(frames)]
+        if draw.random() < 0.3:
+            said += ["--bits", draw.choice(("8", "16", "0", "-8", "x"))]
+        if draw.random() < 0.3:
+            said += ["--reference", draw.choice((str(path), str(folder / "none.png"), ""))]
+        _judge(counts, said)
+    return counts
+
+
+def _judge(counts: Counter[str], said: list[str]) -> None:
+    began = time.process_time()
+    result = CliRunner().invoke(app, said)
+    word = "done" if result.exit_code == 0 else "refused"
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        word = "traceback"
+        print(said, repr(result.exception), file=sys.stderr)
+    elif result.exit_code not in (0, 1, 2):
+        word = "odd exit"
+    elif result.exit_code and not result.stderr.strip():
+        word = "silent"
+    elif result.exit_code and result.stderr.count("\n") > 12:  # Typer's frame round a wrong option
+        word = "long"
+    if word not in ("done", "refused"):
+        print(word, said, result.stderr[-300:], file=sys.stderr)
+    counts[word] += 1
+    counts["slow"] += time.process_time() - began > SLOW
