@@ -4,7 +4,7 @@
 # make kills   stop normals, mesh, swap and synth forty times each, anywhere
 # make lint    ruff and mypy
 # make smoke   train every configuration for seconds; every loss must fall
-# make fuzz    three thousand broken pictures: what came of them, counted
+# make fuzz    broken pictures, odd calls and broken maps: what came of them, counted
 # make docs    build the documentation, strictly
 # make bench   measure speed and accuracy into benchmarks/results
 # make clean   remove the environments and everything that the targets made

@@ -19,6 +19,7 @@ from facerelief.geometry.matte import matte
 from facerelief.geometry.normals import normalise
 from facerelief.geometry.shading_detail import NoLightError, shading_detail
 from facerelief.images import Source, open_photo
+from facerelief.photo_files import Picture
 from facerelief.types import Crop, Face, Surface
 
 #: Least and most pixels of a side. More would take gigabytes.
@@ -75,7 +76,10 @@ def fine_surface(
         raise ValueError(f"a size is from {LEAST} to {MOST} pixels, not {size}")
     crop = replace(face.crop, size=size)
     scale = size / face.crop.size
-    picture = crop.extract(open_photo(photo))
+    image = open_photo(photo)
+    picture = crop.extract(image)
+    if isinstance(image, Picture):
+        image.keep(())  # a large one in full has no room beside what follows
     alpha, mask = _opacity(face, picture, scale)
     layers = [resized(layer, size) for layer in np.moveaxis(face.normals, -1, 0)]
     normals = normalise(np.stack(layers, axis=-1) * (alpha > 0)[..., None]).astype(np.float32)

@@ -189,10 +189,9 @@ class Estimator:
         # The largest first: small faces need a photo's full pixels, for which others make room.
         for index in sorted(range(len(places)), key=lambda index: -places[index].crop.side):
             crops[index] = places[index].crop.extract(image)
-        is_large = isinstance(image, Picture)
-        if is_large:
+        if isinstance(image, Picture):
             image.keep(place.enlarged(_ROUND).crop.window(place.photo_size) for place in places)
-        estimate = self.estimate_crops(crops, release=is_large)
+        estimate = self.estimate_crops(crops, release=isinstance(image, Picture))
         return [
             estimate.face(index, place, picture, self.name)
             for index, (place, picture) in enumerate(zip(places, crops, strict=True))

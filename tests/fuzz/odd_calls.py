@@ -26,16 +26,22 @@ from facerelief.normal_png import encode_png
 Random = random.Random
 SLOW = 10.0  # seconds of a core that no call may take
 
-_NUMBERS = ("0", "-1", "1", "11", "64", "256", "1536", "1537", "100000", "1e9", "1.3", "nan", "inf",
-            "", "x", "0x10", "9" * 40, "½")  # fmt: skip
-_WORDS = ("", "x", ",", "left", "size", "crop", "photo", "crop,photo", "native", "normal", "exr",
-          "normal,exr,json", "npy", "all", "glb", "obj,ply", "full", "face", "ibug68", "opengl",
-          "directx", "tangent", "\x1b[31m", "a" * 300, "\udc80", "..", "--help")  # fmt: skip
-_FLAGS = ("--json", "--crops", "--whole", "--overlay", "--recursive")
-_NUMBERED = ("--bits", "--size", "--crop-scale", "--max-faces", "--smallest", "--eye-distance",
-             "--threads", "--texture")  # fmt: skip
-_WORDED = ("--order", "--frame", "--only", "--size", "--format", "--head", "--landmarks",
-           "--provider", "--system", "--to", "--from")  # fmt: skip
+_ODD = ("", "0", "-1", "1e9", "100000", "nan", "inf", "x", ",", "0x10", "9" * 40, "½", "a" * 300,
+        "\x1b[31m", "\udc80", "..", "all", "--help", "left,size")  # fmt: skip
+_PHOTOS = {"--order": ("size", "left"), "--max-faces": ("1", "2"), "--smallest": ("12", "500"),
+           "--threads": ("1", "100000"), "--whole": (), "--crops": (), "--recursive": (),
+           "--json": ()}  # fmt: skip
+#: Options of each command, and what they may be; flags are nothing.
+_OPTIONS = {
+    "normals": {**_PHOTOS, "--size": ("64", "300", "native"), "--frame": ("crop", "photo",
+                "crop,photo"), "--only": ("normal", "normal,exr,json", "npy,error"),
+                "--bits": ("8", "16"), "--crop-scale": ("1", "1.3")},
+    "mesh": {**_PHOTOS, "--format": ("glb", "obj,ply"), "--head": ("face", "full"),
+             "--texture": ("256", "1024"), "--landmarks": ("ibug68",), "--overlay": (),
+             "--eye-distance": ("63", "58.5")},
+    "swap": {"--threads": ("1",), "--provider": ("cpu",)},
+    "convert": {"--to": ("opengl", "directx"), "--from": ("opencv",), "--bits": ("8", "16")},
+}  # fmt: skip
 
 
 def arguments(folder: Path, photo: Path, system: str | Path, count: int, seed: int) -> Counter[str]:
@@ -43,25 +49,24 @@ def arguments(folder: Path, photo: Path, system: str | Path, count: int, seed: i
     folder.mkdir(exist_ok=True)
     (folder / "empty").mkdir(exist_ok=True)
     (folder / "text.txt").write_text("no picture")
-    inputs = [str(photo), str(photo), str(photo), str(folder / "empty"), str(folder / "text.txt"),
+    inputs = [*24 * [str(photo)], str(folder / "empty"), str(folder / "text.txt"),
               "", str(folder / "none.jpg"), "*.nothing", "a\0b.jpg", "\udcff.jpg",
               "-"]  # fmt: skip
     counts: Counter[str] = Counter()
     for number in range(count):
         draw = Random(seed * 1_000_003 + number)
-        command = draw.choice(("normals", "normals", "normals", "mesh", "mesh", "swap", "convert"))
-        said = [command, *(draw.choice(inputs) for _ in range(draw.choice((1, 1, 1, 2))))]
-        out = draw.choice((folder / "out", folder / "out", folder / "text.txt", "/dev/null/x"))
+        command = draw.choice(("normals", "normals", "normals", "mesh", "swap", "convert"))
+        named = draw.choice((1, 1, 1, 2)) + (command == "swap")
+        said = [command, *(draw.choice(inputs) for _ in range(named))]
+        out = draw.choice((*6 * [folder / f"out{number}"], folder / "text.txt", "/dev/null/x"))
         said += ["-o", str(out)] if draw.random() < 0.95 else []
-        said += ["--system", str(system)] if draw.random() < 0.8 else []
-        for _ in range(draw.choice((1, 1, 2, 3))):
-            kind = draw.random()
-            if kind < 0.25:
-                said.append(draw.choice(_FLAGS))
-            elif kind < 0.7:
-                said += [draw.choice(_NUMBERED), draw.choice(_NUMBERS)]
-            else:
-                said += [draw.choice(_WORDED), draw.choice(_WORDS)]
+        said += ["--system", str(system)] if command == "normals" and draw.random() < 0.95 else []
+        options = _OPTIONS[command]
+        for option in draw.sample(sorted(options), draw.choice((1, 2, min(3, len(options) - 1)))):
+            values = options[option]
+            said.append(option)
+            if values:
+                said.append(draw.choice(values if draw.random() < 0.7 else _ODD))
         _judge(counts, said)
     return counts
 
