@@ -44,7 +44,7 @@ TOP = {
     " inputs memory orientation photo_files retouch sampling signals",
     "values": "crops fine mesh_reading mesh_writing normal_png photo_frame pictures types",
     "runtime": "coefficients correspondence decoders detail detailed detect detections facerelief"
-    " finding foreign reconstruction retinaface runtime",
+    " finding foreign learned reconstruction retinaface runtime",
     "train": "combine export",
     "cli": "__main__",
 }

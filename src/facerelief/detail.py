@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,7 @@ from facerelief.geometry.shading_detail import NoLightError, shading_detail
 from facerelief.geometry.skin_mesh import skin_mesh
 from facerelief.geometry.unwrapping import with_farther_half_mirrored
 from facerelief.images import Source, open_photo
+from facerelief.learned import ReliefNetwork
 from facerelief.runtime import load
 from facerelief.sampling import bilinear
 from facerelief.types import Face
@@ -66,7 +68,7 @@ class Detail:
         """With the farther half of the face as the nearer one's mirror image."""
         whole = with_farther_half_mirrored(self.displacement[..., None], self.seen)
         relief, seen = (a.astype(np.float32) for a in (whole.texels[..., 0], whole.visible))
-        return Detail(relief, seen, whole.invented, self.warnings)
+        return Detail(relief, seen, whole.invented | self.invented, self.warnings)
 
 
 #: Of a face and the photo that it is in. Raises ValueError for a face without a shape.
@@ -128,9 +130,44 @@ def fused(size: int = 512, threads: int | None = None) -> Maker:
     return make
 
 
+def learned(network: Path) -> Kind:
+    """What a network of `train.systems.ri2itn`, an ONNX file, reads from the photo.
+
+    The farther half of a face that is turned away is the mirrored nearer one.
+    """
+
+    def kind(size: int = 512, threads: int | None = None) -> Maker:
+        read = ReliefNetwork(network, threads)
+
+        def make(face: Face, photo: Source) -> Detail:
+            skin = OnSkin.of(face)
+            if skin.hidden:
+                return Detail.none(size, skin.hidden)
+            try:
+                found = read(face, photo)
+            except NoLightError as error:
+                return Detail.none(size, f"no detail: {error}")
+            maps = (found.displacement, found.seen, found.invented.astype(np.float32))
+            relief, seen, invented = (resized(one, size) for one in maps)
+            # That is in mm of the mean head, and the mesh in its own.
+            grown = np.float32(face.need_shape("detail").skin.pose.scale / skin.scale)
+            return Detail(relief * grown * _border(size), np.clip(seen, 0, 1), invented > 0.5)
+
+        return make
+
+    return kind
+
+
 #: A kind of detail: of the maps' size and a number of threads, what makes it. Raises WeightsError
 #: where it has a network that cannot be loaded.
-DETAILS: dict[str, Callable[[int, int | None], Maker]] = {"shading": shading, "fused": fused}
+Kind = Callable[[int, int | None], Maker]
+
+DETAILS: dict[str, Kind] = {"shading": shading, "fused": fused}
+
+
+def kind_of(name: str) -> Kind | None:
+    """The kind of a name in `DETAILS`, or that of a network's ``.onnx`` file; None for no other."""
+    return learned(Path(name)) if name.endswith(".onnx") else DETAILS.get(name)
 
 
 @dataclass(frozen=True, eq=False)

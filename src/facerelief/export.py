@@ -43,16 +43,15 @@ def export(
         ValueError: 256 is no multiple of `size`.
     """
     deployed = system.eval().deployed(size).eval()
-    crops = torch.zeros(2, CROP, CROP, 3, dtype=torch.uint8)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path.parent)
     program: Any = torch.onnx.export(
         deployed,
-        (crops,),
-        input_names=["crops"],
+        (deployed.example(),),
+        input_names=[deployed.reads],
         output_names=list(deployed.outputs),
-        dynamic_shapes={"crops": {0: torch.export.Dim("faces", min=1)}},
+        dynamic_shapes=({0: torch.export.Dim("faces", min=1)},),
         opset_version=_OPSET,
         dynamo=True,
         verbose=False,

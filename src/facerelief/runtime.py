@@ -57,13 +57,13 @@ def load(
         path = Path(name)
         content = catalogue.read_weights(path)
         foreign.check(path, content)
-        session = _session(path, content, threads, providers)
+        session = open_session(path, content, threads, providers)
         metadata = session.get_modelmeta().custom_metadata_map
         kind = metadata.get("kind") or kind_of(_names(session.get_outputs())) or "unknown"
         entry = catalogue.describe(path, content, kind, metadata)
     else:
         entry = catalogue.find(name)
-        session = _session(entry.path, entry.read(), threads, providers)
+        session = open_session(entry.path, entry.read(), threads, providers)
     _check(entry, session)
     return Estimator(entry, session, threads, providers)
 
@@ -78,7 +78,7 @@ def trial() -> None:
     crops = np.random.default_rng(0).integers(0, 256, (1, CROP_SIZE, CROP_SIZE, 3), np.uint8)
     reason = None
     try:
-        session = _session(path, content, 1, None)
+        session = open_session(path, content, 1, None)
         if _reads_crops(session):  # else it is refused for that
             _run(path, session, _names(session.get_outputs()), crops)
     except WeightsError as error:
@@ -132,7 +132,7 @@ class Estimator:
                 content = catalogue.read_weights(path)
                 if hashlib.sha256(content).hexdigest() != self.entry.sha256:
                     raise WeightsError(f"{path}: the file is not the one that was loaded at first")
-                self._sessions[process] = _session(path, content, threads, providers)
+                self._sessions[process] = open_session(path, content, threads, providers)
             return self._sessions[process]
 
     @property
@@ -281,7 +281,7 @@ def find_providers(name: str) -> list[str]:
     return list(dict.fromkeys([available[name.lower()], CPU]))
 
 
-def _session(
+def open_session(
     path: Path, content: bytes, threads: int | None, providers: Sequence[str] | None
 ) -> InferenceSession:
     """An ONNX Runtime session over the bytes of `path`. Raises WeightsError."""

@@ -69,5 +69,5 @@ def test_what_is_not_there_stays_away() -> None:
 def test_every_tensor_is_mapped_once() -> None:
     seen: list[int] = []
     mapped((rich(2), None, (torch.zeros(1),)), lambda tensor: seen.append(id(tensor)) or tensor)
-    tensors = len(fields(Sample)) - 2 + 2 * len(fields(Shapes)) + 1 + 1
+    tensors = len(fields(Sample)) - 3 + 2 * len(fields(Shapes)) + 1 + 1
     assert len(seen) == tensors

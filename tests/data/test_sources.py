@@ -75,7 +75,7 @@ def test_seeds_and_batches_differ() -> None:
 
 
 def test_unknown_names_list_the_valid_ones() -> None:
-    with pytest.raises(ValueError, match="additive_light, photos"):
+    with pytest.raises(ValueError, match="additive_light, laid_photos, laid_renderings, photos"):
         build_source("photographs", {})
     with pytest.raises(ValueError, match="yaleb"):
         build_validation("photoface", 128, 8, {})

@@ -140,7 +140,8 @@ def mesh(
         ),
     ] = None,
     detail: Annotated[
-        str, typer.Option(help="Relief on the mesh: none, shading or fused.")
+        str,
+        typer.Option(help="Relief on the mesh: none, shading, fused, or a relief network's file."),
     ] = "none",
     geometry: Annotated[
         str, typer.Option(help="coarse: relief as a normal map; displaced: in the vertices, too.")
@@ -174,7 +175,7 @@ def mesh(
     """
     from facerelief.apps.mesh import GEOMETRIES, HEADS, RELIEF, SIDECARS, Options, produce
     from facerelief.catalogue import WeightsError
-    from facerelief.detail import DETAILS, SIZES
+    from facerelief.detail import DETAILS, SIZES, kind_of
     from facerelief.finding import ORDERS
     from facerelief.geometry.landmark_schemes import SCHEMES
     from facerelief.mesh_writing import WRITERS
@@ -183,7 +184,10 @@ def mesh(
     jobs.check_choice("--head", head, HEADS)
     jobs.check_choice("--texture", texture, (256, 512, 1024, 2048, 4096))
     jobs.check_choice("--landmarks", landmarks, SCHEMES)
-    jobs.check_choice("--detail", detail, ("none", *DETAILS))
+    kind = kind_of(detail)
+    if kind is None:
+        jobs.check_choice("--detail", detail, ("none", *DETAILS))
+    named = detail if detail in ("none", *DETAILS) else "learned"
     jobs.check_choice("--geometry", geometry, GEOMETRIES)
     jobs.check_choice("--detail-size", detail_size, SIZES[1:])
     if detail == "none" and (mirror or geometry != "coarse"):
@@ -213,10 +217,10 @@ def mesh(
     def prepare(threads: int) -> Produce:
         estimator = load_shapes(system, threads, provider)
         try:
-            maker = None if detail == "none" else DETAILS[detail](detail_size, threads)
+            maker = None if kind is None else kind(detail_size, threads)
         except WeightsError as error:
             fail(str(error), code=1)
-        return partial(produce, estimator=estimator, options=options, maker=maker, kind=detail)
+        return partial(produce, estimator=estimator, options=options, maker=maker, kind=named)
 
     endings = {f".{name}": "the mesh" for name in formats} | dict(beside)
     jobs.run(inputs, out, prepare, endings, threads, json, recursive)

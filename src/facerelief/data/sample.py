@@ -39,6 +39,20 @@ class Heads:
 
 
 @dataclass(frozen=True)
+class Layouts:
+    """Coarse faces in the layout of the head, for pictures that are laid out in it themselves.
+
+    Their `Sample` has texels where others have pixels: its image has the channels of
+    `geometry.laid_out.CHANNELS`, its normals are those with the true relief, and its face is what
+    the picture shows, in [0, 1].
+    """
+
+    position: Tensor  # (B, 3, S, S) camera space, mm
+    normals: Tensor  # (B, 3, S, S) unit, camera space
+    light: Tensor  # (B, 9, 3) harmonics, fitted
+
+
+@dataclass(frozen=True)
 class Sample:
     """A batch of crops with what is known about them. Every truth has its own mask.
 
@@ -57,6 +71,7 @@ class Sample:
     pictured: Tensor  # (B,) bool: there is a picture; where there is none, image is zero
     shapes: Shapes | None = None  # of sources that were asked for them
     heads: Heads | None = None  # likewise
+    layouts: Layouts | None = None  # of sources that lay faces out
 
     def __len__(self) -> int:
         return len(self.image)
@@ -77,6 +92,12 @@ class Sample:
         if self.heads is None:
             raise ValueError("coefficients are to be learnt: sources need the option heads")
         return self.heads
+
+    def need_layouts(self) -> Layouts:
+        """The layouts. Raises ValueError where there are none."""
+        if self.layouts is None:
+            raise ValueError("relief is learnt from laid_photos and laid_renderings alone")
+        return self.layouts
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Sample:
         """Every tensor changed."""

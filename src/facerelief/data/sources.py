@@ -19,12 +19,16 @@ from facerelief.data.additive_light import (
 )
 from facerelief.data.folders import data_root
 from facerelief.data.heads import Unknown
+from facerelief.data.laid_faces import LaidPhotos, LaidRenderings
 from facerelief.data.photos import Photos
 from facerelief.data.renderings import Renderings
 from facerelief.data.sample import Sample, concatenate
 
 #: Of all pictures that a training validates with, which stay in memory.
 MOST_PIXELS = 2**28
+
+VALIDATION = ("laid_photos", "laid_renderings", "renderings", "yaleb")
+SOURCES = ("additive_light", "laid_photos", "laid_renderings", "photos", "renderings")
 
 # Options of sources that are themselves groups of settings.
 _RANGES: dict[str, Any] = {
@@ -62,7 +66,11 @@ def build_source(name: str, options: dict[str, Any]) -> Source:
         return Unknown(photos) if heads else photos
     if name == "renderings":
         return Renderings(**options)
-    raise ValueError(f"unknown source {name!r}; one of additive_light, photos, renderings")
+    if name == "laid_photos":
+        return LaidPhotos(data_root(), cache_folder(), **options)
+    if name == "laid_renderings":
+        return LaidRenderings(cache=cache_folder(), **options)
+    raise ValueError(f"unknown source {name!r}; one of {', '.join(SOURCES)}")
 
 
 def build_validation(name: str, size: int, batch: int, options: dict[str, Any]) -> list[Sample]:
@@ -75,7 +83,10 @@ def build_validation(name: str, size: int, batch: int, options: dict[str, Any]) 
         return yaleb_samples.batches(data_root(), cache_folder() / "yaleb", size, batch, **options)
     if name == "renderings":
         return _renderings(size, batch, _with_ranges(options))
-    raise ValueError(f"unknown validation set {name!r}; one of renderings, yaleb")
+    if name in ("laid_photos", "laid_renderings"):
+        count = _count(options, size)
+        return _drawn(build_source(name, options), count, size, batch)
+    raise ValueError(f"unknown validation set {name!r}; one of {', '.join(VALIDATION)}")
 
 
 def _with_ranges(options: dict[str, Any]) -> dict[str, Any]:
@@ -85,15 +96,24 @@ def _with_ranges(options: dict[str, Any]) -> dict[str, Any]:
 
 def _renderings(size: int, batch: int, options: dict[str, Any]) -> list[Sample]:
     """The same draws for every run, with what is seen in them left as it is."""
-    count = options.pop("count", 256)
-    if count * size**2 > MOST_PIXELS:
-        raise ValueError(f"{count} pictures of {size} x {size} to validate with: too much memory")
+    count = _count(options, size)
     source = Renderings(
         options.pop("folder"),
         photometric=augment.NO_PHOTOMETRIC,
         occluded=0.0,
         **options,
     )
+    return _drawn(source, count, size, batch)
+
+
+def _count(options: dict[str, Any], size: int) -> int:
+    count: int = options.pop("count", 256)
+    if count * size**2 > MOST_PIXELS:
+        raise ValueError(f"{count} pictures of {size} x {size} to validate with: too much memory")
+    return count
+
+
+def _drawn(source: Source, count: int, size: int, batch: int) -> list[Sample]:
     sizes = [batch] * (count // batch) + [count % batch] * (count % batch > 0)
     return [source.batch(n, size, torch.Generator().manual_seed(i)) for i, n in enumerate(sizes)]
 

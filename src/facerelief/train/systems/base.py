@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -22,6 +23,7 @@ MODULES = {
     "full_pose": "facerelief.train.systems.full_pose:FullPose",
     "fnr2r": "facerelief.train.systems.fnr2r:FNR2R",
     "prnet": "facerelief.train.systems.prnet:PRNet",
+    "ri2itn": "facerelief.train.systems.ri2itn:ReliefSystem",
     "unet": "facerelief.train.systems.unet:UNet",
 }
 
@@ -114,6 +116,7 @@ class Deployed(nn.Module, ABC):
 
     Attributes:
         kind: of its answers, a key of `decoders.DECODERS`.
+        reads: the name of what it reads, crops unless it says otherwise.
         outputs: names of what ``forward`` gives; that decoder knows which it needs.
 
     Raises:
@@ -121,6 +124,7 @@ class Deployed(nn.Module, ABC):
     """
 
     kind: ClassVar[str]
+    reads: ClassVar[str] = "crops"
     outputs: tuple[str, ...]
 
     def __init__(self, system: System, size: int = CROP) -> None:
@@ -133,6 +137,10 @@ class Deployed(nn.Module, ABC):
     @abstractmethod
     def forward(self, crops: Tensor) -> tuple[Tensor, ...]:
         """(N, 256, 256, 3) uint8 RGB to the `outputs`."""
+
+    def example(self) -> Tensor:
+        """Two of what it reads."""
+        return torch.zeros(2, CROP, CROP, 3, dtype=torch.uint8)
 
     def pictures(self, crops: Tensor) -> Tensor:
         """What the system sees of the crops: (N, 3, size, size) in [0, 1]."""
