@@ -83,7 +83,7 @@ def test_an_exported_network_goes_on_as_it_was(tmp_path: Path) -> None:
 
 
 def test_a_shipped_network_goes_on_as_it_was() -> None:
-    options = {"widths": (192, 128, 96, 48), "stages": 1, "detail": True}
+    options = {"widths": (192, 128, 96, 48), "stages": 1, "detail": True, "exposure": 0.5}
     system = build("casfne", "compact", pretrained=False, **options)
     norms = start.begin(system, start.read("casfne_compact_yaleb"), OLD_NAMES)
     shown = crops(2)
