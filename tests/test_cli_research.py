@@ -138,8 +138,9 @@ def test_protocols_have_the_same_options_and_their_own(
 ) -> None:
     from facerelief import evaluate
 
-    own = {"yaleb": ("--split", "val"), "renderings": (tmp_path,)}
-    passed = {"yaleb": {"split": "val"}, "renderings": {"folder": tmp_path}}
+    heads = {"folder": tmp_path}
+    own = {"yaleb": ("--split", "val"), "renderings": (tmp_path,), "coefficients": (tmp_path,)}
+    passed = {"yaleb": {"split": "val"}, "renderings": heads, "coefficients": heads}
     for name in protocols.COMMANDS:
         for word in ("--system", "--systems"):
             asked: dict[str, Any] = {}

@@ -29,8 +29,10 @@ def test_pickled_it_is_small_and_loads_when_needed(
     estimator = fr.load(source, threads=1, providers=[runtime.CPU])
     pickled = pickle.dumps(estimator)
     made = []
-    session = runtime._session
-    monkeypatch.setattr(runtime, "_session", lambda *given: made.append(given) or session(*given))
+    session = runtime.open_session
+    monkeypatch.setattr(
+        runtime, "open_session", lambda *given: made.append(given) or session(*given)
+    )
     other = pickle.loads(pickled)
     assert len(pickled) < 2000 and not made
     assert other.name == "tiny" and other.entry == estimator.entry

@@ -59,7 +59,7 @@ def test_odd_calls(tiny_folder: Path, tmp_path: Path, astronaut: Path) -> None:
 
 
 def test_broken_maps(tmp_path: Path) -> None:
-    counts = conversions(tmp_path, 100, seed=6)
+    counts = conversions(tmp_path, 200, seed=6)
     assert counts.pop("done") > 5 and counts.pop("refused") > 50 and not any(counts.values()), (
         counts
     )
