@@ -1,6 +1,8 @@
 """Networks side by side: the mean of their answers, and of those for mirrored crops."""
 
 import json
+import os
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +12,10 @@ import torch
 from typer.testing import CliRunner
 
 from facerelief import load
+from facerelief.calibration import Calibration
 from facerelief.cli import app
 from facerelief.combine import combine
-from facerelief.export import Provenance, export
+from facerelief.export import Provenance, export, tell
 from facerelief.geometry.normals import angular_error, normalise
 from facerelief.train.start import StartError
 from facerelief.train.systems.base import build
@@ -80,6 +83,30 @@ def test_what_does_not_fit_is_one_line(pair: list[Path], tmp_path: Path) -> None
     with pytest.raises(StartError):
         combine([], tmp_path / "out.onnx")
     assert not (tmp_path / "out.onnx").exists()
+
+
+def test_a_pipe_is_one_line(pair: list[Path], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    with pytest.raises(StartError, match="not a file"):
+        combine([pair[0], tmp_path / "pipe.onnx"], tmp_path / "out.onnx")
+
+
+def test_a_calibration_of_one_is_not_the_wholes(pair: list[Path], tmp_path: Path) -> None:
+    one = tmp_path / "one.onnx"
+    one.write_bytes(pair[0].read_bytes())
+    tell(one, calibration=json.dumps(asdict(Calibration(soft=2.0))))
+    combine([one, pair[1]], tmp_path / "both.onnx")
+    assert load(one).entry.calibration is not None
+    assert load(tmp_path / "both.onnx").entry.calibration is None
+
+
+def test_names_of_the_catalogue_do_too(tmp_path: Path) -> None:
+    combine(["casfne_compact"], tmp_path / "own.onnx", mirrored=False)
+    same, own = load(tmp_path / "own.onnx"), load("casfne_compact")
+    normals = (one.estimate_crops(CROPS).normals for one in (same, own))
+    assert angular_error(*normals).max() < 0.05
+    with pytest.raises(StartError, match="nobody"):
+        combine(["nobody"], tmp_path / "out.onnx")
 
 
 def test_the_command(pair: list[Path], tmp_path: Path) -> None:

@@ -15,34 +15,34 @@ import onnx
 from onnx import compose, helper, numpy_helper
 
 from facerelief.files import appearing
-from facerelief.train.start import StartError
+from facerelief.train.start import StartError, network
 
 _CROPS, _COLUMNS = "crops", 2  # the input, and the axis of it that mirroring turns
 _TURNED = "turned."
 
 
-def combine(networks: Sequence[Path], out: Path, mirrored: bool = True) -> str:
+def combine(networks: Sequence[str | Path], out: Path, mirrored: bool = True) -> str:
     """Write the mean of `networks` to ``out``, and return the file's sha256.
 
     Normals are summed and made unit, the mask's probability and the expected error averaged; the
     latter stays as high as if one had been asked, so that it is to be calibrated anew.
 
     Args:
-        networks: .onnx files of ours whose kind is normals.
+        networks: .onnx files of ours, or names of the catalogue, whose kind is normals.
         mirrored: ask each for the mirrored crop, too.
 
     Raises:
         StartError: no network, one of another kind, or networks that do not answer alike.
     """
-    models = [_read(path) for path in networks]
+    models = [_read(source) for source in networks]
     if not models:
         raise StartError("no networks to combine")
     outputs = [value.name for value in models[0].graph.output]
-    for path, model in zip(networks, models, strict=True):
+    for source, model in zip(networks, models, strict=True):
         if [value.name for value in model.graph.output] != outputs:
-            raise StartError(f"{path}: does not answer as {networks[0]} does")
+            raise StartError(f"{source}: does not answer as {networks[0]} does")
         if model.opset_import != models[0].opset_import:
-            raise StartError(f"{path}: of another ONNX version than {networks[0]}")
+            raise StartError(f"{source}: of another ONNX version than {networks[0]}")
     graph = _Graph()
     for index, model in enumerate(models):
         graph.ask(model, f"n{index}.", _CROPS, turned=False)
@@ -61,12 +61,11 @@ def combine(networks: Sequence[Path], out: Path, mirrored: bool = True) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _read(path: Path) -> onnx.ModelProto:
+def _read(source: str | Path) -> onnx.ModelProto:
+    content, path = network(source)
     try:
-        model = onnx.load(path, load_external_data=False)
+        model = onnx.load_from_string(content)
         onnx.checker.check_model(model)
-    except OSError as error:
-        raise StartError(f"{path}: {error.strerror}") from None
     except Exception as error:  # protobuf's and the checker's own
         raise StartError(f"{path}: no network ({type(error).__name__})") from None
     said = {entry.key: entry.value for entry in model.metadata_props}
@@ -76,12 +75,13 @@ def _read(path: Path) -> onnx.ModelProto:
 
 
 def _said(models: Sequence[onnx.ModelProto]) -> dict[str, str]:
-    """What the file says of itself: the strictest terms, and all data."""
+    """What the file says of itself: the strictest terms, and all data. It is not calibrated yet."""
     said = [{entry.key: entry.value for entry in model.metadata_props} for model in models]
     data = [name for one in said for name in one.get("training_data", "").split(",") if name]
     is_open = all(one.get("tier") == "open" for one in said)
+    first = {key: value for key, value in said[0].items() if key != "calibration"}
     return {
-        **said[0],
+        **first,
         "preset": "combined",
         "tier": "open" if is_open else "research",
         "training_data": ",".join(dict.fromkeys(data)),

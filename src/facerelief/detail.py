@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from facerelief.arrays import BoolArray, FloatArray
+from facerelief.easing import smooth_step
 from facerelief.fine import painted, resized
 from facerelief.geometry.carried_normals import Surface, carry_normals
 from facerelief.geometry.landmark_schemes import topology_mesh
@@ -86,8 +87,7 @@ def shading(size: int = 512, threads: int | None = None) -> Maker:
         scale = pixels / face.crop.size
         crop = replace(face.crop, size=pixels)
         picture = srgb_to_linear(crop.extract(open_photo(photo)) / np.float32(255))
-        layers = [resized(layer, pixels) for layer in np.moveaxis(face.normals, -1, 0)]
-        normals = normalise(np.stack(layers, axis=-1)).astype(np.float32)
+        normals = normalise(resized(face.normals, pixels)).astype(np.float32)
         mask = resized(face.mask.astype(np.float32), pixels) > 0.5
         left_out = painted(crop, face.points)
         try:
@@ -229,5 +229,4 @@ def _border(size: int) -> NDArray[np.float32]:
     """(size, size) 1 within the face, falling to 0 at its border in the layout."""
     inside = np.pad(refined_layout("face", size).mask, 1)
     depth = distance_transform_edt(inside)[1:-1, 1:-1] / (_BORDER * size)
-    share = np.clip(depth, 0, 1)
-    return (share * share * (3 - 2 * share)).astype(np.float32)
+    return smooth_step(depth).astype(np.float32)

@@ -81,8 +81,7 @@ def fine_surface(
     if isinstance(image, Picture):
         image.keep(())  # a large one in full has no room beside what follows
     alpha, mask = _opacity(face, picture, scale)
-    layers = [resized(layer, size) for layer in np.moveaxis(face.normals, -1, 0)]
-    normals = normalise(np.stack(layers, axis=-1) * (alpha > 0)[..., None]).astype(np.float32)
+    normals = normalise(resized(face.normals, size) * (alpha > 0)[..., None]).astype(np.float32)
     if not detail or size <= face.crop.size:
         return FineSurface(crop, normals, mask, alpha, None)
     linear = srgb_to_linear(picture / np.float32(255)).astype(np.float32)
@@ -124,7 +123,9 @@ def _opacity(
 
 
 def resized(layer: FloatArray, size: int) -> NDArray[np.float32]:
-    """A layer (S, S) at another size, bicubic."""
+    """A layer (S, S), or several (S, S, C), at another size, bicubic."""
+    if layer.ndim == 3:
+        return np.stack([resized(one, size) for one in np.moveaxis(layer, -1, 0)], axis=-1)
     image = Image.fromarray(np.ascontiguousarray(layer, np.float32))
     return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facerelief.arrays import BoolArray, FloatArray
+from facerelief.easing import smooth_step
 from facerelief.encode import MARK, bands_to_png
 from facerelief.exr import to_exr
 from facerelief.normal_png import FRAME_KEY, to_pixels
@@ -35,7 +36,7 @@ def soft_mask(mask: BoolArray | FloatArray) -> NDArray[np.float32]:
     A mask of floats is an alpha in [0, 1].
     """
     steps = _steps(len(mask))
-    rise = _smooth((np.minimum(steps, 1 - steps) - CLEAR) / (FULL - CLEAR))
+    rise = smooth_step(np.minimum(steps, 1 - steps), CLEAR, FULL).astype(np.float32)
     return mask * (rise * rise[:, None])
 
 
@@ -43,17 +44,13 @@ def round_mask(mask: BoolArray | FloatArray) -> NDArray[np.float32]:
     """As `soft_mask`, falling to zero towards the circle in the crop: round, as foreheads are."""
     offsets = _steps(len(mask)) - 0.5
     radius = np.hypot(offsets, offsets[:, None])
-    return mask * _smooth((0.5 - CLEAR - radius) / (FULL - CLEAR))
+    rise = smooth_step((0.5 - CLEAR - radius) / (FULL - CLEAR)).astype(np.float32)
+    return mask * rise
 
 
 def _steps(size: int) -> NDArray[np.float64]:
     """Centres of pixels, as shares of a side."""
     return (np.arange(size) + 0.5) / size
-
-
-def _smooth(rise: FloatArray) -> NDArray[np.float32]:
-    rise = np.clip(rise, 0, 1)
-    return (rise * rise * (3 - 2 * rise)).astype(np.float32)
 
 
 def normals_in_photo(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -74,12 +74,8 @@ class Options:
     texture: int = 1024  # pixels, a multiple of 256
     landmarks: str = "ibug68"  # of geometry.landmark_schemes.SCHEMES
     overlay: bool = False
-    max_faces: int | None = None
+    search: photos.Search = field(default_factory=photos.Search)
     eye_distance: float | None = None  # mm from pupil to pupil, if it is known
-    smallest: float | None = None  # pixels of a face, as `facerelief.find` takes it
-    whole: bool = False  # whether a photo without a face is taken for one
-    order: str = "size"  # of finding.ORDERS
-    crops: bool = False  # photos are faces' crops already
     geometry: str = "coarse"  # of GEOMETRIES: whether relief is in the mesh, or on it
     mirrored: bool = False  # whether the farther side has the nearer one's relief, mirrored
 
@@ -102,15 +98,7 @@ def produce(
     A face whose position map is no face has its `_pose.json` alone, which says so. Raises
     PhotoError for a photo without a face.
     """
-    faces = photos.find_faces(
-        photo,
-        estimator,
-        options.max_faces,
-        options.smallest,
-        options.whole,
-        order=options.order,
-        is_crop=options.crops,
-    )
+    faces = photos.find_faces(photo, estimator, options.search)
     sidecars: list[dict[str, Any]] = []
     files: dict[str, bytes] = {}
     for face, stem in zip(faces, face_stems(photo.stem, len(faces)), strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any, Literal
 
@@ -48,13 +48,8 @@ class Options:
 
     outputs: Collection[str] = tuple(OUTPUTS)  # keys of OUTPUTS and MORE
     bits: int = 8  # of _normal.png: 8 or 16
-    max_faces: int | None = None
-    smallest: float | None = None  # pixels of a face, as `facerelief.find` takes it
-    whole: bool = False  # whether a photo without a face is taken for one
+    search: photos.Search = field(default_factory=photos.Search)
     frames: Collection[str] = ("crop",)  # of FRAMES
-    order: str = "size"  # of finding.ORDERS
-    crop_scale: float = 1.0
-    crops: bool = False  # photos are faces' crops already
     # Pixels of a crop's side: other than 256 with detail of the photo, see `fine`. NATIVE is the
     # photo's own; None is 256 for crops and NATIVE in the photo's frame.
     size: int | Literal["native"] | None = None
@@ -76,16 +71,7 @@ def produce(photo: Photo, estimator: Estimator, options: Options = Options()) ->
 
     Raises PhotoError for a photo without a face.
     """
-    faces = photos.find_faces(
-        photo,
-        estimator,
-        options.max_faces,
-        options.smallest,
-        options.whole,
-        options.order,
-        options.crop_scale,
-        options.crops,
-    )
+    faces = photos.find_faces(photo, estimator, options.search)
     sidecars: list[dict[str, Any]] = []
     files = {}
     sized: Iterable[Face] = faces
@@ -144,7 +130,8 @@ def _in_photo(
     photo: Photo, faces: list[Face], sized: list[Face], estimator: Estimator, options: Options
 ) -> dict[str, bytes]:
     """What is made in the photo's frame, by file name; `sized` are the faces at their sizes."""
-    around = [] if options.crops else _around(photo, faces, estimator, options.crop_scale)
+    search = options.search
+    around = [] if search.is_crop else _around(photo, faces, estimator, search.crop_scale)
     around = list(_at_sizes(photo, around, options.size or NATIVE, detail=False))
     files = {}
     if "normal" in options.outputs:
@@ -181,9 +168,8 @@ def _makers(face: Face, options: Options) -> dict[str, Callable[[], bytes]]:
     """What makes the pictures and arrays of one face that are asked for, by their ending."""
     if "crop" not in options.frames:
         return {}
-    opacity = face.mask if face.surface.alpha is None else face.surface.alpha
     makers = {
-        "normal": lambda: encode_png(face.normals, opacity, "opengl", options.bits),
+        "normal": lambda: encode_png(face.normals, face.surface.opacity, "opengl", options.bits),
         "exr": lambda: _exr(face),
         "npy": lambda: _npy(face),
         "shading": lambda: to_png(pictures.shading_row(face.normals, face.mask), MARK),

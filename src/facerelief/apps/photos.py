@@ -97,27 +97,37 @@ def process(
     return Outcome(path, product.sidecars, files, note=note)
 
 
-def find_faces(
-    photo: Photo,
-    estimator: Estimator,
-    max_faces: int | None = None,
-    smallest: float | None = None,
-    whole: bool = False,
-    order: str = "size",
-    crop_scale: float = 1.0,
-    is_crop: bool = False,
-) -> list[Face]:
+@dataclass(frozen=True)
+class Search:
+    """Which faces of a photo are wanted, as `Estimator` and `facerelief.find` take it."""
+
+    max_faces: int | None = None
+    smallest: float | None = None  # pixels of a face
+    whole: bool = False  # whether a photo without a face is taken for one
+    order: str = "size"  # of finding.ORDERS
+    crop_scale: float = 1.0
+    is_crop: bool = False  # whether the photo is a face's crop already
+
+
+def find_faces(photo: Photo, estimator: Estimator, search: Search = Search()) -> list[Face]:
     """The faces of `photo`, as the estimator finds them, or that of which it is the crop.
 
     Raises PhotoError where there is none, or the crop is no square.
     """
-    if is_crop:
+    if search.is_crop:
         height, width = photo.pixels.shape[:2]
         if height != width:
             text = f"{photo.source}: {width} x {height} pixels, but a crop is a square"
             raise PhotoError(f"{text}; without --crops the face is searched for")
         return estimator.estimate(photo.pixels, [Place.of_crop(side=width)])
-    faces = estimator(photo.pixels, max_faces, smallest, whole, order, crop_scale)
+    faces = estimator(
+        photo.pixels,
+        search.max_faces,
+        search.smallest,
+        search.whole,
+        search.order,
+        search.crop_scale,
+    )
     if not faces:
         raise PhotoError(f"{photo.source}: no face found")
     return faces

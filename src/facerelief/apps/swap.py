@@ -24,6 +24,7 @@ from facerelief.apps.products import Photo, Product
 from facerelief.apps.relight import OFFSET, light_of, lit, logs, slow
 from facerelief.apps.texture import MIRRORED, Texture, unwrap
 from facerelief.arrays import BoolArray, FloatArray
+from facerelief.easing import smooth_step
 from facerelief.encode import to_picture
 from facerelief.geometry.normals import normalise
 from facerelief.geometry.raster import Raster
@@ -197,8 +198,8 @@ def _share(free: BoolArray) -> NDArray[np.float32]:
     centres = np.arange(size) + 0.5
     edge = np.minimum(centres, size - centres) / (_BORDER * size)
     depth = distance_transform_edt(free) / (_SOFT * size)
-    share = np.minimum(depth, np.minimum(edge, edge[:, None])).clip(0, 1)
-    return (share * share * (3 - 2 * share)).astype(np.float32)
+    share = np.minimum(depth, np.minimum(edge, edge[:, None]))
+    return smooth_step(share).astype(np.float32)
 
 
 def _matched(
@@ -240,7 +241,7 @@ def _at_pixels(points: FloatArray, size: int, values: BoolArray) -> FloatArray:
 
 def _shaped(photo: Photo, estimator: Estimator, masks: Estimator | None) -> Face:
     """The largest face, which has a shape. Raises PhotoError."""
-    (face,) = photos.find_faces(photo, estimator, max_faces=1)
+    (face,) = photos.find_faces(photo, estimator, photos.Search(max_faces=1))
     if face.mesh is None:
         raise PhotoError(f"{photo.source}: {face.warnings[0]}")
     skin = None if masks is None else masks.estimate(photo.pixels, [face.place])[0].mask

@@ -80,6 +80,7 @@ def normals(
     With --frame photo they are in one portrait_photo_normal.png that lies over the photo.
     """
     from facerelief.apps.normals import FRAMES, MORE, OUTPUTS, Options, produce, written
+    from facerelief.apps.photos import Search
     from facerelief.finding import ORDERS
 
     jobs.check_choice("--bits", bits, (8, 16))
@@ -93,9 +94,8 @@ def normals(
         fail(f"--crop-scale is {LEAST_SCALE} to {LARGEST_SCALE}, not {crop_scale}", code=2)
     if crops and crop_scale != 1:
         fail("--crops are taken as they are, without --crop-scale", code=2)
-    options = Options(
-        outputs, bits, max_faces, smallest, whole, frames, order, crop_scale, crops, _pixels(size)
-    )
+    search = Search(max_faces, smallest, whole, order, crop_scale, crops)
+    options = Options(outputs, bits, search, frames, _pixels(size))
 
     def prepare(threads: int) -> Produce:
         return partial(produce, estimator=load_system(system, threads, provider), options=options)
@@ -174,6 +174,7 @@ def mesh(
     .exr, portrait_tangent_normal.png (in the GLB, too) and portrait_detail_source.png.
     """
     from facerelief.apps.mesh import GEOMETRIES, HEADS, RELIEF, SIDECARS, Options, produce
+    from facerelief.apps.photos import Search
     from facerelief.catalogue import WeightsError
     from facerelief.detail import DETAILS, SIZES, kind_of
     from facerelief.finding import ORDERS
@@ -200,12 +201,8 @@ def mesh(
             texture,
             landmarks,
             overlay,
-            max_faces,
+            Search(max_faces, smallest, whole, order, is_crop=crops),
             eye_distance,
-            smallest,
-            whole,
-            order,
-            crops,
             geometry,
             mirror,
         )

@@ -132,17 +132,16 @@ def combine(
     Example: facerelief combine casfne_compact mine.onnx -o accurate.onnx
     """
     need_training(None)
-    from facerelief.catalogue import UnknownSystemError, find
     from facerelief.combine import combine as combined
     from facerelief.train.start import StartError
 
     try:
-        paths = [Path(n) if n.endswith(".onnx") else find(n).path for n in networks]
-        sha256 = combined(paths, out, mirrored)
-    except (StartError, UnknownSystemError, OSError) as error:
+        sha256 = combined(networks, out, mirrored)
+    except (StartError, OSError) as error:
         fail(str(error), code=1)
     if json:
-        typer.echo(json_module.dumps({"networks": len(paths), "file": str(out), "sha256": sha256}))
+        told = {"networks": len(networks), "file": str(out), "sha256": sha256}
+        typer.echo(json_module.dumps(told))
     else:
         typer.echo(f"{out}  sha256 {sha256}")
 

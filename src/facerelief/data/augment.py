@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Generator, Tensor
 
 from facerelief.data.sample import Sample
+from facerelief.nn.exposure import luminance
 from facerelief.nn.losses import normalize
 
 _ENCODING = 2.2  # exponent from the values of common files to light, about
@@ -174,12 +175,6 @@ def photometric(image: Tensor, ranges: PhotometricRange, g: Generator) -> Tensor
     noise = torch.where(grey, noise[:, :1], noise)
     image = (image + noise * strength).clamp(0, 1)
     return _jpeg(image, ranges.jpeg, g)
-
-
-def luminance(image: Tensor) -> Tensor:
-    """(B, 1, H, W) Rec. 601 luma of (B, 3, H, W)."""
-    weights = image.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-    return (image * weights).sum(1, keepdim=True)
 
 
 def frame(sample: Sample, probability: float, g: Generator) -> Sample:

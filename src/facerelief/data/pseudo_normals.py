@@ -16,6 +16,7 @@ from scipy.ndimage import gaussian_filter
 from facerelief.cache import cached, digest
 from facerelief.data import facemesh
 from facerelief.data.ict import registered_ict
+from facerelief.easing import smooth_step
 from facerelief.geometry import align, anchor_refinement
 from facerelief.geometry.align import Aligner, Alignment, FitOptions
 from facerelief.geometry.anchors import Anchors
@@ -108,7 +109,7 @@ class HeadFitter:
             np.column_stack([normals, believed, self._covered, self.core(normals)])
         )
         unit = normalise(drawn[..., :3]).astype(np.float32)
-        confidence = drawn[..., 3] * _smoothstep(unit[..., 2], 0.1, 0.35)
+        confidence = drawn[..., 3] * smooth_step(unit[..., 2], 0.1, 0.35)
 
         moved = np.column_stack(
             [points[:, :2] @ matrix[:, :2].T + matrix[:, 2], points[:, 2] * matrix[0, 0]]
@@ -206,8 +207,3 @@ def skin_likeness(picture: np.ndarray, core: np.ndarray) -> np.ndarray:
 def _any(head: BuiltinHead, names: tuple[str, ...]) -> np.ndarray:
     """(V,) bool: in one of the regions."""
     return np.any([head.regions[name] for name in names], axis=0)
-
-
-def _smoothstep(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    t = ((values - low) / (high - low)).clip(0, 1)
-    return t * t * (3 - 2 * t)

@@ -26,14 +26,13 @@ from facerelief.evaluate.predictors import MEAN_MAP
 from facerelief.evaluate.protocol import Floor, Protocol
 from facerelief.evaluate.report import labelled, spread, table
 from facerelief.evaluate.scores import mean_and_error
-from facerelief.geometry.light import sh_basis, srgb_to_linear
+from facerelief.geometry.light import LUMINANCE, sh_basis, srgb_to_linear
 from facerelief.geometry.normals import angular_error
 from facerelief.images import load_photo
 
 SOURCES = ("ffhq", "unsplash", "lfw", "utkface")
 FACEMESH = "facemesh"  # the line of the mesh itself
 _BATCH = 16  # faces at a time
-LUMINANCE = (0.2126, 0.7152, 0.0722)  # of linear sRGB (ITU-R BT.709)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,9 +16,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse.linalg import SuperLU, splu
 
 from facerelief.arrays import FloatArray
+from facerelief.geometry.factorised import factorised
 from facerelief.geometry.mesh import face_areas, face_normals, vertex_normals
 from facerelief.geometry.normals import normalise
 
@@ -182,10 +182,5 @@ def _solved(surface: Surface, normals: FloatArray, weight: FloatArray, length: f
     )
     right = np.bincount(first, measured * start * gap, count)
     right -= np.bincount(second, measured * end * gap, count)
-    return _factorised(system).solve(right)
-
-
-def _factorised(system: sparse.csc_array) -> SuperLU:
-    return splu(
-        system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-    )
+    solution: FloatArray = factorised(system).solve(right)
+    return solution

@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import LinearOperator, SuperLU, cg, splu
+from scipy.sparse.linalg import LinearOperator, SuperLU, cg
 from scipy.special import expit
 
+from facerelief.geometry.factorised import factorised
 from facerelief.geometry.normals import normalise
 
 # Slopes above 1 / 0.02 = 50 pixels of depth a pixel are not believed: steeper chords are bent to
@@ -98,7 +99,7 @@ def normals_to_depth(
     free[pinned] = False
     z = np.zeros(len(unit))
     if free.any():
-        factors = _factorise(matrix[free][:, free])
+        factors = factorised(matrix[free][:, free])
         z[free] = factors.solve(right[free])
         if discontinuities:
             _refine(edges, z, free, factors, stiffness, max_iterations, tolerance)
@@ -210,12 +211,6 @@ class _Edges:
             np.add.at(votes, after, after_vote)
             np.add.at(votes, before, 1 - after_vote)
         return votes[:-1]
-
-
-def _factorise(matrix: sparse.csc_array) -> SuperLU:
-    return splu(
-        matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-    )
 
 
 def _refine(

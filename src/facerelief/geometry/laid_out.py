@@ -196,7 +196,7 @@ def _look(
     usable: BoolArray = (say[::step, ::step] > 0.5) & (seen.max(-1) < _BRIGHT)
     usable &= seen.mean(-1) > _DARK
     if np.count_nonzero(usable) < _LEAST_TEXELS:
-        raise NoLightError("the face is too dark, too bright or too small to see its light")
+        raise NoLightError
     colours, unit = seen[usable], normals[::step, ::step][usable]
     mean, rows = basis.mean[usable], basis.components[:, usable].reshape(len(basis.components), -1)
     gram = rows @ rows.T + len(colours) * _STIFFNESS * np.eye(len(rows))

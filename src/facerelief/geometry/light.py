@@ -39,6 +39,9 @@ COSINE_LOBE = np.array([1, *[2 / 3] * 3, *[1 / 4] * 5])
 #: Azimuth and elevation of the shading row that papers on face normals show.
 SEVEN_LIGHTS = ((0, 0), (-60, 0), (-30, 0), (30, 0), (60, 0), (0, -45), (0, 45))
 
+#: Of linear sRGB (ITU-R BT.709).
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+
 # Tukey's constant for Cauchy weights: 95 % efficient where the noise is Gaussian after all.
 _CAUCHY = 2.385
 

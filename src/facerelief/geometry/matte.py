@@ -90,10 +90,10 @@ def matte(
     """
     filtered = guided_filter(picture, probability, max(1, round(_RADIUS * scale)))
     inside = solid(filtered)
-    alpha = np.where(inside, np.maximum(filtered, 0.501), np.minimum(filtered, 0.5))
-    pinholes = inside & (filtered <= 0.5)
-    islands = ~inside & (filtered > 0.5)
-    alpha = np.where(pinholes, 1, np.where(islands, 0, alpha))
+    # Pinholes are filled, islands gone.
+    likely = filtered > 0.5
+    within, beside = np.where(likely, filtered.clip(0.501), 1), np.where(likely, 0, filtered)
+    alpha = np.where(inside, within, beside)
     # What is hardly there is haze, and what is hardly missing too.
     alpha = (alpha - _HAZE) / (1 - 2 * _HAZE)
     return np.clip(alpha, 0, 1).astype(np.float32), inside

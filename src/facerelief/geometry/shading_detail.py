@@ -26,10 +26,9 @@ from scipy import fft
 from scipy.ndimage import binary_erosion, gaussian_filter
 
 from facerelief.arrays import BoolArray, FloatArray
-from facerelief.geometry.light import COSINE_LOBE, SH_CONSTANTS, fit_sh, shade_sh
+from facerelief.geometry.light import COSINE_LOBE, LUMINANCE, SH_CONSTANTS, fit_sh, shade_sh
 from facerelief.geometry.normals import normalise
 
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)  # Rec. 709, linear light
 _FLOOR = 0.004  # of linear light: files know no darker one
 _DARK, _BRIGHT = (0.01, 0.04), (0.95, 0.98)  # linear light in which a pixel gains and loses its say
 _STEEPEST = 0.25  # the least n_z that slopes are made of
@@ -41,6 +40,9 @@ _LEAST_PIXELS = 200  # lit ones, for a light to be fitted
 
 class NoLightError(ValueError):
     """The photo tells nothing of its light: black, clipped, or with hardly any face."""
+
+    def __init__(self) -> None:
+        super().__init__("the face is too dark, too bright or too small to see its light")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +89,7 @@ def shading_detail(
     if not scale > 0:
         raise ValueError(f"scale must be positive, not {scale}")
     normals = np.asarray(normals, np.float32)
-    luminance = np.asarray(photo, np.float32) @ _LUMINANCE
+    luminance = np.asarray(photo, np.float32) @ LUMINANCE.astype(np.float32)
     say = _say(photo, luminance, mask, scale)
     if left_out is not None:
         say *= 1 - np.asarray(left_out, np.float32)
@@ -117,7 +119,7 @@ def _say(
 def _light(luminance: FloatArray, normals: FloatArray, say: FloatArray) -> NDArray[np.float64]:
     usable = np.flatnonzero(say > 0.5)
     if len(usable) < _LEAST_PIXELS:
-        raise NoLightError("the face is too dark, too bright or too small to see its light")
+        raise NoLightError
     few = usable[:: max(1, len(usable) // 8000)]
     return np.asarray(fit_sh(luminance.ravel()[few], normals.reshape(-1, 3)[few], iterations=8))
 

@@ -50,11 +50,21 @@ def read(source: str | Path) -> Start:
     path = Path(source)
     if path.suffix == ".ckpt":
         return Start(checkpoint_weights(path), {})
+    return _from_onnx(*network(source))
+
+
+def network(source: str | Path) -> tuple[bytes, Path]:
+    """The bytes of an ``.onnx`` file or of a name of the catalogue, and where they are.
+
+    Raises:
+        StartError: no such file or name, or an altered network.
+    """
+    path = Path(source)
     try:
         if path.suffix == ".onnx":
-            return _from_onnx(catalogue.read_weights(path), path)
+            return catalogue.read_weights(path), path
         entry = catalogue.find(str(source))
-        return _from_onnx(entry.read(), entry.path)
+        return entry.read(), entry.path
     except UnknownSystemError as error:
         raise StartError(f"neither a .ckpt nor an .onnx file, and {error}") from None
     except WeightsError as error:

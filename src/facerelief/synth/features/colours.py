@@ -1,4 +1,4 @@
-"""Helpers of made textures: soft edges, and colours as bytes."""
+"""Colours of made textures, as bytes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facerelief.arrays import FloatArray
-
-
-def smooth_step(x: FloatArray, low: float, high: float) -> FloatArray:
-    """0 below `low`, 1 above `high`, smooth between."""
-    t = np.clip((x - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
 
 
 def opaque(colour: FloatArray) -> NDArray[np.uint8]:

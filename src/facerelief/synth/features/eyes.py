@@ -15,9 +15,10 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from facerelief.arrays import FloatArray
+from facerelief.easing import smooth_step
 from facerelief.geometry.morphable import MorphableModel
 from facerelief.render.scene import Material, Part
-from facerelief.synth.features.colours import opaque, smooth_step
+from facerelief.synth.features.colours import opaque
 from facerelief.synth.ties import proxies
 
 _SIZE = 128  # pixels of a texture

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facerelief.arrays import FloatArray, IntArray
+from facerelief.easing import smooth_step
 from facerelief.geometry.morphable import MorphableModel
 from facerelief.render.scene import Material, Part
-from facerelief.synth.features.colours import opaque, smooth_step
+from facerelief.synth.features.colours import opaque
 
 
 class Teeth:
