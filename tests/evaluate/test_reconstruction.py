@@ -12,7 +12,7 @@ from facerelief.data import basel
 from facerelief.data.basel import Scan
 from facerelief.evaluate import EvaluationError, reconstruction, run_reconstruction
 from facerelief.evaluate.basel_pictures import in_picture
-from facerelief.evaluate.reconstruction import error, mean_head, summary, turned
+from facerelief.evaluate.reconstruction import error, mean_head, ratio, summary, turned
 from facerelief.geometry.skin_mesh import skin_mesh
 
 
@@ -58,7 +58,10 @@ def test_summaries() -> None:
     rows = [{"yaw": yaw, "error": abs(yaw) / 10} for yaw in (0, 20, -20, 60, -60)]
     found = summary(rows)
     assert found["frontal"]["mean"] == pytest.approx(4 / 3, abs=1e-3)
-    assert found["yaws"]["60"]["mean"] == 6 and found["yaws"]["40"] is None
+    assert found["yaws"]["60"]["mean"] == found["large"]["mean"] == 6
+    assert found["yaws"]["40"] is None
+    assert ratio(found) == pytest.approx(6 / (4 / 3), rel=1e-3)
+    assert ratio(summary(rows[:3])) is None  # nothing of large poses is known
 
 
 def test_a_run_from_photos_to_tables(

@@ -27,7 +27,7 @@ from facerelief.data.folders import data_root
 from facerelief.evaluate import predictions, predictors
 from facerelief.evaluate.basel_pictures import SIZE, Light, Pose, in_picture, show
 from facerelief.evaluate.protocol import Floor, Protocol
-from facerelief.evaluate.report import labelled, spread, table
+from facerelief.evaluate.report import labelled, number, spread, table
 from facerelief.evaluate.scores import mean_and_error
 from facerelief.geometry import position
 from facerelief.geometry.camera import camera_space
@@ -41,7 +41,7 @@ from facerelief.types import Crop
 MEAN_HEAD = "mean-head"
 YAWS = (0, 20, 40, 60, 80)  # degrees, to both sides
 PITCHES = (-15, 0, 20, 25)  # the paper's, and none
-FRONTAL = 20  # degrees of yaw, up to which a face counts as nearly frontal
+FRONTAL, LARGE = 20, 60  # degrees of yaw: up to one a pose counts as small, from the other as large
 ROUNDS = 60  # of iterative closest points, at most
 _STILL = 1e-5  # change of scale in a round, under which they end
 PATIENT = 200  # rounds, all of them, where the start is the pose alone
@@ -127,15 +127,21 @@ class Reconstruction(Protocol[str, list[Turned], dict[str, Any]]):
         systems = labelled(results["systems"], results["floors"])
         yaws = list(next(iter(systems.values()))["yaws"])
         rows = (
-            [label, *(spread(system["yaws"][yaw]) for yaw in yaws), spread(system["all"])]
+            [
+                label,
+                *(spread(system["yaws"][yaw]) for yaw in yaws),
+                *(spread(system[name]) for name in ("frontal", "large", "all")),
+                number(ratio(system)),
+            ]
             for label, system in systems.items()
         )
+        poses = [f"To {FRONTAL}°", f"From {LARGE}°", "All", "Large over small"]
         return f"""\
 Distance of the faces of {len(results["scans"])} scans from the meshes found in \
 {results["pictures"]} renderings of them, in percent of the distance of the eyes' outer corners, \
-± standard errors, by yaw.
+± standard errors, by yaw; and those of large poses over those of small ones.
 
-{table(["System", *(f"{yaw}°" for yaw in yaws), "All"], rows)}
+{table(["System", *(f"{yaw}°" for yaw in yaws), *poses], rows)}
 """
 
 
@@ -203,12 +209,13 @@ def error(
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Means of the error, in percent: near the front, and by yaw to both sides.
+    """Means of the error, in percent: near the front, far from it, and by yaw to both sides.
 
     And ``missed``: how many pictures have no answer.
     """
     return {
         "frontal": mean_and_error(row["error"] for row in rows if abs(row["yaw"]) <= FRONTAL),
+        "large": mean_and_error(row["error"] for row in rows if abs(row["yaw"]) >= LARGE),
         "yaws": {
             str(yaw): mean_and_error(row["error"] for row in rows if abs(row["yaw"]) == yaw)
             for yaw in YAWS
@@ -216,6 +223,12 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "all": mean_and_error(row["error"] for row in rows),
         "missed": sum(row["error"] is None for row in rows),
     }
+
+
+def ratio(figures: dict[str, Any]) -> float | None:
+    """Error of large poses over that of small ones, of a `summary`; None where one is not known."""
+    large, small = figures["large"], figures["frontal"]
+    return large["mean"] / small["mean"] if large and small and small["mean"] else None
 
 
 def _rotation(yaw: float, pitch: float) -> NDArray[np.float64]:
