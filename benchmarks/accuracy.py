@@ -6,7 +6,7 @@
 PARTS are protocols of `facerelief evaluate`; unless said, those that the model card is made from:
 photographs of Extended Yale B, renderings of real scans, and photographs by age, sex and ancestry.
 The others are `table` (all systems side by side), `robustness`, `wild`, and of what makes shapes
-`landmarks` and `reconstruction`.
+`landmarks`, `reconstruction` and `p2p` (meshes with relief beside those without).
 
 FILE is a checkpoint of a run (last.ckpt beside its config.yaml) or an exported .onnx file, NAME its
 line in the tables; of NAME_s0, NAME_s1 and so on, seeds of one training, `table` shows the mean
@@ -33,7 +33,13 @@ from specimens import draw, draw_spoiled
 from tables import TABLES, read, write
 
 from facerelief import catalogue, evaluate
-from facerelief.evaluate.predictors import MEDIAPIPE, expanded, normal_systems, shape_systems
+from facerelief.evaluate.predictors import (
+    MEDIAPIPE,
+    detailed_systems,
+    expanded,
+    normal_systems,
+    shape_systems,
+)
 
 
 def draw_systems(networks: dict[str, Path]) -> None:
@@ -60,6 +66,7 @@ PARTS = {
     "wild": Part("wild", normal_systems),
     "landmarks": Part("landmarks", shape_systems),
     "reconstruction": Part("reconstruction", shape_systems),
+    "p2p": Part("p2p", detailed_systems),
 }
 CARD = ("yaleb", "basel", "groups")
 

@@ -21,15 +21,13 @@ import numpy as np
 
 import facerelief as fr
 from facerelief.data.folders import data_root
-from facerelief.detail import DETAILS
+from facerelief.detail import available
 from facerelief.detailed import DetailedFace
-from facerelief.evaluate.detailed_meshes import DetailedMeshes
+from facerelief.evaluate.detailed_meshes import DetailedMeshes, flipped
 from facerelief.evaluate.reconstruction import Reconstruction, error
 from facerelief.evaluate.scores import score_image
 from facerelief.evaluate.yaleb import POOLED, Yaleb
 from facerelief.geometry.camera import camera_space
-from facerelief.geometry.mesh import face_normals
-from facerelief.geometry.skin_mesh import skin_mesh
 
 SYSTEM = "prnet"
 NORMALS = "casfne_compact"
@@ -40,7 +38,7 @@ def yale(every: int) -> dict[str, float]:
     """Mean angular error, degrees, of every so many photographs of the test people, S1 to S4."""
     protocol, found = Yaleb("test"), {}
     alone = {name: fr.load(name, threads=1) for name in (SYSTEM, NORMALS)}
-    meshes = {kind: DetailedMeshes(alone[SYSTEM], kind, 1) for kind in DETAILS}
+    meshes = {kind: DetailedMeshes(alone[SYSTEM], kind, 1) for kind in available()}
     for key in list(protocol.keys()):
         subject = protocol.load(key)
         _, crops = protocol.pictures(subject)
@@ -58,7 +56,7 @@ def scans(poses: int) -> dict[str, float]:
     """Mean error, percent of the eyes' distance, of the first poses of each scan."""
     protocol, found = Reconstruction(poses), {}
     estimator = fr.load(SYSTEM, threads=1)
-    meshes = {kind: DetailedMeshes(estimator, kind, 1) for kind in DETAILS}
+    meshes = {kind: DetailedMeshes(estimator, kind, 1) for kind in available()}
     for key in list(protocol.keys()):
         subject = protocol.load(key)
         _, crops = protocol.pictures(subject)
@@ -80,7 +78,7 @@ def folds(count: int) -> dict[str, Any]:
         paths = [row["path"] for row in csv.DictReader(table) if row["source"] in OPEN]
     paths = [root / path for path in paths[:: max(1, len(paths) // count)][:count]]
     estimator = fr.load(SYSTEM, threads=1)
-    makers = {kind: make(512, 1) for kind, make in DETAILS.items()}
+    makers = {kind: make(512, 1) for kind, make in available().items()}
     found: dict[str, Any] = {k: {"faces": 0, "made": 0, "flipped": 0, "bad": 0} for k in makers}
     for path in paths:
         photo = fr.load_photo(path)
@@ -97,18 +95,10 @@ def folds(count: int) -> dict[str, Any]:
     return {"photos": len(paths), **found}
 
 
-def flipped(made: DetailedFace) -> int:
-    """Triangles of the skin that lie by more than a right angle off the coarse ones."""
-    outer = np.repeat(skin_mesh().face_mesh.outer_triangles, 4)
-    flat = np.repeat(face_normals(made.mesh.vertices, made.mesh.triangles), 4, axis=0)
-    fine = face_normals(made.displaced.vertices, made.displaced.triangles)
-    return int((((fine * flat).sum(-1) < 0) & outer).sum())
-
-
 def costs(photo: Path) -> dict[str, dict[str, float]]:
     """CPU seconds and peak memory, MB, of a process from photo to GLB."""
     found = {}
-    for kind in ("none", *DETAILS):
+    for kind in ("none", *available()):
         with tempfile.TemporaryDirectory() as folder:
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             command = [sys.executable, "-m", "facerelief", "mesh", str(photo), "-o", folder,
@@ -123,7 +113,7 @@ def costs(photo: Path) -> dict[str, dict[str, float]]:
 def table(results: dict[str, Any]) -> str:
     """What was measured, in rows of systems."""
     lines = ["| | Yale, degrees | scans, % | turned over | CPU s | MB |", "|---" * 6 + "|"]
-    for name in (SYSTEM, *(f"{SYSTEM}+{kind}" for kind in DETAILS), NORMALS):
+    for name in (SYSTEM, *(f"{SYSTEM}+{kind}" for kind in available()), NORMALS):
         kind = name.removeprefix(SYSTEM).strip("+") or "none"
         over = results.get("folds", {}).get(kind)
         spent = results.get("costs", {}).get(kind, {}) if name != NORMALS else {}

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from facerelief.evaluate.report import table
+from facerelief.evaluate.report import spread, table
 
 
 def prnet_ablation_markdown(result: dict[str, Any]) -> str:
@@ -118,4 +118,44 @@ def drawing_markdown(result: dict[str, Any]) -> str:
 Processor time of {result["batch"]} pictures in ms, one core:
 
 {table(headings, rows)}
+"""
+
+
+def relief_photos_markdown(result: dict[str, Any]) -> str:
+    """The tables of relief_photos.py."""
+    systems = result["systems"]
+    counts, losses = [], []
+    for system, own in systems.items():
+        for kind, one in own["kinds"].items():
+            name = f"{system}, {kind}"
+            turned = f"{one['flipped']} in {one['faces_flipped']} faces" if one["flipped"] else "0"
+            gaps = str(one["faces_with_holes"]) if kind != "coarse" else f"({one['holes']} pixels)"
+            counts.append([name, str(one["faces"]), str(one["made"]) if kind != "coarse" else "",
+                           str(one["not_finite"]), turned, gaps])  # fmt: skip
+            changed = kind != "coarse"
+            losses.append([
+                name,
+                *(cell for loss in ("loss", "loss_refit") for cell in (
+                    spread(one[loss]),
+                    spread(one[f"{loss}_change"]) if changed else "",
+                    f"{one[f'{loss}_fell']} of {one[loss]['count']}"
+                    if changed and one[loss] else "",
+                )),
+            ])  # fmt: skip
+    photos = "; ".join(
+        f"`{name}`: {own['photos']} photographs, {own['without_face']} without a face that was "
+        f"found, {own['no_shape']} without a shape"
+        for name, own in systems.items()
+    )
+    again = ["Light fitted anew", "Change", "Fell in"]
+    return f"""\
+{photos}. Triangles of the face that lie by more than a right angle off the coarse ones, and \
+meshes that show holes in their photo which the coarse ones have not:
+
+{table(["", "Faces", "Relief made", "Not finite", "Turned over", "More holes"], counts)}
+
+Photo loss over the skin in levels of 255, on those of the photographs that no training saw, with \
+the light fitted to the coarse face and with a light fitted to each, ± standard errors:
+
+{table(["", "Photo loss", "Change", "Fell in", *again], losses)}
 """

@@ -21,6 +21,7 @@ from shape_tables import (
     drawing_markdown,
     expressions_markdown,
     prnet_ablation_markdown,
+    relief_photos_markdown,
     schemes_markdown,
 )
 from training_tables import (
@@ -99,6 +100,8 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "wild": PROTOCOLS["wild"].table,
     "landmarks": PROTOCOLS["landmarks"].table,
     "reconstruction": PROTOCOLS["reconstruction"].table,
+    "p2p": PROTOCOLS["p2p"].table,
+    "relief_photos": relief_photos_markdown,
     "prnet_ablation": prnet_ablation_markdown,
     "landmark_schemes": schemes_markdown,
     "expressions": expressions_markdown,

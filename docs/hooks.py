@@ -86,7 +86,7 @@ def systems_table() -> str:
         "| Name | System | Preset | Tier | Trained on | Terms | Mean angular error |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for entry in catalogue.entries():
+    for entry in (*catalogue.entries(), *catalogue.details()):
         name = f"`{entry.name}`" + (" (default)" if entry.name == catalogue.default() else "")
         accuracy = "<br>".join(f"{key}: {value}°" for key, value in entry.accuracy.items())
         data = "<br>".join(entry.training_data)

@@ -115,6 +115,26 @@ def test_the_sidecar_has_arkits_names_in_their_order() -> None:
         describe_coefficients(replace(shape, view=None))
 
 
+def test_millimetres_are_those_of_the_mesh_file() -> None:
+    """With the distance of the eyes known, camera and mesh go on belonging together."""
+    (shape,) = from_coefficients(told(jawOpen=0.4), 256).shapes
+    larger = shape.metric(1.25 * shape.eye_distance).metric(1.1 * shape.eye_distance)
+    plain, made = describe_coefficients(shape), describe_coefficients(larger)
+    assert plain["size"] == 1 and made["size"] == pytest.approx(1.1, abs=1e-4)
+    for name in ("expression", "identity", "camera", "light", "albedo"):
+        assert made[name] == plain[name]
+    for one, said in ((shape, plain), (larger, made)):
+        turned = one.mesh.vertices @ np.transpose(said["head_to_camera"]["rotation"])
+        camera = turned + said["head_to_camera"]["translation"]
+        x = said["camera"]["centre"][0] + said["camera"]["focal"] * camera[:, 0] / -camera[:, 2]
+        assert np.abs(x - shape.skin.points[skin_mesh().face_mesh.kept, 0]).max() < 0.05
+    face = fr.Face(larger.place, larger.surface, larger, "toy")
+    assert np.allclose(face.view.translation, 1.1 * shape.view.translation)
+    model = vertices(made["identity"], **made["expression"]) * made["size"]
+    head = position.spread(model)[skin_mesh().face_mesh.source]
+    assert np.abs(head - larger.mesh.vertices).max() < 0.02
+
+
 def test_another_head_is_driven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = {}
     for weight in (0.0, 0.8):

@@ -13,13 +13,14 @@ from typer.testing import CliRunner
 import posed_heads
 from facerelief.apps import mesh as meshes
 from facerelief.cli import app
-from facerelief.detail import Detail, OnSkin, fused, shading
+from facerelief.detail import Detail, OnSkin, fused, shading, smooth_surface
 from facerelief.detailed import DetailedFace
 from facerelief.evaluate.detailed_meshes import drawn
 from facerelief.geometry.drawing import sample_texture
-from facerelief.geometry.mesh import vertex_normals
+from facerelief.geometry.mesh import face_normals, vertex_normals
 from facerelief.geometry.normals import normalise
 from facerelief.geometry.raster import rasterise
+from facerelief.geometry.refined_mesh import refined
 from facerelief.geometry.skin_mesh import skin_mesh
 from facerelief.mesh_writing import WRITERS, Asset
 from facerelief.types import Crop, Face
@@ -161,3 +162,20 @@ def test_files_have_relief_in_all_ways(astronaut: Path, tmp_path: Path) -> None:
 def test_a_wrong_word_is_one_line(wrong: list[str], astronaut: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["mesh", str(astronaut), "-o", str(tmp_path), *wrong])
     assert done.exit_code == 2 and len(done.output.splitlines()) == 1, done.output
+
+
+def test_cutting_turns_no_triangle_of_a_fold_over() -> None:
+    """A face with a crease so sharp that curves between its vertices' normals overshoot."""
+    part = skin_mesh().face_mesh
+    creased = part.mean.astype(np.float64).copy()
+    marks = creased[part.landmarks[48:60]]
+    near = np.linalg.norm(creased[:, None] - marks, axis=-1).min(axis=1) < 6
+    creased[near] += np.random.default_rng(0).normal(0, 0.8, (near.sum(), 3))
+    flat = np.repeat(face_normals(creased, part.triangles), 4, axis=0)
+    curved = refined("face").curved(creased, vertex_normals(creased, part.triangles))
+    turned = (flat * face_normals(curved, refined("face").triangles)).sum(-1) < 0
+    assert turned.sum() > 10
+    surface = smooth_surface("face", creased)
+    assert not ((flat * face_normals(surface.vertices, surface.triangles)).sum(-1) < 0).any()
+    away = np.abs(surface.vertices - curved).max(axis=1)
+    assert (away > 0).mean() < 0.1  # elsewhere it is curved

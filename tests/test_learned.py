@@ -1,15 +1,20 @@
 """Networks that read relief: what they are given of a face, halves, and files that are none."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from typer.testing import CliRunner
 
 import laid_heads
 import posed_heads
+from facerelief import catalogue
 from facerelief.catalogue import WeightsError
-from facerelief.detail import DETAILS, kind_of
+from facerelief.cli import app
+from facerelief.detail import DETAILS, available, kind_of
 from facerelief.detailed import DetailedFace
 from facerelief.geometry.laid_out import CHANNELS, SIZE
 from facerelief.geometry.mesh import face_normals
@@ -91,6 +96,39 @@ def test_a_network_is_a_kind_of_detail(tmp_path: Path) -> None:
     made = DetailedFace(turned, found)
     before = face_normals(made.displaced.vertices, made.displaced.triangles)
     assert np.isfinite(made.displaced.vertices).all() and np.isfinite(before).all()
+
+
+def test_a_network_that_ships_goes_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = network(tmp_path / "ri2itn.onnx", [0.0] * 8 + [1.0])
+    fields = {
+        "system": "ri2itn", "preset": "compact", "kind": "relief", "file": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "tier": "open",
+        "training_data": ["nothing"], "licence": "any",
+    }  # fmt: skip
+    content = {"default": "none", "systems": {}, "details": {"ri2itn": fields}}
+    monkeypatch.setattr(catalogue, "FOLDER", tmp_path)
+    (tmp_path / "catalogue.json").write_text(json.dumps({**content, "details": {}}))
+    assert "learned" not in available() and "learned" in DETAILS
+    with pytest.raises(WeightsError, match="no network that reads relief comes with this version"):
+        DETAILS["learned"](512, 1)
+    (tmp_path / "catalogue.json").write_text(json.dumps(content))
+    assert list(available()) == ["shading", "fused", "learned"]
+    found = DETAILS["learned"](256, 1)(face(), photo())
+    assert found.displacement.max() == pytest.approx(1, abs=0.05)
+    path.write_bytes(path.read_bytes() + b"x")
+    with pytest.raises(WeightsError, match="altered or damaged"):
+        DETAILS["learned"](512, 1)
+
+
+def test_a_name_without_weights_is_one_line(
+    astronaut: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "details", list)
+    arguments = ["mesh", str(astronaut), "-o", str(tmp_path / "out"), "--detail", "learned"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 1 and len(done.output.splitlines()) == 1, done.output
+    assert "no network that reads relief" in done.output
+    assert not any((tmp_path / "out").glob("*"))
 
 
 def test_a_face_without_shape_or_light_has_none(tmp_path: Path) -> None:

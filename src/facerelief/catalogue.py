@@ -133,7 +133,16 @@ def find(name: str) -> Entry:
     if name not in known:
         names = ", ".join(["default", *sorted(known)])
         raise UnknownSystemError(f"no system is called {name!r}; there are: {names}")
-    fields = known[name]
+    return _entry(name, known[name])
+
+
+def details() -> list[Entry]:
+    """Networks that add to what a system says, by name: no systems that `load` knows."""
+    known = _catalogue().get("details", {})
+    return [_entry(name, known[name]) for name in sorted(known)]
+
+
+def _entry(name: str, fields: Mapping[str, Any]) -> Entry:
     return Entry(
         name=name,
         system=fields["system"],

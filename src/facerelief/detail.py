@@ -21,7 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
+from facerelief import catalogue
 from facerelief.arrays import BoolArray, FloatArray
+from facerelief.catalogue import Entry, WeightsError
 from facerelief.easing import smooth_step
 from facerelief.fine import painted, resized
 from facerelief.geometry.carried_normals import Surface, carry_normals
@@ -34,7 +36,7 @@ from facerelief.geometry.shading_detail import NoLightError, shading_detail
 from facerelief.geometry.skin_mesh import skin_mesh
 from facerelief.geometry.unwrapping import with_farther_half_mirrored
 from facerelief.images import Source, open_photo
-from facerelief.learned import ReliefNetwork
+from facerelief.learned import KIND, ReliefNetwork
 from facerelief.runtime import load
 from facerelief.sampling import bilinear
 from facerelief.types import Face
@@ -69,7 +71,8 @@ class Detail:
         """With the farther half of the face as the nearer one's mirror image."""
         whole = with_farther_half_mirrored(self.displacement[..., None], self.seen)
         relief, seen = (a.astype(np.float32) for a in (whole.texels[..., 0], whole.visible))
-        return Detail(relief, seen, whole.invented | self.invented, self.warnings)
+        invented = (whole.invented & (seen > 0)) | self.invented
+        return Detail(relief, seen, invented, self.warnings)
 
 
 #: Of a face and the photo that it is in. Raises ValueError for a face without a shape.
@@ -130,8 +133,8 @@ def fused(size: int = 512, threads: int | None = None) -> Maker:
     return make
 
 
-def learned(network: Path) -> Kind:
-    """What a network of `train.systems.ri2itn`, an ONNX file, reads from the photo.
+def learned(network: Path | Entry) -> Kind:
+    """What a network of `train.systems.ri2itn` reads from the photo: an ONNX file, or an entry.
 
     The farther half of a face that is turned away is the mirrored nearer one.
     """
@@ -158,11 +161,35 @@ def learned(network: Path) -> Kind:
     return kind
 
 
+LEARNED = "learned"
+
+
+def _shipped(size: int = 512, threads: int | None = None) -> Maker:
+    """`learned`, by the network of the catalogue. Raises WeightsError where there is none."""
+    networks = _networks()
+    if not networks:
+        raise WeightsError(
+            f"no network that reads relief comes with this version: train and export one, and give "
+            f"its file in place of {LEARNED!r}"
+        )
+    return learned(networks[0])(size, threads)
+
+
+def _networks() -> list[Entry]:
+    return [entry for entry in catalogue.details() if entry.kind == KIND]
+
+
 #: A kind of detail: of the maps' size and a number of threads, what makes it. Raises WeightsError
 #: where it has a network that cannot be loaded.
 Kind = Callable[[int, int | None], Maker]
 
-DETAILS: dict[str, Kind] = {"shading": shading, "fused": fused}
+DETAILS: dict[str, Kind] = {"shading": shading, "fused": fused, LEARNED: _shipped}
+
+
+def available() -> dict[str, Kind]:
+    """Of `DETAILS`, those that this version has all networks of."""
+    lacking = () if _networks() else (LEARNED,)
+    return {name: kind for name, kind in DETAILS.items() if name not in lacking}
 
 
 def kind_of(name: str) -> Kind | None:
@@ -210,13 +237,22 @@ class OnSkin:
 
 
 def smooth_surface(topology: str, vertices: FloatArray) -> Surface:
-    """The mesh of a topology with every triangle cut in four; none may turn away from the whole."""
+    """The mesh of a topology with every triangle cut in four; none may turn away from the whole.
+
+    Where the curves between vertices would turn one over, in sharp folds, it is cut flat.
+    """
     part, cut = topology_mesh(topology), refined(topology)
-    curved = cut.curved(vertices, vertex_normals(vertices, part.triangles)).astype(np.float64)
-    flat = face_normals(vertices, part.triangles) * part.outer_triangles[:, None]
-    facing = np.repeat(flat, 4, axis=0)
-    facing[(facing * face_normals(curved, cut.triangles)).sum(-1) <= 0] = 0
-    return Surface(curved, cut.triangles, facing)
+    places = cut.curved(vertices, vertex_normals(vertices, part.triangles)).astype(np.float64)
+    straight = cut.linear(vertices.astype(np.float64))
+    whole = np.repeat(face_normals(vertices, part.triangles), 4, axis=0)
+    while True:
+        over = (whole * face_normals(places, cut.triangles)).sum(-1) <= 0
+        quarters = over.reshape(-1, 4).any(axis=1)
+        middles = cut.triangles.reshape(-1, 4, 3)[quarters, 3].ravel()
+        if (places[middles] == straight[middles]).all():  # what has no area stays as it is
+            break
+        places[middles] = straight[middles]
+    return Surface(places, cut.triangles, whole * np.repeat(part.outer_triangles, 4)[:, None])
 
 
 def _texels(values: FloatArray, size: int) -> NDArray[np.float32]:

@@ -6,10 +6,12 @@ N, T between vertices as they are at these (https://registry.khronos.org/glTF, s
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
-from facerelief.arrays import FloatArray
+from facerelief.arrays import BoolArray, FloatArray
 from facerelief.detail import Detail, smooth_surface
 from facerelief.geometry.carried_normals import unfolded
 from facerelief.geometry.drawing import sample_texture
@@ -17,6 +19,7 @@ from facerelief.geometry.landmark_schemes import topology_mesh
 from facerelief.geometry.mesh import vertex_normals
 from facerelief.geometry.normals import normalise
 from facerelief.geometry.refined_mesh import refined, refined_layout
+from facerelief.geometry.uv import UVLayout
 from facerelief.normal_png import NormalMap
 from facerelief.types import Face, Mesh
 
@@ -30,6 +33,8 @@ class DetailedFace:
         mesh: the face's own, smooth.
         displaced: with every triangle cut in four and the relief in its vertices; the first of
             these are those of `mesh`, moved.
+        invented: (V,) which vertices of `displaced` are from the other side: in the relief, or, as
+            `Shape.invented` has it, because the photo does not show them.
     """
 
     def __init__(self, face: Face, detail: Detail) -> None:
@@ -41,35 +46,60 @@ class DetailedFace:
         surface = smooth_surface(self._topology, self.mesh.vertices)
         by = sample_texture(detail.displacement[..., None], uv)[:, 0]
         self._by = unfolded(surface, by) if by.any() else by
+        mirrored = sample_texture(detail.invented[..., None].astype(np.float32), uv)[:, 0]
+        hidden = cut.linear(face.need_shape("detail").invented.astype(np.float32))
+        self.invented: BoolArray = np.maximum(mirrored, hidden) > 0.5
         self.displaced = Mesh(
             surface.displaced(self._by).astype(np.float32), cut.triangles, uv=uv,
             scale=self.mesh.scale,
         )  # fmt: skip
+
+    @cached_property
+    def normals(self) -> NDArray[np.floating]:
+        """(S, S, 3) unit, of the detailed surface in the mesh's space; zero off the face.
+
+        Those of `displaced`, and what its vertices cannot hold of the relief.
+        """
+        size, fine = len(self.detail.displacement), self.displaced
+        normals = vertex_normals(fine.vertices, fine.triangles)
+        across, up = self._fine_tangents
+        maps = self._written(np.concatenate([normals, across, up, self._by[:, None]], axis=1))
+        normals, across, up = (maps[..., 3 * i : 3 * i + 3] for i in range(3))
+        rest = np.where(self._layout.mask, self.detail.displacement - maps[..., -1], 0)
+        turned = normalise(normalise(normals) - _gradient(rest * size, across, up))
+        return np.where(self._layout.mask[..., None], turned, 0)
+
+    @cached_property
+    def _fine_tangents(self) -> tuple[FloatArray, FloatArray]:
+        return _tangents(self.displaced)
+
+    @property
+    def _layout(self) -> UVLayout:
+        return refined_layout(self._topology, len(self.detail.displacement))
+
+    def _written(self, values: FloatArray) -> NDArray[np.floating]:
+        """Values (V, C) of `displaced` as maps (S, S, C), zero off the face."""
+        return np.nan_to_num(self._layout.write(values), copy=False)
 
     def normal_map(self, mesh: Mesh) -> NormalMap:
         """(S, S, 3) the detailed surface's normals in the tangent space of `mesh` or `displaced`.
 
         Only what is on the face has one, where there is relief.
         """
-        size = len(self.detail.displacement)
-        layout, cut = refined_layout(self._topology, size), refined(self._topology)
-        fine = self.displaced
-        across, up = _tangents(fine)
-        normals = vertex_normals(fine.vertices, fine.triangles)
+        cut, fine = refined(self._topology), self.displaced
         own = vertex_normals(mesh.vertices, mesh.triangles)
-        tangents = across if mesh is fine else _tangents(mesh)[0]
+        tangents = self._fine_tangents[0] if mesh is fine else _tangents(mesh)[0]
         if mesh is not fine:
             own, tangents = cut.linear(own), cut.linear(tangents)
-        maps = np.nan_to_num(layout.write(np.concatenate(
-            [normals, across, up, own, tangents, self._by[:, None]], axis=1)))  # fmt: skip
-        normals, across, up, own, tangents = (maps[..., 3 * i : 3 * i + 3] for i in range(5))
-        rest = np.where(layout.mask, self.detail.displacement - maps[..., -1], 0)
-        turned = normalise(normalise(normals) - _gradient(rest * size, across, up))
+        maps = self._written(np.concatenate([own, tangents, self._by[:, None]], axis=1))
+        own, tangents, turned = maps[..., :3], maps[..., 3:6], self.normals
         z = normalise(own)
         x = normalise(tangents - z * (z * tangents).sum(-1, keepdims=True))
         y = np.cross(z, x)
         local = np.stack([(turned * axis).sum(-1) for axis in (x, y, z)], axis=-1)
-        mask = layout.mask & ((self.detail.displacement != 0) | (np.abs(maps[..., -1]) > 1e-6))
+        mask = self._layout.mask & (
+            (self.detail.displacement != 0) | (np.abs(maps[..., -1]) > 1e-6)
+        )
         mask &= local[..., 2] > 0  # what turns away is no bump
         local = np.where(mask[..., None], local, np.array([0, 0, 1]))
         return NormalMap(local.astype(np.float32), mask, "tangent", 8)

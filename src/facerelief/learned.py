@@ -15,11 +15,14 @@ from scipy.ndimage import gaussian_filter
 
 from facerelief import catalogue, foreign
 from facerelief.arrays import BoolArray
-from facerelief.catalogue import WeightsError, reason_of
+from facerelief.catalogue import Entry, WeightsError, reason_of
 from facerelief.geometry.laid_out import SIZE, LaidOut, lay_out
 from facerelief.images import Source, open_photo
 from facerelief.runtime import open_session
 from facerelief.types import Face
+
+#: Of such networks, in their metadata and in the catalogue.
+KIND = "relief"
 
 _EDGE = 3.0  # texels over which relief ends where the photo shows nothing
 
@@ -38,19 +41,23 @@ class ReliefNetwork:
     """A network of the kind ``relief``. Thread-safe.
 
     Args:
-        path: an ONNX file that `facerelief export` wrote. threads: of an inference.
+        network: an ONNX file that `facerelief export` wrote, or that of an entry of the catalogue.
+        threads: of an inference.
 
     Raises:
-        WeightsError: a file that is missing, or no such network.
+        WeightsError: a file that is missing, altered, or no such network.
     """
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
-        content = catalogue.read_weights(path)
-        foreign.check(path, content)
+    def __init__(self, network: Path | Entry, threads: int | None = None) -> None:
+        if isinstance(network, Entry):
+            path, content = network.path, network.read()
+        else:
+            path, content = network, catalogue.read_weights(network)
+            foreign.check(path, content)
         self._session = open_session(path, content, threads, None)
         names = [value.name for value in self._session.get_inputs()]
         kind = self._session.get_modelmeta().custom_metadata_map.get("kind")
-        if kind != "relief" or names != ["maps"]:
+        if kind != KIND or names != ["maps"]:
             raise WeightsError(f"{path}: not a network that reads relief (its kind is {kind!r})")
         self.path = path
 

@@ -32,15 +32,20 @@ TEXTURE = "_texture.jpg"
 class Asset:
     """A mesh and what lies on it, in the layout of its texture coordinates; row 0 is v = 1.
 
-    Raises ValueError for pictures on a mesh without texture coordinates, and for a normal map that
-    is not in tangent space: no viewer could show one of camera space.
+    Raises ValueError for pictures on a mesh without texture coordinates, for a normal map that is
+    not in tangent space (no viewer could show one of camera space), and for a tint of other
+    vertices.
     """
 
     mesh: Mesh
     base_colour: NDArray[np.uint8] | None = None  # (S, S, 3) sRGB
     normal_map: NormalMap | None = None  # in the frame "tangent"
+    #: (V, 3) linear, 255 is 1: what viewers of GLBs multiply the base colour by at each vertex.
+    tint: NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
+        if self.tint is not None and self.tint.shape != self.mesh.vertices.shape:
+            raise ValueError(f"a tint is {self.mesh.vertices.shape}, not {self.tint.shape}")
         if self.mesh.uv is None and not (self.base_colour is None and self.normal_map is None):
             raise ValueError("a textured mesh needs texture coordinates")
         if self.normal_map is not None and self.normal_map.frame != "tangent":
@@ -86,7 +91,11 @@ def to_glb(asset: Asset, name: str) -> dict[str, bytes]:
             roughnessFactor=0.8,
             doubleSided=True,
         )
-        look = {"visual": TextureVisuals(uv=asset.mesh.uv, material=material)}
+        visual = TextureVisuals(uv=asset.mesh.uv, material=material)
+        if asset.tint is not None:
+            opaque = np.full(len(asset.tint), 255, np.uint8)
+            visual.vertex_attributes["color"] = np.column_stack([asset.tint, opaque])
+        look = {"visual": visual}
     made = _trimesh(asset.mesh, 1e-3, **look)
     written = export_glb(Scene(made), include_normals=True, buffer_postprocessor=as_encoded)
     return {f"{name}.glb": bytes(written)}

@@ -64,7 +64,9 @@ class SkinShape(Shape):
 
     def metric(self, eye_distance: float) -> SkinShape:
         check_eye_distance(eye_distance)
-        return replace(self, measured=eye_distance)
+        sized = replace(self, measured=eye_distance)
+        view = self.view and self.view.enlarged(sized.size / self.size)
+        return replace(sized, view=view)
 
     @cached_property
     def surface(self) -> Surface:
@@ -72,7 +74,7 @@ class SkinShape(Shape):
 
     @cached_property
     def mesh(self) -> Mesh:
-        part, vertices = self._part, self._size * self._vertices
+        part, vertices = self._part, self.size * self._vertices
         return Mesh(
             vertices.astype(np.float32),
             part.triangles,
@@ -83,11 +85,16 @@ class SkinShape(Shape):
 
     @cached_property
     def eye_distance(self) -> float:
-        return self._size * self._assumed_distance
+        return self.size * self._assumed_distance
 
     @cached_property
     def visible(self) -> BoolArray:
         return self.skin.visible[self._part.kept]
+
+    @cached_property
+    def invented(self) -> BoolArray:
+        seen: BoolArray = self.visible
+        return ~seen & seen[self._part.mirror]
 
     @cached_property
     def landmarks(self) -> NDArray[np.float32]:
@@ -148,8 +155,7 @@ class SkinShape(Shape):
         return float(np.linalg.norm(left - right))
 
     @property
-    def _size(self) -> float:
-        """Of the mesh, over that by the mean head's size."""
+    def size(self) -> float:
         return 1.0 if self.measured is None else self.measured / self._assumed_distance
 
     @cached_property
@@ -161,7 +167,7 @@ class SkinShape(Shape):
     def _in_photo(self) -> Similarity:
         """The pose in the photo, of the mesh in its own size."""
         lying = _of_crop(self.place.crop) @ self._lying
-        return replace(lying, scale=lying.scale / self._size)
+        return replace(lying, scale=lying.scale / self.size)
 
 
 class SkinSurface(Surface):

@@ -129,6 +129,14 @@ class Shape(ABC):
 
     @property
     @abstractmethod
+    def invented(self) -> BoolArray:
+        """(V,) which vertices the photo does not show, but their mirror images on the other side.
+
+        What stands there in textures, and in relief that is mirrored, symmetry invented.
+        """
+
+    @property
+    @abstractmethod
     def landmarks(self) -> NDArray[np.float32]:
         """(68, 3) photo pixels x, y (down), z (nearer is larger)."""
 
@@ -170,6 +178,11 @@ class Shape(ABC):
     @abstractmethod
     def at(self, place: Place, picture: NDArray[np.uint8] | None = None) -> Shape:
         """That of a crop, in the photo that the crop was cut out of; `picture` is the crop's."""
+
+    @property
+    @abstractmethod
+    def size(self) -> float:
+        """Of the mesh, over that by the mean head's size or by its coefficients."""
 
     @property
     @abstractmethod
@@ -289,6 +302,7 @@ class Face:
     view = _Of["View | None"]("sound")
     mesh = _Of[Mesh | None]("sound")
     visible = _Of[BoolArray | None]("sound")
+    invented = _Of[BoolArray | None]("sound")
     landmarks = _Of[NDArray[np.float32] | None]("sound")
     landmarks_visible = _Of[BoolArray | None]("sound")
     pose = _Of[NDArray[np.float64] | None]("sound")

@@ -11,8 +11,10 @@ import trimesh
 from typer.testing import CliRunner
 
 from facerelief import landmarks, load
+from facerelief.apps.landmark_vertices import in_quarters, landmark_vertices
 from facerelief.cli import app
-from facerelief.geometry.landmark_schemes import SCHEMES, TOPOLOGIES, scheme
+from facerelief.geometry.landmark_schemes import SCHEMES, TOPOLOGIES, scheme, topology_mesh
+from facerelief.geometry.refined_mesh import refined
 from facerelief.mesh_reading import read_mesh
 from facerelief.types import Face
 
@@ -96,6 +98,50 @@ def test_a_scheme_knows_its_topology(folder: Path) -> None:
             scheme("ibug68", other).of(mesh.vertices)
     with pytest.raises(ValueError, match="unknown topology None; one of head, skin, face"):
         scheme("ibug68", mesh.topology)  # a file does not tell
+
+
+@pytest.mark.parametrize("topology", ["face", "skin"])
+def test_places_in_quarters_are_the_same_places(topology: str) -> None:
+    whole, quarters = (json.loads(landmark_vertices(topology, cut)) for cut in (False, True))
+    mesh, cut = topology_mesh(topology), refined(topology)
+    fine = cut.linear(mesh.mean.astype(np.float64))
+    assert quarters["vertices"] == len(fine) and quarters["triangles"] == 4 * whole["triangles"]
+    for name in SCHEMES:
+        there = []
+        for said, triangles, points in (
+            (whole["schemes"][name], mesh.triangles, mesh.mean),
+            (quarters["schemes"][name], cut.triangles, fine),
+        ):
+            shares = np.array(said["barycentrics"])
+            assert (shares > -1e-6).all() and np.allclose(shares.sum(1), 1, atol=1e-5)
+            corners = points[triangles[said["triangles"]]]
+            there.append(np.einsum("nk,nkc->nc", shares, corners))
+            away = np.linalg.norm(points[said["vertices"]] - there[-1], axis=1)
+        assert np.abs(there[0] - there[1]).max() < 1e-3  # mm, of rounded shares
+        assert away.max() < 2.5  # half of what the coarse mesh's vertices may be away
+    shares = np.random.default_rng(0).dirichlet((1, 1, 1), 500)  # in all four quarters
+    index, found = in_quarters(np.zeros(500, int), shares)
+    assert set(index) == {0, 1, 2, 3}
+    corners = fine[cut.triangles[index]]
+    expected = shares @ mesh.mean[mesh.triangles[0]]
+    assert np.allclose(np.einsum("nk,nkc->nc", found, corners), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("head", ["face", "full"])
+def test_a_displaced_mesh_has_its_landmarks(head: str, astronaut: Path, tmp_path: Path) -> None:
+    arguments = ["mesh", str(astronaut), "-o", str(tmp_path), "--head", head, "--texture", "256"]
+    relief = ["--detail", "shading", "--geometry", "displaced", "--format", ",".join(UNIT)]
+    done = CliRunner().invoke(app, [*arguments, *relief])
+    assert done.exit_code == 0, done.output
+    known = said(tmp_path)
+    assert known["triangles_cut_in"] == 4
+    marks = np.array(said(tmp_path, "landmarks")["points"])
+    for format, unit in UNIT.items():
+        mesh = trimesh.load(tmp_path / f"astronaut.{format}", force="mesh", process=False)
+        assert len(mesh.vertices) == known["vertices"] and len(mesh.faces) == known["triangles"]
+        picked = mesh.vertices[known["schemes"]["ibug68"]["vertices"]] * unit
+        # What relief moves it by, and no more: 1 mm is about 4 pixels here.
+        assert np.abs(in_photo(tmp_path, picked) - marks)[:, :2].max() < 4
 
 
 @pytest.mark.parametrize("topology", ["face", "skin"])

@@ -8,11 +8,22 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 import posed_heads
+from facerelief.catalogue import WeightsError
 from facerelief.data import basel
 from facerelief.data.basel import Scan
-from facerelief.evaluate import EvaluationError, reconstruction, run_reconstruction
+from facerelief.evaluate import EvaluationError, run_p2p, run_reconstruction
 from facerelief.evaluate.basel_pictures import in_picture
-from facerelief.evaluate.reconstruction import error, mean_head, ratio, summary, turned
+from facerelief.evaluate.p2p import PointToPoint
+from facerelief.evaluate.reconstruction import (
+    INNER,
+    Reconstruction,
+    distances,
+    error,
+    mean_head,
+    ratio,
+    summary,
+    turned,
+)
 from facerelief.geometry.skin_mesh import skin_mesh
 
 
@@ -43,10 +54,8 @@ def test_distances_are_in_percent_of_the_eyes(scan: Scan) -> None:
     assert error(wide * 3, scan) == pytest.approx(error(wide, scan), rel=0.02)
 
 
-def test_scans_are_shown_turned(scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconstruction, "YAWS", (0, 60))
-    monkeypatch.setattr(reconstruction, "PITCHES", (0,))
-    shown = list(turned(scan))
+def test_scans_are_shown_turned(scan: Scan) -> None:
+    shown = list(turned(scan, [(0, 0), (60, 0), (-60, 0)]))
     assert [one.yaw for one in shown] == [0, 60, -60]
     front, right, left = (one.crop.astype(int) for one in shown)
     assert front.shape == (256, 256, 3)
@@ -80,7 +89,7 @@ def test_a_run_from_photos_to_tables(
     assert results["systems"]["good"]["missed"] == 0
 
     # What others write: the same mesh, and one without landmarks, which starts from the pose.
-    one = next(iter(turned(scan, 1)))
+    one = next(iter(turned(scan, Reconstruction.poses[:1])))
     there = in_picture(mean_head().astype(float), scan, one.rotation)
     askew = Rotation.from_euler("xyz", (4, -6, 3), degrees=True).apply(there - 128)
     trimesh = pytest.importorskip("trimesh")
@@ -93,3 +102,45 @@ def test_a_run_from_photos_to_tables(
     assert again["theirs"]["all"]["mean"] < 0.4  # its lens has a perspective, the scan none
     with pytest.raises(EvaluationError, match="makes no position maps"):
         run_reconstruction(["casfne_compact"], out, limit=1)
+
+
+def test_distances_are_in_the_scans_millimetres(scan: Scan) -> None:
+    """A bump that is known, in a mesh of another size."""
+    mesh, head = skin_mesh(), mean_head().astype(float)
+    triangles = mesh.triangles[mesh.face_triangles]
+    cheek = head - head[mesh.landmarks[30]] - (45, -10, -30)
+    bump = np.exp(-(cheek**2).sum(1) / 2 / 12**2)
+    raised = head + 6 * bump[:, None] * (0, 0, 1)
+    small = distances(0.5 * raised, scan, triangles, 0.5 * raised[mesh.landmarks], INNER)
+    assert 3 < small.max() < 6.5 and np.median(small) < 0.3
+    flat = distances(0.5 * head, scan, triangles, 0.5 * head[mesh.landmarks], INNER)
+    assert np.quantile(flat, 0.98) < 0.05  # the scan goes on where the mesh ends
+
+
+def test_relief_stands_beside_the_same_pictures_without(
+    scan: Scan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FACERELIEF_DATA", str(tmp_path))
+    monkeypatch.setattr(basel, "scan_names", lambda root: ["head"])
+    monkeypatch.setattr(basel, "load_scan", lambda root, name: scan)
+    posed_heads.network(tmp_path / "good.onnx", posed_heads.uv_map())
+    system = str(tmp_path / "good.onnx")
+    results = run_p2p([system, f"{system}+shading"], tmp_path / "out", limit=2)
+    coarse, fine = (results["systems"][name] for name in ("good", "good+shading"))
+    assert results["yaws"] == [0, 60] and len(fine["errors"]) == 2
+    assert coarse["all"]["mean"] < 0.1 and coarse["large"] is not None
+    assert fine["errors"] != coarse["errors"] and fine["all"]["mean"] < 0.4
+    rows = (tmp_path / "out" / "results.md").read_text().splitlines()
+    added = np.mean(np.subtract(fine["errors"], coarse["errors"]))
+    (row,) = (row for row in rows if row.startswith("| good+shading"))
+    assert f"{added:.2f} ±" in row.rsplit("|", 2)[1]
+    (row,) = (row for row in rows if row.startswith("| good |"))
+    assert not row.rsplit("|", 2)[1].strip()
+    with pytest.raises(WeightsError, match=r"none\.onnx: cannot read"):
+        run_p2p([f"{system}+{tmp_path}/none.onnx"], tmp_path / "no")
+
+
+def test_the_papers_poses_are_small_and_large_ones() -> None:
+    yaws = {abs(yaw) for yaw, _ in PointToPoint.poses}
+    assert yaws == {0, 20, 60, 80} and len(PointToPoint.poses) == 7
+    assert len(Reconstruction.poses) == 36

@@ -7,26 +7,25 @@ along +z, millimetres (of a mean head, unless the distance of the eyes is known)
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facerelief.apps import photos
+from facerelief.apps.landmark_vertices import landmark_vertices
 from facerelief.apps.overlay import overlay
 from facerelief.apps.products import Photo, Product, face_stems
 from facerelief.apps.texture import unwrap
+from facerelief.arrays import BoolArray
 from facerelief.correspondence import landmarks
 from facerelief.detail import Detail, Maker
 from facerelief.detailed import DetailedFace
 from facerelief.encode import MARK, to_jpeg, to_png
 from facerelief.exr import to_exr
 from facerelief.geometry.face_model import face_model
-from facerelief.geometry.landmark_schemes import SCHEMES, scheme, topology_mesh
 from facerelief.images import Pixels
 from facerelief.mesh_writing import TEXTURE, WRITERS, Asset
 from facerelief.normal_png import encode_png
@@ -39,6 +38,8 @@ DISPLACEMENT_SPAN = 32.0  # mm from 0 to 65535 of `_displacement.png`; 0 mm is i
 DISPLACEMENT_TEXT = (
     f"mm = (value / 65535 - 0.5) * {DISPLACEMENT_SPAN:g}, outwards along the smooth mesh's normals"
 )
+#: What `Options.invented` multiplies colours by, of what symmetry invented: linear, of 255.
+INVENTED = (255, 64, 64)
 HEADS = ("face", "full")
 GEOMETRIES = ("coarse", "displaced")
 
@@ -78,6 +79,7 @@ class Options:
     eye_distance: float | None = None  # mm from pupil to pupil, if it is known
     geometry: str = "coarse"  # of GEOMETRIES: whether relief is in the mesh, or on it
     mirrored: bool = False  # whether the farther side has the nearer one's relief, mirrored
+    invented: bool = False  # whether GLBs have `INVENTED` as the colour of what symmetry invented
 
     def __post_init__(self) -> None:
         if self.eye_distance is not None:
@@ -136,6 +138,8 @@ def describe_face(photo: Photo, face: Face, estimator: Estimator) -> dict[str, A
             "depth": "_depth.png is 0 where there is no face, else 32768 + depth / "
             "(step * crop side / crop size), in the frame of the crop; depth in photo pixels, "
             "nearer is larger, zero at the head's origin",
+            "invented": "share of the mesh that the photo does not show, but the other side of it: "
+            "texture and mirrored relief are the mirror image there",
             "mesh": "x to the subject's left, y up, z out of the face; mm, "
             f"by {size}; eye_distance is from pupil to pupil of it",
         },
@@ -143,6 +147,7 @@ def describe_face(photo: Photo, face: Face, estimator: Estimator) -> dict[str, A
         "scale": face.mesh and face.mesh.scale,
         "eye_distance": face.eye_distance and round(face.eye_distance, 3),
         "visible": None if face.visible is None else round(float(face.visible.mean()), 4),
+        "invented": None if face.invented is None else round(float(face.invented.mean()), 4),
         "warnings": list(face.warnings),
         **photos.describe_model(estimator),
     }
@@ -191,6 +196,7 @@ def describe_coefficients(shape: Shape) -> dict[str, Any]:
             "rotation": np.round(view.rotation, 6).tolist(),
             "translation": np.round(view.translation, 3).tolist(),
         },
+        "size": round(shape.size, 6),
         "camera": {"focal": round(view.camera.focal, 3), "centre": list(view.camera.centre)},
         "crop": {"centre": photos.rounded(crop.centre), "side": round(crop.side, 3),
                  "angle": round(crop.angle, 3), "size": crop.size},
@@ -199,44 +205,15 @@ def describe_coefficients(shape: Shape) -> dict[str, Any]:
         "conventions": {
             "expression": "ARKit's weights, 0 to 1; expression_order is that of the model's basis",
             "identity": "standard deviations of the model's components",
-            "head_to_camera": "mm, x right, y up, z towards the viewer, in the frame of the crop; "
-            "the camera is at the origin and looks along -z",
+            "size": "millimetres of the mesh and of head_to_camera over those of the model's bases",
+            "head_to_camera": "mm of the mesh, x right, y up, z towards the viewer, in the frame "
+            "of the crop; the camera is at the origin and looks along -z",
             "camera": "crop pixels: pixel = centre + focal * (x, -y) / -z",
             "light": "9 x 3 spherical harmonics of linear RGB radiance in camera space, in the "
             "order 1, y, z, x, xy, yz, 3z^2 - 1, xz, x^2 - y^2, orthonormal",
             "albedo": "standard deviations of the components of facerelief.geometry.albedo",
         },
     }  # fmt: skip
-
-
-@lru_cache(maxsize=2)
-def landmark_vertices(topology: str) -> bytes:
-    """`_landmark_vertices.json` of all meshes of a topology. Raises ValueError for an unknown one.
-
-    All formats have the same vertices and triangles in the same order.
-    """
-    mesh = topology_mesh(topology)
-    schemes = {}
-    for name in SCHEMES:
-        places = scheme(name, topology)
-        index, shares = places.in_triangles(mesh.triangles)
-        nearest = places.vertices[np.arange(len(places)), places.weights.argmax(axis=1)]
-        schemes[name] = {
-            "vertices": nearest.tolist(),
-            "triangles": index.tolist(),
-            "barycentrics": np.round(shares, 6).tolist(),
-        }
-    said = {
-        "topology": topology,
-        "vertices": len(mesh.source),
-        "triangles": len(mesh.triangles),
-        "meaning": "indices from 0 into the vertices and the triangles of OBJ, PLY and GLB, in the "
-        "order of the file. vertices: the one nearest to each point. triangles and barycentrics: "
-        "the point itself, as shares of the triangle's three corners; they hold as well where a "
-        "reader joins, splits or sorts vertices",
-        "schemes": schemes,
-    }
-    return (json.dumps(said) + "\n").encode()
 
 
 def encode_depth(depth: NDArray[np.float32]) -> NDArray[np.uint16]:
@@ -259,9 +236,13 @@ def _files(
     if shape is None:
         return {}
     texture = unwrap(pixels, face, options.texture)
-    asset, files = Asset(shape.mesh, texture.colours), dict[str, bytes]()
+    displaced = False
     if detail is not None and detail.displacement.any():
+        displaced = options.geometry == "displaced"
         asset, files = _detailed(face, detail, texture.colours, name, options)
+    else:
+        tint = _tint(shape.invented) if options.invented else None
+        asset, files = Asset(shape.mesh, texture.colours, tint=tint), {}
     files |= {
         name + SIDECARS["texture"][0]: asset.jpeg,
         name + SIDECARS["depth"][0]: to_png(encode_depth(shape.depth), MARK),
@@ -269,9 +250,8 @@ def _files(
         name + SIDECARS["landmarks"][0]: photos.to_json(
             describe_landmarks(face, options.landmarks)
         ),
+        name + SIDECARS["vertices"][0]: landmark_vertices(str(shape.mesh.topology), displaced),
     }
-    if asset.mesh is shape.mesh:  # a finer one has other triangles
-        files[name + SIDECARS["vertices"][0]] = landmark_vertices(str(shape.mesh.topology))
     if shape.view is not None:
         told = describe_coefficients(shape)
         files[name + SIDECARS["coefficients"][0]] = photos.to_json(told)
@@ -280,6 +260,11 @@ def _files(
     for format in options.formats:
         files |= WRITERS[format](asset, name)
     return files
+
+
+def _tint(invented: BoolArray) -> NDArray[np.uint8]:
+    """(V, 3) of vertices (V,)."""
+    return np.where(invented[:, None], INVENTED, 255).astype(np.uint8)
 
 
 def _detailed(
@@ -292,7 +277,8 @@ def _detailed(
     relief = detail.displacement
     source = np.where(detail.invented, np.uint8(128), np.round(255 * detail.seen).astype(np.uint8))
     text = {**MARK, "Displacement": DISPLACEMENT_TEXT}
-    return Asset(mesh, colours, bumps), {
+    tint = _tint(made.invented[: len(mesh.vertices)]) if options.invented else None
+    return Asset(mesh, colours, bumps, tint), {
         name + SIDECARS["displacement"][0]: to_png(encode_displacement(relief), text),
         name + SIDECARS["displacement_exr"][0]: to_exr(
             [relief[..., None]], relief.shape, "Y", {"displacement": "mm along the normals"}

@@ -141,7 +141,9 @@ def mesh(
     ] = None,
     detail: Annotated[
         str,
-        typer.Option(help="Relief on the mesh: none, shading, fused, or a relief network's file."),
+        typer.Option(
+            help="Relief on the mesh: none, shading, fused, learned, or a relief network's file."
+        ),
     ] = "none",
     geometry: Annotated[
         str, typer.Option(help="coarse: relief as a normal map; displaced: in the vertices, too.")
@@ -149,6 +151,12 @@ def mesh(
     detail_size: Annotated[int, typer.Option(help="Side of relief's maps: 512 or 1024.")] = 512,
     mirror: Annotated[
         bool, typer.Option("--mirror", help="Give the farther side the nearer one's relief.")
+    ] = False,
+    invented: Annotated[
+        bool,
+        typer.Option(
+            "--invented", help="Colour what symmetry invented red, at the GLB's vertices."
+        ),
     ] = False,
     overlay: Annotated[
         bool, typer.Option("--overlay", help="Write the photo with mesh and landmarks, too.")
@@ -193,6 +201,8 @@ def mesh(
     jobs.check_choice("--detail-size", detail_size, SIZES[1:])
     if detail == "none" and (mirror or geometry != "coarse"):
         fail("--geometry displaced and --mirror need relief: see --detail", code=2)
+    if invented and "glb" not in formats:
+        fail("--invented colours vertices of GLBs: it needs glb among --format", code=2)
     jobs.check_choice("--order", order, ORDERS)
     try:
         options = Options(
@@ -205,6 +215,7 @@ def mesh(
             eye_distance,
             geometry,
             mirror,
+            invented,
         )
     except ValueError as error:
         fail(f"--eye-distance: {error}", code=2)
@@ -281,7 +292,7 @@ def systems(json: Json = False) -> None:
     """
     from facerelief import catalogue
 
-    entries = catalogue.entries()
+    entries = [*catalogue.entries(), *catalogue.details()]
     if json:
         typer.echo(json_module.dumps([_entry_to_json(entry) for entry in entries], indent=2))
         return

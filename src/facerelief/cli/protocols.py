@@ -125,6 +125,16 @@ COMMANDS = {
         """,
         _SHAPES,
     ),
+    "p2p": Command(
+        """Score meshes with relief in mm against real scans, coarse beside detailed.
+
+        Example: facerelief evaluate p2p --system full_pose --system full_pose+fused -o out
+
+        Of systems that make position maps, each with none or a kind of relief (+shading, +fused,
+        +learned, or +FILE.onnx): results.json, results.md and pictures.csv.
+        """,
+        _SHAPES,
+    ),
     "groups": Command(
         """Compare how systems do on photographs of people of each age, sex and ancestry.
 

@@ -7,6 +7,7 @@ from facerelief.evaluate.coefficients import Coefficients
 from facerelief.evaluate.comparison import run_table
 from facerelief.evaluate.groups import Groups
 from facerelief.evaluate.landmarks import Landmarks
+from facerelief.evaluate.p2p import PointToPoint
 from facerelief.evaluate.predictions import EvaluationError
 from facerelief.evaluate.protocol import Protocol, runner
 from facerelief.evaluate.reconstruction import Reconstruction
@@ -20,7 +21,7 @@ PROTOCOLS: dict[str, type[Protocol[Any, Any, Any]]] = {
     protocol.name: protocol
     for protocol in (
         Yaleb, Basel, Robustness, Wild, Landmarks, Reconstruction, Groups, Renderings,
-        Coefficients,
+        Coefficients, PointToPoint,
     )
 }  # fmt: skip
 
@@ -28,6 +29,7 @@ run_basel = runner(Basel)
 run_coefficients = runner(Coefficients)
 run_groups = runner(Groups)
 run_landmarks = runner(Landmarks)
+run_p2p = runner(PointToPoint)
 run_reconstruction = runner(Reconstruction)
 run_renderings = runner(Renderings)
 run_robustness = runner(Robustness)
@@ -41,6 +43,7 @@ __all__ = [
     "run_coefficients",
     "run_groups",
     "run_landmarks",
+    "run_p2p",
     "run_reconstruction",
     "run_renderings",
     "run_robustness",

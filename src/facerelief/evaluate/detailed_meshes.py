@@ -6,13 +6,15 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_fill_holes
 
 from facerelief.arrays import BoolArray, FloatArray
-from facerelief.detail import DETAILS
+from facerelief.detail import kind_of
 from facerelief.detailed import DetailedFace
 from facerelief.evaluate.predictions import Arrays
+from facerelief.geometry.camera import camera_space
 from facerelief.geometry.landmark_schemes import topology_mesh
-from facerelief.geometry.mesh import vertex_normals
+from facerelief.geometry.mesh import face_normals, vertex_normals
 from facerelief.geometry.normals import normalise
 from facerelief.geometry.raster import rasterise
 from facerelief.runtime import Estimator
@@ -20,10 +22,16 @@ from facerelief.types import Estimate, Face, Place
 
 
 class DetailedMeshes:
-    """A system of shapes, and a kind of `detail.DETAILS` on them; crops (N, 256, 256, 3) uint8."""
+    """A system of shapes, and a kind of `detail.DETAILS` on them; crops (N, 256, 256, 3) uint8.
+
+    Raises ValueError for an unknown kind, WeightsError as `detail.Kind` says.
+    """
 
     def __init__(self, estimator: Estimator, kind: str, threads: int | None = None) -> None:
-        self._estimator, self._maker = estimator, DETAILS[kind](512, threads)
+        make = kind_of(kind)
+        if make is None:
+            raise ValueError(f"{kind!r} is no kind of relief")
+        self._estimator, self._maker = estimator, make(512, threads)
 
     def normals(self, crops: NDArray[np.uint8]) -> Estimate:
         """Normals of the displaced meshes, as the crops show them; zero where there is no face."""
@@ -53,10 +61,37 @@ class DetailedMeshes:
 
 
 def in_crop(face: Face, made: DetailedFace) -> NDArray[np.float32]:
-    """(V, 3) the displaced vertices of a face whose photo is its crop: pixel x, y (down) and z."""
+    """The same as `in_photo`, of a face whose photo is its crop."""
+    return in_photo(face, made)
+
+
+def in_photo(face: Face, made: DetailedFace) -> NDArray[np.float32]:
+    """(V, 3) the displaced vertices as photo pixel x, y (down) and z, nearer is larger."""
     pose = face.need_shape("a mesh").pose
     points: FloatArray = made.displaced.vertices @ pose[:, :3].T + pose[:, 3]
     return (points * (1, -1, 1)).astype(np.float32)
+
+
+def flipped(made: DetailedFace) -> int:
+    """Triangles of the face's skin that lie by more than a right angle off the coarse mesh's."""
+    outer = np.repeat(topology_mesh(str(made.mesh.topology)).outer_triangles, 4)
+    flat = np.repeat(face_normals(made.mesh.vertices, made.mesh.triangles), 4, axis=0)
+    fine = face_normals(made.displaced.vertices, made.displaced.triangles)
+    return int((((fine * flat).sum(-1) < 0) & outer).sum())
+
+
+def holes(points: FloatArray, made: DetailedFace, size: int) -> int:
+    """Pixels (of size x size) within the face's outline in a picture that show none of its outside.
+
+    Of the displaced vertices as points (V, 3), pixel x, y (down) and z. Gaps between triangles
+    show, and skin that turns its back. What lies between lids and lips may face either way.
+    """
+    triangles = made.displaced.triangles
+    raster = rasterise(points, triangles, (size, size))
+    front = face_normals(camera_space(points), triangles)[:, 2] > 0
+    outer = np.repeat(topology_mesh(str(made.mesh.topology)).outer_triangles, 4)
+    shows = raster.mask & (front | ~outer)[raster.triangle]
+    return int((binary_fill_holes(shows) & ~shows).sum())
 
 
 def drawn(face: Face, made: DetailedFace) -> tuple[NDArray[np.float32], BoolArray]:

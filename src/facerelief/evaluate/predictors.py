@@ -23,7 +23,7 @@ from facerelief.cache import cache_folder
 from facerelief.data import facemesh, yaleb
 from facerelief.data.folders import data_root
 from facerelief.decoders import DECODERS
-from facerelief.detail import DETAILS
+from facerelief.detail import available, kind_of
 from facerelief.evaluate import mediapipe_facemesh
 from facerelief.evaluate.predictions import Arrays, EvaluationError
 from facerelief.geometry.normals import normalise
@@ -81,7 +81,7 @@ def _entrant(name: str, peer_python: Path | None, threads: int | None) -> Predic
     if name == SHAPE_FROM_SHADING:
         return shading(yale_mean())
     system, _, kind = name.rpartition("+")
-    if system and kind in DETAILS:
+    if system and kind_of(kind) is not None and not Path(name).exists():
         return detailed(system, kind, threads)
     return files(Path(name)) if Path(name).is_dir() else network(name, threads)
 
@@ -103,6 +103,12 @@ def normal_systems() -> list[str]:
 def shape_systems() -> list[str]:
     """The systems of the catalogue that make shapes."""
     return [one.name for one in catalogue.entries() if DECODERS[one.kind].makes_shapes]
+
+
+def detailed_systems() -> list[str]:
+    """Systems that make shapes, each alone and with every kind of relief that there is."""
+    kinds = ("", *(f"+{kind}" for kind in available()))
+    return [name + kind for name in shape_systems() for kind in kinds]
 
 
 def normals(
@@ -184,7 +190,8 @@ def network(name: str, threads: int | None = None) -> Predictor:
 def detailed(system: str, kind: str, threads: int | None = None) -> Predictor:
     """A system's meshes with relief: ``prnet+fused`` of a kind of `detail.DETAILS`.
 
-    Raises as `facerelief.load` does, and EvaluationError for a system without meshes.
+    The kind may be a relief network's file, ``prnet+mine.onnx``. Raises as `facerelief.load` does,
+    and EvaluationError for a system without meshes.
     """
     from facerelief.evaluate.detailed_meshes import DetailedMeshes
 
@@ -193,7 +200,8 @@ def detailed(system: str, kind: str, threads: int | None = None) -> Predictor:
         raise EvaluationError(f"{system} makes no meshes: it has nothing to put relief on")
     meshes = DetailedMeshes(estimator, kind, threads)
     about = {"system": estimator.entry.system, "detail": kind, "sha256": estimator.entry.sha256}
-    return Predictor(f"{system}+{kind}", meshes.normals, about=about, shapes=meshes.shapes)
+    label = f"{estimator.name}+{Path(kind).stem}"
+    return Predictor(label, meshes.normals, about=about, shapes=meshes.shapes)
 
 
 def files(folder: Path) -> Predictor:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,7 @@ YAWS = (0, 20, 40, 60, 80)  # degrees, to both sides
 PITCHES = (-15, 0, 20, 25)  # the paper's, and none
 FRONTAL, LARGE = 20, 60  # degrees of yaw: up to one a pose counts as small, from the other as large
 ROUNDS = 60  # of iterative closest points, at most
+INNER = tuple(range(17, 68))  # landmarks: jaws are drawn differently everywhere
 _STILL = 1e-5  # change of scale in a round, under which they end
 PATIENT = 200  # rounds, all of them, where the start is the pose alone
 _SCORED, _LAID = 3, 11  # every so many of a scan's vertices are measured, and laid on the mesh
@@ -78,6 +79,13 @@ class Reconstruction(Protocol[str, list[Turned], dict[str, Any]]):
     csv = "pictures.csv"
     answers = staticmethod(predictors.shapes)
     everything = staticmethod(predictors.shape_systems)
+    #: Yaw and pitch, degrees, of each picture.
+    poses: ClassVar[Sequence[tuple[int, int]]] = tuple(
+        (side * yaw, pitch)
+        for yaw in YAWS
+        for side in ((1, -1) if yaw else (1,))
+        for pitch in PITCHES
+    )
 
     def __init__(self, limit: int | None = None) -> None:
         self.limit = limit
@@ -86,7 +94,7 @@ class Reconstruction(Protocol[str, list[Turned], dict[str, Any]]):
         return basel.scan_names(data_root())
 
     def load(self, key: str) -> list[Turned]:
-        return list(turned(basel.load_scan(data_root(), key), self.limit))
+        return list(turned(basel.load_scan(data_root(), key), self.poses[: self.limit]))
 
     def pictures(self, subject: list[Turned]) -> tuple[list[str], list[NDArray[np.uint8]]]:
         return [one.name for one in subject], [one.crop for one in subject]
@@ -110,10 +118,21 @@ class Reconstruction(Protocol[str, list[Turned], dict[str, Any]]):
                 place = mesh.vertices.tobytes() + marks.tobytes()
                 if place not in known:
                     points, marks = map(camera_space, (mesh.vertices, marks))
-                    known[place] = error(points, one.scan, mesh.triangles, marks, rough)
+                    known[place] = self.measured(points, one.scan, mesh.triangles, marks, rough)
                 found = known[place]
             rows.append({"scan": one.scan.name, "yaw": one.yaw, "pitch": one.pitch, "error": found})
         return rows
+
+    @staticmethod
+    def measured(
+        points: NDArray[np.floating[Any]],
+        scan: Scan,
+        triangles: NDArray[np.integer[Any]],
+        landmarks: NDArray[np.floating[Any]],
+        rough: bool,
+    ) -> float:
+        """What one mesh is scored by; arguments are those of `error`."""
+        return error(points, scan, triangles, landmarks, rough)
 
     def tabulate(self, scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
         return summary(scores)
@@ -130,7 +149,7 @@ class Reconstruction(Protocol[str, list[Turned], dict[str, Any]]):
             [
                 label,
                 *(spread(system["yaws"][yaw]) for yaw in yaws),
-                *(spread(system[name]) for name in ("frontal", "large", "all")),
+                *(spread(system.get(name)) for name in ("frontal", "large", "all")),
                 number(ratio(system)),
             ]
             for label, system in systems.items()
@@ -145,12 +164,8 @@ Distance of the faces of {len(results["scans"])} scans from the meshes found in 
 """
 
 
-def turned(scan: Scan, limit: int | None = None) -> Iterator[Turned]:
-    """A scan in all poses of the protocol, under one lamp and an even sky."""
-    angles = [
-        (side * yaw, pitch) for yaw in YAWS for side in ((1, -1) if yaw else (1,))
-        for pitch in PITCHES
-    ][:limit]  # fmt: skip
+def turned(scan: Scan, angles: Sequence[tuple[int, int]]) -> Iterator[Turned]:
+    """A scan turned by yaws and pitches, degrees, under one lamp and an even sky."""
     poses = [
         Pose("reconstruction", f"{yaw}", _rotation(yaw, pitch), (_LAMP,)) for yaw, pitch in angles
     ]
@@ -182,7 +197,7 @@ def error(
     landmarks: NDArray[np.floating[Any]] | None = None,
     patient: bool = False,
 ) -> float:
-    """Percent of the distance of the eyes' outer corners.
+    """Percent of the distance of the eyes' outer corners: the mean of `distances`.
 
     Args:
         points: (V, 3) in any place, size and right-handed frame.
@@ -190,22 +205,37 @@ def error(
             are those of `skin_mesh`.
         patient: the start is rough.
     """
-    mesh = skin_mesh()
+    mesh, corners = skin_mesh(), scan.landmarks[[36, 45]]
     if triangles is None or landmarks is None:
         triangles, landmarks = mesh.triangles[mesh.face_triangles], points[mesh.landmarks]
+    found = distances(points, scan, triangles, landmarks, INNER, patient)
+    return float(100 * found.mean() / np.linalg.norm(corners[0] - corners[1]))
+
+
+def distances(
+    points: NDArray[np.floating[Any]],
+    scan: Scan,
+    triangles: NDArray[np.integer[Any]],
+    landmarks: NDArray[np.floating[Any]],
+    marks: Sequence[int],
+    patient: bool = False,
+) -> NDArray[np.floating[Any]]:
+    """(K,) mm from every third vertex of the scan's face to the nearest point of a mesh.
+
+    The scan is laid on the mesh by some of the 68 landmarks, `marks`, and then by iterative closest
+    points: turned, moved and made larger or smaller. Other arguments are those of `error`.
+    """
     # Scans are moved to meshes and not meshes to scans, so that one search tree does.
     search = ClosestPoints(points, triangles)
-    face, corners = scan.vertices[scan.face], scan.landmarks[[36, 45]]
-    inner = slice(17, None)  # jaws are drawn differently everywhere
-    laid = Similarity.between(scan.landmarks[inner], landmarks[inner])
+    face, chosen = scan.vertices[scan.face], list(marks)
+    laid = Similarity.between(scan.landmarks[chosen], landmarks[chosen])
     some = face[::_LAID]
     for _ in range(PATIENT if patient else ROUNDS):
         before = laid
         laid = Similarity.between(some, search(laid(some)).points)
         if abs(laid.scale / before.scale - 1) < _STILL and not patient:
             break
-    distance = search(laid(face[::_SCORED])).distance.mean() / laid.scale
-    return float(100 * distance / np.linalg.norm(corners[0] - corners[1]))
+    return search(laid(face[::_SCORED])).distance / laid.scale
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -227,7 +257,7 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def ratio(figures: dict[str, Any]) -> float | None:
     """Error of large poses over that of small ones, of a `summary`; None where one is not known."""
-    large, small = figures["large"], figures["frontal"]
+    large, small = figures.get("large"), figures["frontal"]
     return large["mean"] / small["mean"] if large and small and small["mean"] else None
 
 

@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import Delaunay
+from scipy.spatial import Delaunay, cKDTree
 
 from facerelief.arrays import BoolArray, FloatArray
 from facerelief.geometry.camera import camera_space
@@ -55,6 +55,12 @@ class SkinMesh:
         """(T,) those of the face, with what lies between lids and between lips."""
         of_face: BoolArray = np.all(self.face[self.triangles], axis=1)
         return of_face
+
+    @cached_property
+    def mirror(self) -> NDArray[np.int64]:
+        """(M,) the vertex that each one is in a mirrored face, copies at seams included."""
+        nearest = cKDTree(self.uv).query(self.uv * (-1, 1) + (1, 0))[1]
+        return nearest.astype(np.int64)
 
     @cached_property
     def face_mesh(self) -> SkinMesh:

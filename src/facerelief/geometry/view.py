@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,6 +43,10 @@ class View:
         seen = self.camera.project(self(points))
         seen[..., 2] = (seen[..., 2] - self.translation[2]) * self.scale
         return seen
+
+    def enlarged(self, factor: float) -> View:
+        """The same picture of a head that is `factor` times as large, as much farther away."""
+        return replace(self, translation=factor * self.translation)
 
     @property
     def albedo(self) -> NDArray[np.float32]:
