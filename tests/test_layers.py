@@ -40,9 +40,11 @@ STANDS_ON = {
 }
 #: The rooms of the modules that lie side by side with the packages.
 TOP = {
-    "ground": "arrays cache calibration catalogue colour doubts easing encode exr files images"
-    " inference inputs memory orientation photo_files retouch sampling signals",
-    "values": "crops fine mesh_reading mesh_writing normal_png photo_frame pictures types",
+    "ground": "arrays cache calibration catalogue colour doubts easing encode environments exr"
+    " exr_reading files images inference inputs memory orientation photo_files"
+    " retouch sampling signals",
+    "values": "crops fine mesh_reading mesh_writing normal_png photo_frame pictures"
+    " relighting types",
     "runtime": "coefficients correspondence decoders detail detailed detect detections facerelief"
     " finding foreign learned reconstruction retinaface runtime",
     "train": "combine export",

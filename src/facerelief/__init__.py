@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from facerelief.correspondence import landmarks as landmarks
     from facerelief.finding import find as find
     from facerelief.fine import at_size as at_size
+    from facerelief.geometry.lights import Lights as Lights
     from facerelief.images import load_photo as load_photo
     from facerelief.inputs import PhotoError as PhotoError
     from facerelief.photo_frame import normals_in_photo as normals_in_photo
+    from facerelief.relighting import Relighting as Relighting
+    from facerelief.relighting import relight as relight
     from facerelief.runtime import Estimator as Estimator
     from facerelief.runtime import load as load
     from facerelief.types import Crop as Crop
@@ -48,10 +51,13 @@ _HOMES = {
     "load_photo": "images",
     "normals_in_photo": "photo_frame",
     "PhotoError": "inputs",
+    "relight": "relighting",
+    "Relighting": "relighting",
     "Crop": "crops",
     "Estimate": "types",
     "Face": "types",
     "Light": "types",
+    "Lights": "geometry.lights",
     "Mesh": "types",
     "Place": "types",
 }

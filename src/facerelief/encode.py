@@ -28,6 +28,7 @@ MARK = {"Software": f"facerelief {__version__}"}
 _MARKS = re.compile(
     rb"tEXtSoftware\0facerelief |\xff\xfe..facerelief |software\0string\0....facerelief ", re.DOTALL
 )
+_NEAR = 2**17  # bytes of a file, in which the mark lies, behind profiles and EXIF
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # channels -> grey, RGB, RGBA (PNG specification, 11.2.1)
 _UP = 2
 
@@ -124,7 +125,7 @@ def is_marked(path: Path) -> bool:
         if not path.is_file():
             return False
         with open(path, "rb") as file:
-            return _MARKS.search(file.read(512)) is not None
+            return _MARKS.search(file.read(_NEAR)) is not None
     except (OSError, ValueError):
         return False
 

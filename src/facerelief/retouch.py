@@ -19,7 +19,7 @@ from PIL import Image, JpegImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
 from facerelief.colour import Meaning
-from facerelief.encode import picture_format
+from facerelief.encode import MARK, picture_format
 from facerelief.inputs import PhotoError
 from facerelief.orientation import ORIENTATION, stored, stored_box, turned
 from facerelief.photo_files import PhotoFile, reading
@@ -50,8 +50,12 @@ _QUALITY = 95  # of what is no JPEG and becomes one, or WebP and the like
 Change = tuple[tuple[slice, slice], NDArray[np.float32]]
 
 
-def retouched(file: PhotoFile, changes: Iterable[Change], suffix: str) -> bytes:
+def retouched(
+    file: PhotoFile, changes: Iterable[Change], suffix: str, marked: bool = False
+) -> bytes:
     """The content of a file whose name ends in `suffix`: that of `file`, with `changes`.
+
+    With `marked` a PNG or JPEG has our `encode.MARK`: a later run knows whose it is.
 
     Raises PhotoError for a broken file or one too large to be read in full, and ValueError for a
     suffix that says no format.
@@ -76,6 +80,10 @@ def retouched(file: PhotoFile, changes: Iterable[Change], suffix: str) -> bytes:
             box = stored_box(*edges, size, turn)
             image.paste(_changed(image.crop(box), meaning, stored(change, turn)), box[:2])
         image = image if holds.turns else turned(image, turn)
+        if marked and format == "PNG":
+            more.setdefault("pnginfo", PngInfo()).add_text("Software", MARK["Software"])
+        elif marked and format == "JPEG":
+            more["comment"] = MARK["Software"]
         # Not in memory, which has no room for a large picture and its file at once.
         with TemporaryFile() as buffer:
             more = more if "qtables" in more else {"quality": _QUALITY, **more}

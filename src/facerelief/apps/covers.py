@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter, label
 from scipy.spatial import cKDTree
 
-from facerelief.apps.relight import even
+from facerelief.apps.light_transfer import even
 from facerelief.arrays import BoolArray
 from facerelief.geometry.skin import drawn
 from facerelief.geometry.skin_mesh import skin_mesh

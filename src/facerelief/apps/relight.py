@@ -1,84 +1,193 @@
-"""The light of one photographed face taken off its skin, and that of another laid on it.
-
-All in logarithms of sRGB values, where light, skin and detail add up: `OFFSET` keeps black, and the
-noise in it, from counting. No photograph can tell a slow change of light from one of skin, so all
-slow changes are taken for light; what hard shadows and highlights leave stays with the skin.
-"""
+"""Photos under new light: what `facerelief relight` makes of one photo."""
 
 from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from math import ceil, cos, pi, sin
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
-from facerelief.arrays import BoolArray, FloatArray
-from facerelief.geometry.light import fit_sh, shade_sh
+from facerelief.apps import photos
+from facerelief.apps.products import Photo, Product
+from facerelief.encode import MARK, picture_format, to_jpeg, to_picture
+from facerelief.geometry.light import Light, angles
+from facerelief.geometry.lights import Lights
+from facerelief.images import Pixels
+from facerelief.inputs import PhotoError
+from facerelief.photo_frame import AROUND
+from facerelief.relighting import KEEP, Relighting
+from facerelief.retouch import Change, retouched
+from facerelief.runtime import Estimator
+from facerelief.types import Face
 
-OFFSET = 8.0  # sRGB values of 255
-_RIDGE = 1e-3  # of the light's fit: half a sphere does not fix all nine harmonics
-_COARSE = 256  # pixels along the side in which slow changes are computed, and up to twice that
-_FAR = 0.02  # what places three times as far count, where the nearer ones tell nothing
-_STEEPEST = np.log(3)  # of light within a face: beyond lie shadows, in which noise is most
+#: What is written: the file's ending, and what it is. A still picture has its format's suffix.
+RELIT = {"picture": ("_relit", "the photo under the new light")}
+SPIN = {
+    "gif": ("_spin.gif", "the light going round the face"),
+    "sheet": ("_spin.jpg", "the same as one picture"),
+}
+_JSON = "the light, the photo's own, crop, box, model"
+
+_FRAMES = 24  # of a turn
+_PAUSE = 80  # ms a frame
+_SWING = 65.0, 40.0  # degrees: azimuth and elevation of the ellipse that a light goes along
+_SIDE = 480  # pixels of a GIF's longer side, at most
+_SHEET = 4, 3  # columns and rows
 
 
-def logs(values: NDArray[np.uint8] | FloatArray) -> NDArray[np.float32]:
-    """Logarithms of sRGB values in 0 to 255."""
-    return np.log(np.maximum(np.asarray(values, np.float32), 0) + np.float32(OFFSET))
+@dataclass(frozen=True, eq=False)
+class Options:
+    """Under which light, and what to write."""
+
+    light: Light | Lights | NDArray[np.float32] | None = None  # None: one goes round (`spin`)
+    strength: float = 1.0  # that light times so much
+    keep: float = KEEP  # of the photo's own light
+    suffix: str = ".png"  # of the picture
+    search: photos.Search = field(default_factory=photos.Search)
+    said: dict[str, Any] = field(default_factory=dict)  # of the light, for the sidecar
+
+    def __post_init__(self) -> None:
+        picture_format(self.suffix)
+        if not (np.isfinite(self.strength) and self.strength >= 0):
+            raise ValueError(f"a light's strength is 0 or more, not {self.strength}")
+        if not 0 <= self.keep <= 1:
+            raise ValueError(f"the share of the old light is from 0 to 1, not {self.keep}")
 
 
-def light_of(picture: NDArray[np.uint8], normals: FloatArray, skin: BoolArray) -> FloatArray:
-    """(9, 3) harmonics of the logarithm of the light on a face, for `lit`, around its mean.
+def written(spin: bool, suffix: str) -> dict[str, str]:
+    """The endings of what is written, and what they hold."""
+    if spin:
+        return {**dict(SPIN.values()), "_spin.json": _JSON}
+    ending, what = RELIT["picture"]
+    return {ending + suffix: what, "_relit.json": _JSON}
 
-    Args:
-        picture: (S, S, 3) of the face.
-        normals: (S, S, 3) camera space.
-        skin: (S, S) where they are seen, and skin is.
 
-    All zero where hardly any skin is seen.
+def produce(photo: Photo, estimator: Estimator, options: Options) -> Product:
+    """`photo` with all its faces under the light of `options`, or under one that goes round.
+
+    Raises PhotoError for a photo without a face, or whose faces do not tell their light.
     """
-    chosen = skin & (np.einsum("...i,...i", normals, normals) > 0.5)
-    if chosen.sum() < 500:
-        return np.zeros((9, 3))
-    values = logs(picture[chosen])[::4]  # neighbours say the same
-    return fit_sh(
-        values - np.median(values, axis=0), normals[chosen][::4], ridge=_RIDGE, iterations=10
+    faces = photos.find_faces(photo, estimator, options.search)
+    prepared = _prepared(photo, estimator, faces, options.search)
+    if options.light is None:
+        files = _spun(photo, prepared, options.keep)
+    else:
+        content = _relit(photo, prepared, options)
+        files = {photo.stem + RELIT["picture"][0] + options.suffix: content}
+    ending = "_spin.json" if options.light is None else "_relit.json"
+    sidecar = {
+        **photos.describe_place(photo, faces[0]),
+        "light": options.said,
+        "keep": options.keep,
+        "faces": [_described(one, face) for one, face in zip(prepared, faces, strict=True)],
+        **photos.describe_model(estimator),
+        "files": sorted(files),
+    }
+    files[photo.stem + ending] = photos.to_json(sidecar)
+    return Product([sidecar], files, photo.stem, ending)
+
+
+def light_of(photo: Photo, estimator: Estimator) -> Lights:
+    """The light on the largest face of a photo. Raises PhotoError as `produce`."""
+    search = photos.Search(max_faces=1)
+    (face,) = photos.find_faces(photo, estimator, search)
+    return _prepared(photo, estimator, [face], search)[0].lights
+
+
+def _prepared(
+    photo: Photo, estimator: Estimator, faces: Sequence[Face], search: photos.Search
+) -> list[Relighting]:
+    """The faces, the largest last: where faces meet it lies on top."""
+    around: list[Face | None] = [None] * len(faces)
+    if not search.is_crop:
+        larger = [face.place.enlarged(AROUND) for face in faces]
+        around = list(estimator.estimate(photo.pixels, larger))
+    try:
+        return [Relighting.of(photo.pixels, *pair) for pair in zip(faces, around, strict=True)]
+    except ValueError as error:
+        raise PhotoError(f"{photo.source}: {error}") from None
+
+
+def _relit(photo: Photo, prepared: Sequence[Relighting], options: Options) -> bytes:
+    """The picture's file."""
+    changes = _changes(photo.pixels, prepared, options)
+    if photo.file is not None:
+        return retouched(photo.file, changes, options.suffix, marked=True)
+    result = np.array(photo.pixels)
+    for window, change in changes:
+        result[window] = np.clip(np.rint(result[window] + change), 0, 255)
+    return to_picture(result, options.suffix)
+
+
+def _changes(pixels: Pixels, prepared: Sequence[Relighting], options: Options) -> Iterator[Change]:
+    for one in reversed(prepared):  # the largest last
+        yield from one.changes(_for(one, options), pixels, options.keep)
+
+
+def _for(one: Relighting, options: Options) -> Lights:
+    """The light of `options` for one face."""
+    assert options.light is not None
+    return one.lights_of(options.light).scaled(options.strength)
+
+
+def _spun(photo: Photo, prepared: Sequence[Relighting], keep: float) -> dict[str, bytes]:
+    """A GIF and a sheet of the largest face under a light that goes round it."""
+    face = prepared[0]
+    frames = []
+    for step in range(_FRAMES):
+        turn = 2 * pi * step / _FRAMES
+        light = Light.from_angles(_SWING[0] * cos(turn), _SWING[1] * sin(turn))
+        image = Image.fromarray(face.under(light, keep))
+        image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+        frames.append(image)
+    return {
+        photo.stem + SPIN["gif"][0]: _gif(frames),
+        photo.stem + SPIN["sheet"][0]: to_jpeg(_sheet(frames)),
+    }
+
+
+def _gif(frames: Sequence[Image.Image]) -> bytes:
+    """An endless one, all frames in the colours of a sheet of them: they do not flicker."""
+    few = _sheet(frames)
+    palette = few.quantize(256, Image.Quantize.MEDIANCUT)
+    drawn = [
+        frame.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for frame in frames
+    ]
+    buffer = io.BytesIO()
+    comment = MARK["Software"]
+    first, *rest = drawn
+    first.save(
+        buffer, "GIF", save_all=True, append_images=rest, duration=_PAUSE, loop=0, comment=comment
     )
+    return buffer.getvalue()
 
 
-def lit(normals: FloatArray, light: FloatArray) -> FloatArray:
-    """(..., 3) logarithms of what `light` (9, 3), as of `light_of`, does on `normals` (..., 3)."""
-    return np.clip(shade_sh(normals, light), -_STEEPEST, _STEEPEST)
+def _sheet(frames: Sequence[Image.Image]) -> Image.Image:
+    """Twelve of them in rows."""
+    columns, rows = _SHEET
+    step = ceil(len(frames) / (columns * rows))
+    width, height = frames[0].size
+    sheet = Image.new("RGB", (columns * width, rows * height))
+    for index, frame in enumerate(frames[::step]):
+        sheet.paste(frame, (index % columns * width, index // columns * height))
+    return sheet
 
 
-def even(picture: NDArray[np.uint8], normals: FloatArray, skin: BoolArray) -> FloatArray:
-    """(S, S, 3) logarithms of a face's colours without its light; arguments as of `light_of`."""
-    return logs(picture) - lit(normals, light_of(picture, normals, skin)).astype(np.float32)
-
-
-def slow(
-    difference: NDArray[np.float32], weight: NDArray[np.float32], sigma: float
-) -> NDArray[np.float32]:
-    """Slow changes (S, S, C) of `difference` (S, S, C), from where `weight` (S, S) is above 0.
-
-    Means over `sigma` pixels, and over three times as many where there is little to be had there.
-    """
-    step = max(len(weight) // _COARSE, 1)
-    side = len(weight) / step
-    amount, far = _blurred(weight, sigma, step)
-    planes = []
-    for channel in np.moveaxis(difference, -1, 0):
-        near, rest = _blurred(channel * weight, sigma, step)
-        mean = (near + _FAR * rest) / np.maximum(amount + _FAR * far, 1e-6)
-        plane = Image.fromarray(mean)
-        box = (0, 0, side, side)
-        planes.append(np.asarray(plane.resize(weight.shape, Image.Resampling.BILINEAR, box)))
-    return np.stack(planes, axis=-1)
-
-
-def _blurred(
-    values: NDArray[np.float32], sigma: float, step: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    small = np.asarray(Image.fromarray(values).reduce(step))
-    near = gaussian_filter(small, sigma / step, mode="constant")
-    return near, gaussian_filter(small, 3 * sigma / step, mode="constant")
+def _described(one: Relighting, face: Face) -> dict[str, Any]:
+    """A face's place and its own light, for the sidecar."""
+    lights = one.lights
+    azimuth, elevation = angles(lights.directions)
+    return {
+        "box": photos.rounded(face.box),
+        "own_light": {
+            "azimuth": photos.rounded(azimuth),
+            "elevation": photos.rounded(elevation),
+            "colours": photos.rounded(lights.colours),
+            "ambient": photos.rounded(lights.ambient),
+        },
+    }

@@ -20,8 +20,8 @@ from scipy.ndimage import distance_transform_edt
 
 from facerelief.apps import photos
 from facerelief.apps.covers import eyes, features, with_covers
+from facerelief.apps.light_transfer import OFFSET, light_of, lit, logs, slow
 from facerelief.apps.products import Photo, Product
-from facerelief.apps.relight import OFFSET, light_of, lit, logs, slow
 from facerelief.apps.texture import MIRRORED, Texture, unwrap
 from facerelief.arrays import BoolArray, FloatArray
 from facerelief.easing import smooth_step

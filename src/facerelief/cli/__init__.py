@@ -13,10 +13,16 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
-from facerelief.cli import photos, protocols, research, synth  # they register their commands
+from facerelief.cli import (  # they register their commands
+    photos,
+    protocols,
+    relight,
+    research,
+    synth,
+)
 from facerelief.cli.common import app
 
-__all__ = ["app", "main", "photos", "protocols", "research", "synth"]
+__all__ = ["app", "main", "photos", "protocols", "relight", "research", "synth"]
 
 
 def main() -> None:
