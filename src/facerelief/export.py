@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def export(
     """Write ``system`` to ``path`` and return the file's sha256.
 
     Args:
-        compact: store large kernels in 16 bits (see `_store_int16`).
+        compact: store large kernels in 16 bits, or 8 (see `_store_steps`).
         size: of the pictures that it was trained with (see `systems.base.Deployed`).
 
     Raises:
@@ -59,7 +60,7 @@ def export(
     model = program.model_proto
     _forget_source(model)
     if compact:
-        _store_int16(model)
+        _store_steps(model, system.in_8_bits)
     said = {**vars(provenance), "kind": deployed.kind}
     helper.set_model_props(model, {name: str(value) for name, value in said.items()})
     onnx.checker.check_model(model)
@@ -98,12 +99,15 @@ def _forget_source(model: onnx.ModelProto) -> None:
         del part.metadata_props[:]
 
 
-def _store_int16(model: onnx.ModelProto) -> None:
+def _store_steps(model: onnx.ModelProto, in_8_bits: str) -> None:
     """Keep large kernels as 16-bit integers with a scale for each output channel.
 
     Half the bytes of float32, like float16, at a hundredth of its error on the normals: the bits
     that float16 spends on an exponent go to the mantissa, and the kernels of one channel are of
     alike size. Sessions fold the conversion back into the weights when they load.
+
+    Args:
+        in_8_bits: a regular expression of names that 8 bits are enough for.
     """
     graph = model.graph
     nodes = []
@@ -112,10 +116,11 @@ def _store_int16(model: onnx.ModelProto) -> None:
         if values.dtype != np.float32 or values.ndim < 2 or values.size < _LARGE:
             continue
         axes = tuple(range(1, values.ndim))
-        scale = np.abs(values).max(axes, keepdims=True) / np.iinfo(np.int16).max
-        scale = np.maximum(scale, np.finfo(np.float32).tiny).astype(np.float32)
         name = initializer.name
-        steps = np.round(values / scale).astype(np.int16)
+        kind = np.int8 if in_8_bits and re.search(in_8_bits, name) else np.int16
+        scale = np.abs(values).max(axes, keepdims=True) / np.iinfo(kind).max
+        scale = np.maximum(scale, np.finfo(np.float32).tiny).astype(np.float32)
+        steps = np.round(values / scale).astype(kind)
         initializer.CopyFrom(numpy_helper.from_array(steps, f"{name}.steps"))
         graph.initializer.append(numpy_helper.from_array(scale, f"{name}.scale"))
         nodes += [

@@ -65,6 +65,22 @@ def test_unknown_names_list_the_valid_ones() -> None:
         build("casfne", "paper", stages=6)
 
 
+def test_what_is_known_is_not_lost_where_a_transformer_comes_beside_it() -> None:
+    torch.manual_seed(0)
+    plain = build("casfne", "compact", pretrained=False).eval()
+    beside = build("casfne", "compact", pretrained=False, transformer=True).eval()
+    kept = beside.load_state_dict(plain.state_dict(), strict=False)
+    assert not kept.unexpected_keys
+    assert all(name.startswith("beside.") for name in kept.missing_keys)
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(beside(image).normals, plain(image).normals)
+    moved = {id(p) for p in beside.parameters_of("estimator")}
+    assert not moved & {id(p) for p in beside.beside.transformer.parameters()}
+    with pytest.raises(ValueError, match="transformer"):
+        build("casfne", "paper", transformer=True)
+
+
 def test_each_loss_can_be_turned_off() -> None:
     everything = {
         "cosine": 1.0, "adversarial": 1e-4, "total_variation": 2e-3,

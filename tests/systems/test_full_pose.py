@@ -17,13 +17,14 @@ from facerelief.geometry.similarity import Similarity  # noqa: E402
 from facerelief.render.shading import shade_sh  # noqa: E402
 from facerelief.train.systems import build  # noqa: E402
 from facerelief.train.systems.full_pose import FullPose  # noqa: E402
+from facerelief.train.systems.full_pose_closeups import CloseUps  # noqa: E402
 from facerelief.train.systems.full_pose_drawing import (  # noqa: E402
     SETS,
     Pictures,
     combined,
 )
 from facerelief.train.systems.full_pose_fit import Fit, polar  # noqa: E402
-from facerelief.train.systems.full_pose_losses import to_values  # noqa: E402
+from facerelief.train.systems.full_pose_losses import expression_loss, to_values  # noqa: E402
 from facerelief.train.systems.full_pose_model import (  # noqa: E402
     Camera,
     Coefficients,
@@ -85,7 +86,7 @@ def test_the_light_network_is_small_and_begins_with_the_mean_face() -> None:
     assert network_checks.multiply_accumulates(system) < 0.8
     with torch.no_grad():
         found = system(torch.rand(2, 3, 64, 64))
-    assert len(found.earlier) == 1
+    assert len(found.earlier) == 2
     for one in (found.told, *found.earlier):
         assert one.identity.abs().max() < 1.5 and one.weights.max() < 0.2
         assert torch.allclose(one.camera.rotation, torch.eye(3).expand(2, 3, 3), atol=0.1)
@@ -93,6 +94,49 @@ def test_the_light_network_is_small_and_begins_with_the_mean_face() -> None:
     marks = system.compared.seen(found.told)[0, :68, :2]
     low, high = marks.amin(0), marks.amax(0)
     assert (high - low).max() == pytest.approx(2 / 1.2, rel=0.1)  # about as crops are cut
+
+
+def test_close_ups_show_eyes_and_mouth_in_every_pose() -> None:
+    """Dots on a turned head's pupils and lips are in the middle of the close-ups, eyes mirrored."""
+    given = told(2, turn=torch.tensor([[0.0, 0, 0, 0, 0, 0], [-0.2, 0.2, -0.6, 0, 0, 0]]))
+    closeups = CloseUps()
+    for spot, points, shift in zip(closeups.spots, closeups.points, (8, 8, -4), strict=True):
+        assert spot.up == shift
+        at = given.camera(points(given.identity, given.weights))[..., :2].mean(1)
+        y, x = torch.meshgrid(*[(torch.arange(256) + 0.5) / 128 - 1] * 2, indexing="ij")
+        off = (x - at[:, :1, None]).square() + (y - at[:, 1:, None]).square()
+        image = torch.exp(-off / 0.001)[:, None].expand(-1, 3, -1, -1)
+        cut = closeups.seen(image, given, spot, points)
+        assert cut.mean((1, 2, 3)).abs().max() < 1e-5
+        for one in cut:  # 32 samples a side, brows and lids above the eye's middle
+            row, column = divmod(int(one[0].argmax()), 32)
+            assert abs(row - 15.5 - shift / spot.side * 32) < 2 and abs(column - 15.5) < 2
+    before = closeups(image, given)
+    assert torch.allclose(before.expression, given.expression)  # untrained
+    # The left eye is read as the right one's mirror image.
+    seen = []
+    closeups.eye.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    half = torch.rand(2, 3, 64, 32, generator=torch.Generator().manual_seed(0))
+    frontal = told(2)
+    closeups(torch.cat([half, half.flip(-1)], -1), frontal)
+    right, left = seen[0].unflatten(0, (-1, 2)).unbind(1)
+    assert (right - left).abs().mean() < 0.25 * right.abs().mean()
+
+
+def test_rare_expressions_are_learnt_from_weights_near_zero() -> None:
+    """The slope in a logit is the difference of the weights, however calm the face is."""
+    batch = sample()
+    rare = told(3)
+    logits = rare.expression.clone().requires_grad_()
+    true = torch.full_like(batch.heads.expression, 0.8)
+    batch = replace(batch, heads=replace(batch.heads, expression=true))
+    loss = expression_loss(replace(rare, expression=logits), batch)
+    loss.backward()
+    assert logits.grad is not None
+    expected = (rare.weights - 0.8) / 3 / 5
+    assert torch.allclose(logits.grad[:2], expected[:2], atol=1e-6) and not logits.grad[2].any()
+    exact = replace(rare, expression=torch.logit(true))
+    assert expression_loss(exact, batch).abs() < 1e-6
 
 
 def test_its_size_is_known_before_it_takes_memory() -> None:

@@ -27,6 +27,8 @@ def test_kernels_that_mix_channels_are_turned():
     assert is_kernel(nn.Linear(8, 16).weight)
     assert not is_kernel(nn.Conv2d(16, 16, 3, groups=16).weight)  # depthwise
     assert not is_kernel(nn.Conv2d(8, 16, 3).bias)
+    # Turning a large matrix takes longer than a batch.
+    assert is_kernel(nn.Linear(2048, 512).weight) and not is_kernel(nn.Linear(1024, 1024).weight)
 
 
 def problem():

@@ -93,6 +93,40 @@ def test_a_shipped_network_goes_on_as_it_was() -> None:
     assert_same(system, normals, shown, 1e-4)
 
 
+def test_a_norm_that_was_not_folded_away_goes_on_too(tmp_path: Path) -> None:
+    """Full pose reads one layer twice, which exporters leave as it is; close-ups come later."""
+    system = build("full_pose", "compact", pretrained=False)
+    norms = start.begin(system, start.read("full_pose"), None, system.optional)
+    assert not any(name.startswith("network.closeups") for name in norms)
+    kept = system.network.maps.squeeze[1]
+    assert kept.running_var.std() > 0 and "network.maps.squeeze.1" not in norms
+    shown = crops(2)
+    start.settle(system, norms, torch.nn.functional.avg_pool2d(pictures(shown), 2))
+    found = load("full_pose").answers(shown)
+    with torch.no_grad():
+        told = system.eval().deployed(128)(torch.from_numpy(shown))
+    np.testing.assert_allclose(told[0].numpy(), found["identity"], atol=2e-3)
+
+
+def test_a_transformer_is_exported_in_8_bits_and_goes_on(tmp_path: Path) -> None:
+    system = small(5, transformer=True)
+    for layer in system.beside.joined:
+        torch.nn.init.normal_(layer.weight, std=0.1)
+    for module in system.beside.transformer.modules():
+        if isinstance(module, torch.nn.LayerNorm):  # none is like another
+            torch.nn.init.normal_(module.weight, 1, 0.1)
+            torch.nn.init.normal_(module.bias, std=0.1)
+    path = tmp_path / "network.onnx"
+    export(system, path, Provenance("casfne", "compact", "open", "nothing", "0"))
+    assert path.stat().st_size < 27e6  # 16 M weights in the transformer, 4 M beside it
+    shown = crops(2)
+    normals = load(path).estimate_crops(shown).normals
+    assert_same(system, normals, shown, 2e-3)
+    again = small(6, transformer=True)
+    start.settle(again, start.begin(again, start.read(path)), pictures(shown))
+    assert_same(again, normals, shown, 1e-4)
+
+
 def test_parts_are_taken_and_the_rest_is_left(tmp_path: Path) -> None:
     system = small(3)
     before = {k: v.clone() for k, v in system.state_dict().items()}

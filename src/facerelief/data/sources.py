@@ -23,12 +23,20 @@ from facerelief.data.laid_faces import LaidPhotos, LaidRenderings
 from facerelief.data.photos import Photos
 from facerelief.data.renderings import Renderings
 from facerelief.data.sample import Sample, concatenate
+from facerelief.data.taught_photos import TaughtPhotos
 
 #: Of all pictures that a training validates with, which stay in memory.
 MOST_PIXELS = 2**28
 
 VALIDATION = ("laid_photos", "laid_renderings", "renderings", "yaleb")
-SOURCES = ("additive_light", "laid_photos", "laid_renderings", "photos", "renderings")
+SOURCES = (
+    "additive_light",
+    "laid_photos",
+    "laid_renderings",
+    "photos",
+    "renderings",
+    "taught_photos",
+)
 
 # Options of sources that are themselves groups of settings.
 _RANGES: dict[str, Any] = {
@@ -64,6 +72,8 @@ def build_source(name: str, options: dict[str, Any]) -> Source:
         heads = options.pop("heads", False)
         photos = Photos(data_root(), cache_folder() / "photos", **options)
         return Unknown(photos) if heads else photos
+    if name == "taught_photos":
+        return TaughtPhotos(data_root(), cache_folder() / "photos", **options)
     if name == "renderings":
         return Renderings(**options)
     if name == "laid_photos":

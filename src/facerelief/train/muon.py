@@ -17,9 +17,16 @@ from torch.optim import AdamW
 _QUINTIC, _ITERATIONS = (3.4445, -4.7750, 2.0315), 5
 
 
+_SIDES = range(
+    8, 513
+)  # of matrices whose steps are worth it: a larger one takes as long as a batch
+
+
 def is_kernel(parameter: Tensor) -> bool:
     """Whether it mixes channels: a matrix whose steps are worth turning. Depthwise ones are not."""
-    return parameter.ndim > 1 and parameter.shape[1] > 1 and min(parameter.flatten(1).shape) >= 8
+    if parameter.ndim < 2 or parameter.shape[1] < 2:
+        return False
+    return min(parameter.flatten(1).shape) in _SIDES
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:

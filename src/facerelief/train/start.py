@@ -26,6 +26,7 @@ from facerelief.catalogue import UnknownSystemError, WeightsError, reason_of
 
 _PREFIX = "system."  # of a system's weights, in checkpoints and in exported files alike
 _LEARNT = (".weight", ".bias")
+_MEASURED = (".running_mean", ".running_var")  # of norms that the exporter could not fold away
 
 
 class StartError(ValueError):
@@ -229,7 +230,10 @@ def _from_onnx(content: bytes, path: Path) -> Start:
         whole = name.removesuffix(".steps")
         stored[whole] = stored.pop(name).astype(np.float32) * stored.pop(f"{whole}.scale")
     # What the exporter made constant has other endings.
-    values = {k: v for k, v in stored.items() if k.startswith(_PREFIX) and k.endswith(_LEARNT)}
+    own_names = [k for k in stored if k.startswith(_PREFIX)]
+    values = {k: stored[k] for k in own_names if k.endswith(_LEARNT + _MEASURED)}
+    counted = [k.removesuffix(_MEASURED[0]) for k in own_names if k.endswith(_MEASURED[0])]
+    values |= {f"{norm}.num_batches_tracked": np.zeros((), np.int64) for norm in counted}
     folded = {}
     for node in graph.node:
         if node.op_type not in ("Conv", "ConvTranspose") or len(node.input) < 3:
@@ -242,6 +246,6 @@ def _from_onnx(content: bytes, path: Path) -> Start:
     if not values:
         raise StartError(f"{path}: an ONNX network, but none of ours")
     tensors = (
-        {k: torch.from_numpy(v.copy()) for k, v in part.items()} for part in (values, folded)
+        {k: torch.from_numpy(np.array(v)) for k, v in part.items()} for part in (values, folded)
     )
     return Start(*(_unprefixed(part) for part in tensors))

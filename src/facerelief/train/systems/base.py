@@ -46,6 +46,8 @@ class System(nn.Module, ABC):
     blank: ClassVar[dict[str, Any]] = {}
     #: A regular expression: names of weights that a file may be without, or have beyond these.
     optional: ClassVar[str] = r"discriminator\."
+    #: The same of kernels that exported files keep in 8 bits, others in 16.
+    in_8_bits: ClassVar[str] = ""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,11 +75,12 @@ class System(nn.Module, ABC):
         return ("estimator",) if self.discriminator is None else ("estimator", "discriminator")
 
     def parameters_of(self, player: str) -> Iterator[nn.Parameter]:
-        """The parameters that a player's turns move."""
+        """The parameters that a player's turns move; what is frozen is nobody's."""
         return (
             parameter
             for name, parameter in self.named_parameters()
-            if name.startswith("discriminator.") == (player == "discriminator")
+            if parameter.requires_grad
+            and name.startswith("discriminator.") == (player == "discriminator")
         )
 
     def begin(self) -> None:

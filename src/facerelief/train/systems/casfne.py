@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from facerelief.data.sample import Sample
+from facerelief.nn.dinov2 import Beside
 from facerelief.nn.discriminator import PatchGAN
 from facerelief.nn.efficientnet_lite import EfficientNetLite0
 from facerelief.nn.light_decoder import WIDTHS, LightDecoder, strided
@@ -41,6 +42,7 @@ class CasFNE(NormalSystem):
         fusion: how the code z meets the image's deepest features: ``cat | adain | modulated``.
         width: d, the width that the paper's layers are multiples of (``resnet18`` only);
             widths: of the initial decoder's four blocks (``efficientnet-lite0`` only).
+        transformer: add what DINOv2 sees to the encoder's features (``efficientnet-lite0`` only).
         checkpoint: torchvision-format ResNet-18 file for the encoder (``resnet18`` only).
         common: see `NormalOptions`; ``efficientnet-lite0`` is light.
 
@@ -60,6 +62,10 @@ class CasFNE(NormalSystem):
         },
     }  # fmt: skip
 
+    # A transformer may come later.
+    optional: ClassVar[str] = NormalSystem.optional + r"|beside\."
+    in_8_bits: ClassVar[str] = r"beside\.transformer\."
+
     def __init__(
         self,
         backbone: str,
@@ -68,9 +74,12 @@ class CasFNE(NormalSystem):
         width: int = 32,
         widths: Sequence[int] = WIDTHS,
         checkpoint: str | None = None,
+        transformer: bool = False,
         **common: Any,
     ) -> None:
         super().__init__()
+        if transformer and backbone == "resnet18":
+            raise ValueError("a transformer is for the backbone efficientnet-lite0")
         if not 0 <= stages <= MAX_STAGES:
             raise ValueError(f"stages must be 0 to {MAX_STAGES}, not {stages}")
         check("fusion", fusion, FUSIONS)
@@ -81,6 +90,7 @@ class CasFNE(NormalSystem):
         self.outputs = outputs_on(backbone, options)
         outputs = self.outputs.count
         if backbone == "resnet18":
+            channels = ResNet18.channels
             self.encoder: nn.Module = ResNet18(checkpoint, options.frozen_norms)
             self.initial: PaperInitialDecoder | LightDecoder = PaperInitialDecoder(
                 ResNet18.channels, width, outputs
@@ -95,6 +105,7 @@ class CasFNE(NormalSystem):
                 channels, channels[-1], outputs, widths, detail=options.detail
             )
             self.cascade = CompactCascade(channels, outputs, fusion)
+        self.beside = Beside(channels, options.pretrained) if transformer else None
         if self.weights.adversarial > 0:
             self.discriminator = PatchGAN(3)
 
@@ -102,6 +113,8 @@ class CasFNE(NormalSystem):
         image = self.exposed(image)
         seen = self.initial.seen(image)
         features = self.encoder(seen)
+        if self.beside is not None:
+            features = self.beside(seen, features)
         decoded = self.initial.features(features[-1], self.initial.laterals(image, features))
         raw = self.initial.head(decoded)
         prepared = self.cascade.prepare(seen, features)

