@@ -24,7 +24,7 @@ STANDS_ON = {
     "web": ("apps",),
     "samples": ("geometry",),
     "nn": ("geometry",),
-    "data": ("samples", "nn", "values"),
+    "data": ("samples", "nn", "runtime"),
     "train.systems": ("data", "render"),
     "train": ("train.systems",),
     "render": ("samples",),

@@ -133,7 +133,7 @@ class LightNetwork(nn.Module):
         return self
 
     def forward(self, image: Tensor) -> list[Coefficients]:
-        """(B, 3, H, H) in [0, 1] to the fitted answer, what the look and what close-ups made of it."""
+        """(B, 3, H, H) in [0, 1] to the fitted answer, and what look and close-ups made of it."""
         features, answer = self.maps.seen(image, self.size)
         guess, code = self.fit(answer.maps[-1]), self.maps.code(features[-1])
         looked = self.look(features[1:3], image, answer.maps[-1], code, guess)
