@@ -19,6 +19,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
@@ -87,9 +88,8 @@ def measured(made: DetailedFace, seen: Rerendering | str | None) -> dict[str, An
     """Faults of one mesh, and its photo loss where it is to be measured."""
     relief = made.detail
     arrays = (made.displaced.vertices, relief.displacement, made.normal_map(made.mesh).normals)
-    points = (
-        made.face.crop.to_crop(in_photo(made.face, made)[:, :2]) * PICTURE / made.face.crop.size
-    )
+    points = in_photo(made.face, made)
+    points[:, :2] = replace(made.face.crop, size=PICTURE).to_crop(points[:, :2])
     finite = all(np.isfinite(array).all() for array in arrays)
     found: dict[str, Any] = {
         "made": bool(relief.displacement.any()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from facerelief.detail import kind_of
 from facerelief.detailed import DetailedFace
 from facerelief.evaluate.predictions import Arrays
 from facerelief.geometry.camera import camera_space
+from facerelief.geometry.drawing import sample_texture
 from facerelief.geometry.landmark_schemes import topology_mesh
 from facerelief.geometry.mesh import face_normals, vertex_normals
 from facerelief.geometry.normals import normalise
@@ -103,3 +105,22 @@ def drawn(face: Face, made: DetailedFace) -> tuple[NDArray[np.float32], BoolArra
     turned = vertex_normals(points * np.array([1, -1, 1]), mesh.triangles)
     normals = normalise(raster.interpolate(turned))
     return np.where(mask[..., None], normals, 0).astype(np.float32), mask
+
+
+def shown(made: DetailedFace, size: int) -> tuple[NDArray[np.float32], BoolArray]:
+    """Normals (S, S, 3), camera space, and mask of the whole mesh in the crop, at `size` pixels.
+
+    As `drawn`, with what the vertices cannot hold of the relief, and what covers eyes and mouth.
+    """
+    face, mesh = made.face, made.displaced
+    points, crop = in_photo(face, made), replace(face.crop, size=size)
+    points[:, :2] = crop.to_crop(points[:, :2])
+    raster = rasterise(points, mesh.triangles, (size, size))
+    mask = raster.mask
+    assert mesh.uv is not None
+    places = raster.interpolate(mesh.uv.astype(np.float64))[mask]
+    pose = face.need_shape("a picture").pose[:, :3]
+    turn = crop.rotate_normals_to_crop((pose / np.cbrt(np.linalg.det(pose))).T).T
+    normals = np.zeros((size, size, 3), np.float32)
+    normals[mask] = normalise(sample_texture(made.normals, places) @ turn.T)
+    return normals, mask
