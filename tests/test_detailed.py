@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 import trimesh
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
+import facerelief
 import posed_heads
 from facerelief.apps import mesh as meshes
 from facerelief.cli import app
-from facerelief.detail import Detail, OnSkin, fused, shading, smooth_surface
+from facerelief.detail import Detail, Kind, OnSkin, fused, shading, smooth_surface
 from facerelief.detailed import DetailedFace
-from facerelief.evaluate.detailed_meshes import drawn
+from facerelief.evaluate.detailed_meshes import drawn, flipped
 from facerelief.geometry.drawing import sample_texture
 from facerelief.geometry.mesh import face_normals, vertex_normals
 from facerelief.geometry.normals import normalise
@@ -114,14 +116,64 @@ def test_the_farther_side_is_the_nearer_ones_mirror_image() -> None:
     assert whole.invented[:, : SIZE // 2].all() and not whole.invented[:, SIZE // 2 :].any()
 
 
+@pytest.mark.parametrize(("kind", "value"), [("shading", 0), ("fused", 255), ("fused", 3)])
+def test_a_photo_without_light_has_no_relief_and_says_so(
+    kind: str, value: int, tmp_path: Path
+) -> None:
+    Image.new("RGB", (256, 256), (value,) * 3).save(tmp_path / "a.png")
+    arguments = ["mesh", str(tmp_path / "a.png"), "-o", str(tmp_path), "--texture", "256"]
+    wanted = ["--crops", "--system", "full_pose", "--detail", kind]
+    done = CliRunner().invoke(app, [*arguments, *wanted])
+    assert done.exit_code == 0, done.output
+    said = json.loads((tmp_path / "a_pose.json").read_text())
+    assert not said["detail"]["made"] and said["detail"]["range"] == [0, 0]
+    assert any("no detail" in warning and "light" in warning for warning in said["warnings"])
+    assert not (tmp_path / "a_displacement.png").exists() and (tmp_path / "a.glb").exists()
+
+
+@pytest.fixture(scope="module")
+def portrait(astronaut: Path) -> tuple[Face, np.ndarray]:
+    (found,) = facerelief.load("full_pose")(astronaut, max_faces=1)
+    return found, facerelief.load_photo(astronaut)
+
+
 @pytest.mark.parametrize("make", [shading, fused])
-@pytest.mark.parametrize("value", [0, 255])
-def test_a_photo_without_light_has_no_false_relief(make, value: int) -> None:
-    found = make(256, 1)(face(), np.full((256, 256, 3), value, np.uint8))
+def test_a_grey_photo_has_the_relief_of_a_coloured_one(make: Kind, portrait) -> None:
+    one, photo = portrait
+    grey = np.round(photo @ [0.2126, 0.7152, 0.0722]).astype(np.uint8)[..., None].repeat(3, -1)
+    coloured, plain = (make(256, 1)(one, picture) for picture in (photo, grey))
+    assert coloured.displacement.any() and not plain.warnings
+    both = (coloured.seen > 0.5) & (plain.seen > 0.5)
+    assert np.corrcoef(coloured.displacement[both], plain.displacement[both])[0, 1] > 0.85
+
+
+@pytest.mark.parametrize("make", [shading, fused])
+def test_what_lies_outside_the_photo_has_no_relief(make: Kind, portrait) -> None:
+    one, photo = portrait
+    middle = round(one.crop.centre[0])
+    cut = replace(one.place, photo_size=(photo.shape[0], middle))
+    half = replace(one, place=cut, shape=one.shape.at(cut))
+    skin, found = OnSkin.of(half), make(256, 1)(half, photo[:, :middle])
+    outside = skin.places[:, 0] > one.crop.to_crop(np.array([[middle, 0.0]]))[0, 0] + 2
+    assert outside.mean() > 0.2 and not skin.seen[outside].any()
+    assert np.isfinite(found.displacement).all() and found.displacement.any()
+    share = [(d.seen > 0.5).mean() for d in (found, make(256, 1)(one, photo))]
+    assert share[0] < 0.75 * share[1]
+    assert flipped(DetailedFace(half, found)) == 0
+
+
+@pytest.mark.parametrize("make", [shading, fused])
+@pytest.mark.parametrize("yaw", [-100, 125, 180])
+def test_profiles_beyond_a_right_angle_have_sound_relief_or_none(make: Kind, yaw: float) -> None:
+    rng = np.random.default_rng(0)
+    photo = gaussian_filter(rng.uniform(0, 255, (256, 256, 3)), (2, 2, 0)).astype(np.uint8)
+    turned = face(yaw=yaw)
+    found = make(256, 1)(turned, photo)
     assert np.isfinite(found.displacement).all()
-    if make is shading:
+    assert found.displacement.any() or "too little of the face" in found.warnings[0]
+    assert flipped(DetailedFace(turned, found.mirrored())) == 0
+    if yaw == 180:
         assert not found.displacement.any()
-        assert found.warnings and "no detail" in found.warnings[0]
 
 
 def test_the_photos_frame_is_left_before_relief_is_made() -> None:

@@ -26,13 +26,14 @@ from facerelief.arrays import BoolArray, FloatArray
 from facerelief.catalogue import Entry, WeightsError
 from facerelief.easing import smooth_step
 from facerelief.fine import painted, resized
-from facerelief.geometry.carried_normals import Surface, carry_normals
+from facerelief.geometry.carried_normals import carry_normals
 from facerelief.geometry.landmark_schemes import topology_mesh
 from facerelief.geometry.light import srgb_to_linear
 from facerelief.geometry.mesh import face_normals, vertex_normals
+from facerelief.geometry.moved_surface import Surface
 from facerelief.geometry.normals import normalise
 from facerelief.geometry.refined_mesh import refined, refined_layout
-from facerelief.geometry.shading_detail import NoLightError, shading_detail
+from facerelief.geometry.shading_detail import NoLightError, check_light, shading_detail
 from facerelief.geometry.skin_mesh import skin_mesh
 from facerelief.geometry.unwrapping import with_farther_half_mirrored
 from facerelief.images import Source, open_photo
@@ -45,9 +46,9 @@ SIZES = (256, 512, 1024)  # of the maps
 #: The estimator whose normals are carried onto meshes.
 NORMALS = "casfne_compact"
 
-_STEEPEST = 0.15  # cosine of the view's angle, from which on skin begins to be believed
+_STEEPEST = 0.05  # cosine of the view's angle, from which on skin begins to be believed
 _LEAST_SEEN = 0.1  # of the skin; of less, too little is known
-_RIM = 4  # edges of the refined mesh beside lids and lips, where nothing is believed
+_RIM = 2  # edges of the refined mesh beside lids and lips, where nothing is believed
 _BORDER = 0.04  # of the layout's side: over which relief ends at the face's border
 _FINEST = 1024  # pixels of a crop's side in which shading is looked at
 
@@ -89,12 +90,12 @@ def shading(size: int = 512, threads: int | None = None) -> Maker:
         pixels = int(np.clip(round(face.crop.side), face.crop.size, _FINEST))
         scale = pixels / face.crop.size
         crop = replace(face.crop, size=pixels)
-        picture = srgb_to_linear(crop.extract(open_photo(photo)) / np.float32(255))
+        picture = _linear(crop.extract(open_photo(photo)))
         normals = normalise(resized(face.normals, pixels)).astype(np.float32)
         mask = resized(face.mask.astype(np.float32), pixels) > 0.5
         left_out = painted(crop, face.points)
         try:
-            found = shading_detail(picture.astype(np.float32), normals, mask, scale, left_out,
+            found = shading_detail(picture, normals, mask, scale, left_out,
                                    workers=threads or 1)  # fmt: skip
         except NoLightError as error:
             return Detail.none(size, f"no detail: {error}")
@@ -112,17 +113,21 @@ def fused(size: int = 512, threads: int | None = None) -> Maker:
     estimator = load(NORMALS, threads=threads)
 
     def make(face: Face, photo: Source) -> Detail:
-        skin = OnSkin.of(face)
+        skin = OnSkin.of(face, covered=False)  # the network knows that itself
+        try:
+            check_light(_linear(face.crop.extract(open_photo(photo))), face.mask, 1.0)
+        except NoLightError as error:
+            return Detail.none(size, f"no detail: {error}")
         (measured,) = estimator.estimate(photo, [face.place])
         inside = np.clip(2 * gaussian_filter(measured.mask.astype(np.float32), 3.0) - 1, 0, 1)
         layers = np.dstack([measured.normals, inside])
-        reach = skin.scale * (skin.surface.directions @ skin.turn[:2].T) * (1, -1)
+        shape = face.need_shape("detail")
 
         def look(by: FloatArray) -> tuple[FloatArray, FloatArray]:
-            found = bilinear(layers, skin.places + reach * by[:, None])
+            found = bilinear(layers, shape.in_crop(skin.surface.displaced(by))[:, :2])
             return normalise(found[:, :3]) @ skin.turn, found[:, 3] * skin.seen
 
-        sure = look(np.zeros(len(reach)))[1]
+        sure = look(np.zeros(len(skin.seen)))[1]
         hidden = skin.hidden or skin.too_little(sure)
         if hidden:
             return Detail.none(size, hidden)
@@ -208,21 +213,25 @@ class OnSkin:
     scale: float  # crop pixels that a mm has
 
     @classmethod
-    def of(cls, face: Face) -> OnSkin:
-        """Raises ValueError for a face without a shape."""
+    def of(cls, face: Face, covered: bool = True) -> OnSkin:
+        """What is `covered`, as the shape's system has it, is not seen, if that is asked for.
+
+        Raises ValueError for a face without a shape.
+        """
         shape = face.need_shape("detail")
         part, mesh, given = topology_mesh("face"), refined("face"), shape.mesh
         vertices = given.vertices if given.topology == "face" else given.vertices[part.kept]
         surface = smooth_surface("face", vertices)
-        scale = float(np.cbrt(np.linalg.det(shape.pose[:, :3])))
-        turn = face.crop.rotate_normals_to_crop((shape.pose[:, :3] / scale).T).T
-        seen = (shape.skin.visible & ~skin_mesh().inner)[part.kept].astype(np.float32)
+        scale = float(np.cbrt(np.linalg.det(shape.pose[:, :3]))) / face.crop.scale
+        turn = shape.turn
+        shown = shape.skin.visible if covered else shape.skin.in_view
+        seen = (shown & ~skin_mesh().inner)[part.kept].astype(np.float32)
         sight = np.clip((surface.normals @ turn[2] - _STEEPEST) / _STEEPEST, 0, 1)
         seen = np.floor(mesh.linear(seen)) * sight
         for _ in range(_RIM):
-            seen = np.minimum(seen, surface.smoothed(seen))
-        places = mesh.linear(shape.skin.points[part.kept, :2])
-        return cls(surface, places, seen.astype(np.float32), turn, scale / face.crop.scale)
+            seen = np.minimum(seen, surface.links.smoothed(seen))
+        places = shape.in_crop(surface.vertices)[:, :2].astype(np.float32)
+        return cls(surface, places, seen.astype(np.float32), turn, scale)
 
     @property
     def hidden(self) -> str | None:
@@ -252,7 +261,11 @@ def smooth_surface(topology: str, vertices: FloatArray) -> Surface:
         if (places[middles] == straight[middles]).all():  # what has no area stays as it is
             break
         places[middles] = straight[middles]
-    return Surface(places, cut.triangles, whole * np.repeat(part.outer_triangles, 4)[:, None])
+    return Surface(places, cut.links, whole * np.repeat(part.outer_triangles, 4)[:, None])
+
+
+def _linear(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return srgb_to_linear(picture / np.float32(255)).astype(np.float32)
 
 
 def _texels(values: FloatArray, size: int) -> NDArray[np.float32]:

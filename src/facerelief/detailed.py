@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from facerelief.arrays import BoolArray, FloatArray
 from facerelief.detail import Detail, smooth_surface
-from facerelief.geometry.carried_normals import unfolded
 from facerelief.geometry.drawing import sample_texture
 from facerelief.geometry.landmark_schemes import topology_mesh
 from facerelief.geometry.mesh import vertex_normals
@@ -45,14 +44,12 @@ class DetailedFace:
         uv = cut.linear(part.uv)
         surface = smooth_surface(self._topology, self.mesh.vertices)
         by = sample_texture(detail.displacement[..., None], uv)[:, 0]
-        self._by = unfolded(surface, by) if by.any() else by
+        moved = surface.unfolded(by) if by.any() else surface.vertices
+        self._by = ((moved - surface.vertices) * surface.directions).sum(-1)
         mirrored = sample_texture(detail.invented[..., None].astype(np.float32), uv)[:, 0]
         hidden = cut.linear(face.need_shape("detail").invented.astype(np.float32))
         self.invented: BoolArray = np.maximum(mirrored, hidden) > 0.5
-        self.displaced = Mesh(
-            surface.displaced(self._by).astype(np.float32), cut.triangles, uv=uv,
-            scale=self.mesh.scale,
-        )  # fmt: skip
+        self.displaced = Mesh(moved.astype(np.float32), cut.triangles, uv=uv, scale=self.mesh.scale)
 
     @cached_property
     def normals(self) -> NDArray[np.floating]:

@@ -108,6 +108,15 @@ class SkinShape(Shape):
     def pose(self) -> NDArray[np.float64]:
         return self._in_photo.matrix
 
+    @property
+    def turn(self) -> NDArray[np.float64]:
+        return self._lying.rotation if self.view is None else self.view.rotation
+
+    def in_crop(self, vertices: FloatArray) -> FloatArray:
+        if self.view is not None:
+            return self.view.in_crop(vertices)
+        return camera_space(self._lying(np.asarray(vertices) / self.size))
+
     @cached_property
     def angles(self) -> tuple[float, float, float]:
         return self._in_photo.angles

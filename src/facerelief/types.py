@@ -152,6 +152,19 @@ class Shape(ABC):
 
     @property
     @abstractmethod
+    def turn(self) -> NDArray[np.float64]:
+        """(3, 3) the mesh's space to the crop's camera space, without its size."""
+
+    @abstractmethod
+    def in_crop(self, vertices: FloatArray) -> FloatArray:
+        """Places (..., 3) in the mesh's space, mm, as crop pixel x, y (down) and z.
+
+        As the system's own camera shows them, with its perspective if it has any; z is nearer than
+        the head's origin by so many pixels. `pose` is the nearest without perspective.
+        """
+
+    @property
+    @abstractmethod
     def angles(self) -> tuple[float, float, float]:
         """Yaw, pitch, roll, degrees: `geometry.similarity.Similarity.angles`."""
 

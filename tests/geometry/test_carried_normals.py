@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from facerelief.geometry.carried_normals import Surface, carry_normals, unfolded
+from facerelief.geometry.carried_normals import carry_normals
 from facerelief.geometry.mesh import check_mesh, face_normals, vertex_normals
+from facerelief.geometry.moved_surface import Links, Surface
 from facerelief.geometry.refined_mesh import RefinedMesh
 from spheres import icosphere
 
@@ -15,7 +16,9 @@ def sheet(side: int = 60) -> Surface:
     first = (np.arange(side - 1)[:, None] * side + np.arange(side - 1)).ravel()
     squares = [[first, first + 1, first + side + 1], [first, first + side + 1, first + side]]
     triangles = np.concatenate([np.stack(corners, -1) for corners in squares])
-    return Surface(vertices, triangles, np.tile([0.0, 0.0, 1.0], (len(triangles), 1)))
+    return Surface(
+        vertices, Links(triangles, len(vertices)), np.tile([0.0, 0.0, 1.0], (len(triangles), 1))
+    )
 
 
 def test_a_bump_is_found_by_its_normals() -> None:
@@ -41,13 +44,27 @@ def test_what_contradicts_the_mesh_is_not_carried() -> None:
 
 def test_no_triangle_turns_over() -> None:
     vertices, triangles = icosphere(4, 20.0)
-    ball = Surface(vertices, triangles, face_normals(vertices, triangles))
+    ball = Surface(vertices, Links(triangles, len(vertices)), face_normals(vertices, triangles))
     wild = np.random.default_rng(0).normal(0, 25, len(vertices))
-    assert ball.flipped(wild).any()
-    calm = unfolded(ball, wild)
-    assert not ball.flipped(calm).any()
+    assert ball.flipped(ball.displaced(wild)).any()
+    assert not ball.flipped(ball.unfolded(wild)).any()
     gentle = 0.1 * np.sin(vertices[:, 0])
-    np.testing.assert_array_equal(unfolded(ball, gentle), gentle)
+    np.testing.assert_array_equal(ball.unfolded(gentle), ball.displaced(gentle))
+
+
+def test_a_hollow_that_moves_inwards_keeps_its_shape() -> None:
+    """Walls of a narrow pit would cross where each moves along its own normal."""
+    flat = sheet(41)
+    x, y = flat.vertices[:, 0] - 20, flat.vertices[:, 1] - 20
+    pit = flat.vertices - np.array([0, 0, 1]) * (12 * np.exp(-(x**2 + y**2) / 8))[:, None]
+    surface = Surface(pit, flat.links, face_normals(pit, flat.triangles))
+    by = np.full(len(pit), 9.0)
+    assert surface.flipped(surface.displaced(by)).any()
+    moved = surface.unfolded(by)
+    assert not surface.flipped(moved).any()
+    off = moved - pit
+    steps = np.linalg.norm(np.diff(off[surface.links.edges], axis=1)[:, 0], axis=-1)
+    assert steps.max() < 3 and np.linalg.norm(off, axis=1).min() > 2  # no step, and no stay
 
 
 @pytest.mark.parametrize("level", [2, 3])

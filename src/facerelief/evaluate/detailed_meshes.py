@@ -19,6 +19,7 @@ from facerelief.geometry.landmark_schemes import topology_mesh
 from facerelief.geometry.mesh import face_normals, vertex_normals
 from facerelief.geometry.normals import normalise
 from facerelief.geometry.raster import rasterise
+from facerelief.reconstruction import to_photo
 from facerelief.runtime import Estimator
 from facerelief.types import Estimate, Face, Place
 
@@ -63,15 +64,13 @@ class DetailedMeshes:
 
 
 def in_crop(face: Face, made: DetailedFace) -> NDArray[np.float32]:
-    """The same as `in_photo`, of a face whose photo is its crop."""
-    return in_photo(face, made)
+    """(V, 3) the displaced vertices of a face in its crop: pixel x, y (down) and z."""
+    return face.need_shape("a mesh").in_crop(made.displaced.vertices).astype(np.float32)
 
 
 def in_photo(face: Face, made: DetailedFace) -> NDArray[np.float32]:
-    """(V, 3) the displaced vertices as photo pixel x, y (down) and z, nearer is larger."""
-    pose = face.need_shape("a mesh").pose
-    points: FloatArray = made.displaced.vertices @ pose[:, :3].T + pose[:, 3]
-    return (points * (1, -1, 1)).astype(np.float32)
+    """(V, 3) the same as photo pixel x, y (down) and z, nearer is larger."""
+    return to_photo(in_crop(face, made), face.crop).astype(np.float32)
 
 
 def flipped(made: DetailedFace) -> int:
@@ -98,11 +97,11 @@ def holes(points: FloatArray, made: DetailedFace, size: int) -> int:
 
 def drawn(face: Face, made: DetailedFace) -> tuple[NDArray[np.float32], BoolArray]:
     """Normals (S, S, 3), camera space, and mask of its skin, as `geometry.skin` draws a shape's."""
-    mesh, points, size = made.displaced, in_crop(face, made), face.crop.size
-    raster = rasterise(points, mesh.triangles, (size, size))
+    mesh, size = made.displaced, face.crop.size
+    raster = rasterise(in_crop(face, made), mesh.triangles, (size, size))
     part = topology_mesh(str(made.mesh.topology))
     mask = raster.mask & part.outer_triangles[raster.triangle // 4]
-    turned = vertex_normals(points * np.array([1, -1, 1]), mesh.triangles)
+    turned = vertex_normals(mesh.vertices, mesh.triangles) @ face.need_shape("a mesh").turn.T
     normals = normalise(raster.interpolate(turned))
     return np.where(mask[..., None], normals, 0).astype(np.float32), mask
 

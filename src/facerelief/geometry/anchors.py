@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from facerelief.arrays import FloatArray
 
@@ -63,16 +62,16 @@ class Anchors:
         One at a vertex is on any triangle there. Raises ValueError for one that is on none.
         """
         rows = np.asarray(triangles)
-        at_vertex = sparse.csr_array(
-            (np.ones(rows.size, np.int8), (rows.ravel(), np.arange(rows.size) // 3)),
-            shape=(max(rows.max(), self.vertices.max()) + 1, len(rows)),
-        )
-        index, weights = np.empty(len(self), np.int64), np.empty((len(self), 3))
-        for place, (corners, shares) in enumerate(zip(self.vertices, self.weights, strict=True)):
-            used = np.unique(corners)
-            there = at_vertex[used].sum(axis=0) == len(used)
-            if not there.any():
-                raise ValueError(f"none of these triangles has place {place} on {self.mesh}")
-            index[place] = np.argmax(there)
-            weights[place] = (rows[index[place], :, None] == corners) @ shares
-        return index, weights
+        by_corner = np.argsort(rows, axis=None, kind="stable")  # of a corner, its triangles in turn
+        first = np.searchsorted(rows.ravel()[by_corner], self.vertices[:, 0])
+        last = np.searchsorted(rows.ravel()[by_corner], self.vertices[:, 0], side="right")
+        most = int((last - first).max(initial=1))
+        places = first[:, None] + np.arange(most)
+        near = by_corner[np.minimum(places, rows.size - 1)] // 3  # (N, K) triangles
+        same = rows[near][..., None] == self.vertices[:, None, None, :]  # (N, K, 3, 3)
+        there = same.any(axis=2).all(axis=-1) & (places < last[:, None])
+        missing = np.flatnonzero(~there.any(axis=1))
+        if len(missing):
+            raise ValueError(f"none of these triangles has place {missing[0]} on {self.mesh}")
+        chosen = np.arange(len(self)), there.argmax(axis=1)
+        return near[chosen].astype(np.int64), (same[chosen] * self.weights[:, None, :]).sum(axis=-1)

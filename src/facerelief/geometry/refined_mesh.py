@@ -7,13 +7,15 @@ New vertices lie on the middles of the cubic curves that meet the vertices' norm
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from facerelief.arrays import FloatArray
 from facerelief.geometry.landmark_schemes import topology_mesh
+from facerelief.geometry.moved_surface import Links
 from facerelief.geometry.uv import UVLayout
 
 
@@ -21,6 +23,7 @@ from facerelief.geometry.uv import UVLayout
 class RefinedMesh:
     """The numbers of such a mesh; places are given to it."""
 
+    given: NDArray[np.int32]  # (T, 3) the old triangles
     edges: NDArray[np.int64]  # (E, 2) ends of the old edges; at each middle is a new vertex
     triangles: NDArray[np.int32]  # (4 T, 3): parts 4 t to 4 t + 3 are of triangle t
 
@@ -38,7 +41,18 @@ class RefinedMesh:
         parts = [(a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)]
         cut = np.stack([np.stack(part, -1) for part in parts], 1)
         edges = np.stack(np.divmod(known, count), -1)
-        return cls(edges, cut.reshape(-1, 3).astype(np.int32))
+        return cls(given.astype(np.int32), edges, cut.reshape(-1, 3).astype(np.int32))
+
+    @cached_property
+    def links(self) -> Links:
+        """Its neighbours, and the old mesh within it."""
+        old = int(self.edges.max()) + 1
+        count = old + len(self.edges)
+        rows = np.concatenate([np.arange(old), np.repeat(np.arange(old, count), 2)])
+        columns = np.concatenate([np.arange(old), self.edges.ravel()])
+        shares = np.concatenate([np.ones(old), np.full(2 * len(self.edges), 0.5)])
+        up = sparse.csr_array((shares, (rows, columns)), (count, old))
+        return Links(self.triangles, count, Links(self.given, old), up)
 
     def linear(self, values: FloatArray) -> FloatArray:
         """Values (V, ...) of the old vertices to (V + E, ...), the mean in the middles."""

@@ -105,6 +105,22 @@ def shading_detail(
     return ShadingDetail(detailed, model.riesz.height(found), light)
 
 
+def check_light(photo: FloatArray, mask: BoolArray, scale: float) -> None:
+    """Raise NoLightError for a photo (H, W, 3), linear, that tells nothing of its light.
+
+    Args:
+        photo, mask, scale: as of `shading_detail`.
+    """
+    _usable(_say(photo, photo @ LUMINANCE.astype(photo.dtype), mask, scale))
+
+
+def _usable(say: FloatArray) -> NDArray[np.intp]:
+    usable = np.flatnonzero(say > 0.5)
+    if len(usable) < _LEAST_PIXELS:
+        raise NoLightError
+    return usable
+
+
 def _say(
     photo: FloatArray, luminance: FloatArray, mask: BoolArray, scale: float
 ) -> NDArray[np.float32]:
@@ -117,9 +133,7 @@ def _say(
 
 
 def _light(luminance: FloatArray, normals: FloatArray, say: FloatArray) -> NDArray[np.float64]:
-    usable = np.flatnonzero(say > 0.5)
-    if len(usable) < _LEAST_PIXELS:
-        raise NoLightError
+    usable = _usable(say)
     few = usable[:: max(1, len(usable) // 8000)]
     return np.asarray(fit_sh(luminance.ravel()[few], normals.reshape(-1, 3)[few], iterations=8))
 

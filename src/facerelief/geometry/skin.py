@@ -52,14 +52,17 @@ class Skin:
         return pose(self.points)
 
     @cached_property
-    def visible(self) -> BoolArray:
-        """(M,) in the picture and the photo, turned to it, hidden by no other and not covered."""
+    def in_view(self) -> BoolArray:
+        """(M,) in the picture and the photo, turned to it, and hidden by no other part of it."""
         if self.problem is not None:
             return np.zeros(len(self.points), bool)
         seen = _visible(self.points, self._drawn[0], self.size)
-        for hidden in (self.covered, self.outside):
-            seen = seen if hidden is None else seen & ~hidden
-        return seen
+        return seen if self.outside is None else seen & ~self.outside
+
+    @cached_property
+    def visible(self) -> BoolArray:
+        """(M,) in view, and not covered by something else."""
+        return self.in_view if self.covered is None else self.in_view & ~self.covered
 
     @cached_property
     def mask(self) -> BoolArray:
