@@ -5,8 +5,8 @@
 
 PARTS are protocols of `facerelief evaluate`; unless said, those that the model card is made from:
 photographs of Extended Yale B, renderings of real scans, and photographs by age, sex and ancestry.
-The others are `table` (all systems side by side), `robustness`, `wild`, and of what makes shapes
-`landmarks`, `reconstruction` and `p2p` (meshes with relief beside those without).
+The others are `table` (all systems side by side), `robustness`, `wild`, `relight`, and of what
+makes shapes `landmarks`, `reconstruction` and `p2p` (meshes with relief beside those without).
 
 FILE is a checkpoint of a run (last.ckpt beside its config.yaml) or an exported .onnx file, NAME its
 line in the tables; of NAME_s0, NAME_s1 and so on, seeds of one training, `table` shows the mean
@@ -64,6 +64,7 @@ PARTS = {
     "table": Part("comparison", normal_systems, draw_systems, timed=True),
     "robustness": Part("robustness", normal_systems, partial(draw_spoiled, "spoiled")),
     "wild": Part("wild", normal_systems),
+    "relight": Part("relight", normal_systems),
     "landmarks": Part("landmarks", shape_systems),
     "reconstruction": Part("reconstruction", shape_systems),
     "p2p": Part("p2p", detailed_systems),

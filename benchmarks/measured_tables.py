@@ -9,6 +9,8 @@ from facerelief.evaluate.report import table
 REGISTRATION_TARGET = 0.5  # mm, mean over the face
 CROP_TARGETS = {"centre": 5, "scale": 8}  # medians, % of the crop's side
 
+RELIT = {"first": 1.0, "further": 0.05}  # seconds
+
 BUSY = 0.3  # cores that other work may keep busy before a figure is marked
 
 
@@ -189,6 +191,28 @@ def render_markdown(result: dict[str, Any]) -> str:
         what = f"Memory of a process after {count // 10} and after {count} heads"
         rows.append((what, f"{first:.0f} and {last:.0f} MB", "flat"))
     return table(["", "Measured", "Target"], rows) + "\n"
+
+
+def relighting_markdown(result: dict[str, Any]) -> str:
+    """The table of relighting.py."""
+    height, width = result["window"]
+    rows = [
+        ["Normals at the photo's size, usual and larger crop", result["normals"], None],
+        ["From there to the first picture", result["first"], RELIT["first"]],
+        ["Every further lamp", result["lamp"], RELIT["further"]],
+        ["Every further environment, 32 lights", result["environment"], RELIT["further"]],
+    ]
+    cells = [
+        [what, f"{seconds:.3f} s", "" if most is None else f"at most {most:g} s"]
+        for what, seconds, most in rows
+    ]
+    facts = result["machine"]
+    return f"""\
+A face that fills {width} x {height} pixels; seconds of one core, the least of five runs. \
+{facts["cpu"]}.
+
+{table(["What", "Measured", "Target"], cells)}
+"""
 
 
 def amount(value: float, unit: str) -> str:

@@ -98,6 +98,8 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "comparison": systems_markdown,
     "robustness": PROTOCOLS["robustness"].table,
     "wild": PROTOCOLS["wild"].table,
+    "relight": PROTOCOLS["relight"].table,
+    "relighting": measured_tables.relighting_markdown,
     "landmarks": PROTOCOLS["landmarks"].table,
     "reconstruction": PROTOCOLS["reconstruction"].table,
     "p2p": PROTOCOLS["p2p"].table,

@@ -99,7 +99,7 @@ def test_the_astronauts_side_without_light_is_darker(astronaut: Path) -> None:
     photo = fr.load_photo(astronaut)
     estimator = fr.load("default")
     (face,) = estimator(photo, max_faces=1)
-    (around,) = estimator.estimate(photo, [face.place.enlarged(1.3)])
+    (around,) = estimator.estimate(photo, [face.place.enlarged(1.5)])
     found = relight(photo, face, Light.from_angles(70, 0), around).astype(int)
     (left, right), y = face.points[:2, 0].astype(int), int(face.points[2, 1])
     lit, dark = (found[y : y + 8, x - 6 : x + 6].mean() for x in (left - 6, right + 6))

@@ -7,9 +7,9 @@ keeps its light, and gives way to the face softly, along the edge of the hair.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from math import ceil
 
 import numpy as np
@@ -17,24 +17,29 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facerelief.arrays import FloatArray
+from facerelief.easing import smooth_step
 from facerelief.fine import LEAST, MOST, at_size, native_size, painted
 from facerelief.geometry.environment import environment_lights
-from facerelief.geometry.light import LUMINANCE, Light, linear_to_srgb, srgb_to_linear
+from facerelief.geometry.light import Light, linear_to_srgb, srgb_to_linear
 from facerelief.geometry.lights import Lights
-from facerelief.geometry.relightable import Relightable, Surface
+from facerelief.geometry.normals import normalise
+from facerelief.geometry.relightable import Relightable, Surface, planar
 from facerelief.images import Pixels, Source, open_photo
-from facerelief.photo_frame import normals_in_photo
+from facerelief.photo_frame import CLEAR, normals_in_photo, soft_mask
 from facerelief.retouch import Change
 from facerelief.types import Crop, Face
 
 KEEP = 0.12  # of the photo's own light that stays beside the new one
 
+#: Side of the crops that are good round faces, over the usual one: hair, ears and throat are in it.
+AROUND = 1.5
+
+_FADE = 0.13  # of such a crop's side: where the new light has come in fully
 _SURE = 0.9  # of an alpha: skin
 _ROWS = 256  # of a large photo that change together
 _DARK = np.float32(0.002)  # linear light beside which a gain means nothing
 _STEPS = 65535
 _TO_LINEAR = srgb_to_linear(np.arange(256) / 255).astype(np.float32)
-_BRIGHTEST = 95  # percentile of a face's shading that environments are exposed by
 
 #: What a face can be lit by: a light, several of them, or an environment (H, 2 H, 3), linear RGB.
 AnyLight = Light | Lights | NDArray[np.floating]
@@ -60,8 +65,8 @@ class Relighting:
         Args:
             photo: a path or what else `load_photo` reads.
             face: with its normals.
-            around: the same face in a larger crop (`Place.enlarged`): forehead, ears and throat
-                are relit, too.
+            around: the same face in a larger crop (`Place.enlarged` by `AROUND`): forehead, ears
+                and throat are relit, too.
 
         Raises:
             PhotoError: the photo cannot be read.
@@ -80,7 +85,7 @@ class Relighting:
             for one in (face, around)
             if one is not None
         ]
-        normals, alpha = normals_in_photo(faces[:1], faces[1:])
+        normals, alpha = _laid(faces)
         skin = (alpha > _SURE) * (1 - _features(faces[0], pixels.shape[:2]))
         surface = Surface.of(normals, alpha > 0)
         parts = Relightable.of(
@@ -95,8 +100,7 @@ class Relighting:
 
     def exposed(self, lights: Lights) -> Lights:
         """`lights` made so strong that the face's brightest skin is as bright as in the photo."""
-        shading = self.parts.surface.shade(lights).colours @ LUMINANCE.astype(np.float32)
-        bright = float(np.percentile(shading[self.alpha > _SURE], _BRIGHTEST))
+        bright = self.parts.brightness(lights)
         if not bright > 0:
             raise ValueError("the light does not reach the face")
         return lights.scaled(1 / bright)
@@ -146,8 +150,14 @@ class Relighting:
             raise ValueError(f"the share of the old light is from 0 to 1, not {keep}")
         result = self.parts.under(self.lights_of(light))
         own = 1 - self.alpha * np.float32(1 - keep)
-        result += _TO_LINEAR[self.pixels] * own[..., None]
+        for plane in range(3):
+            result[..., plane] += self._own[..., plane] * own
         return result
+
+    @cached_property
+    def _own(self) -> NDArray[np.float32]:
+        """(h, w, 3) linear light of the photo."""
+        return planar(_TO_LINEAR[self.pixels])
 
 
 def relight(
@@ -167,7 +177,7 @@ def relight(
         light: a `Light`, such as `Light.from_angles(60, 20)`; `Lights`, such as those of another
             photo's face (`Relighting.lights`); or an environment (H, 2 H, 3), linear RGB,
             equirectangular, its middle where the camera looks.
-        around: the same face in a larger crop (`Place.enlarged`), to relight what lies round it.
+        around: the same face in a larger crop (`Place.enlarged(1.5)`): what lies round it is relit.
         keep: share of the photo's own light that stays beside the new one.
 
     Raises:
@@ -205,6 +215,34 @@ def _moved(face: Face, window: tuple[slice, slice], factor: int, shape: tuple[in
     return replace(face, place=inside, shape=None)
 
 
+def _laid(faces: Sequence[Face]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Normals (h, w, 3) and alpha (h, w) of a face over itself in a larger crop, if there is one.
+
+    The larger one reaches farther into its corners than `photo_frame.normals_in_photo` lets it:
+    what is left out of a forehead would keep its old light.
+    """
+    face, *rest = faces
+    normals, alpha = normals_in_photo([face])
+    if not rest:
+        return normals, alpha
+    below, beside = normals_in_photo([_faded(one) for one in rest])
+    crop, size = face.crop, face.crop.size
+    cover = soft_mask(np.ones((size, size), np.float32))
+    whole = (slice(0, alpha.shape[0]), slice(0, alpha.shape[1]))
+    over = crop.paste_window(cover, np.ones((size, size), bool), whole)[0]
+    alpha = alpha + (1 - over) * beside
+    normals = normalise(normals * over[..., None] + below * (1 - over)[..., None])
+    return normals.astype(np.float32) * (alpha > 0)[..., None], np.minimum(alpha, 1)
+
+
+def _faded(face: Face) -> Face:
+    """The same with an alpha that falls towards the crop's edges over what is round the face."""
+    opacity = face.surface.opacity
+    places = (np.arange(len(opacity)) + 0.5) / len(opacity)
+    rise = smooth_step(np.minimum(places, 1 - places), CLEAR, _FADE).astype(np.float32)
+    return replace(face, surface=replace(face.surface, alpha=opacity * rise * rise[:, None]))
+
+
 def _features(face: Face, shape: tuple[int, ...]) -> FloatArray:
     """(h, w) in [0, 1]: brows, eyes and lips, as far as they are known."""
     side = max(shape)
@@ -213,11 +251,15 @@ def _features(face: Face, shape: tuple[int, ...]) -> FloatArray:
 
 
 def _encoded(linear: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """sRGB of linear light, clipped; `linear` is used up."""
-    np.clip(linear, 0, 1, out=linear)
-    linear *= np.float32(_STEPS)
-    linear += np.float32(0.5)
-    return _table().take(linear.astype(np.uint16))
+    """sRGB of linear light (h, w, 3), clipped."""
+    result = np.empty(linear.shape, np.uint8)
+    table = _table()
+    for plane in range(linear.shape[2]):
+        steps = np.clip(linear[..., plane], 0, 1)
+        steps *= np.float32(_STEPS)
+        steps += np.float32(0.5)
+        result[..., plane] = table.take(steps.astype(np.uint16))
+    return result
 
 
 @cache

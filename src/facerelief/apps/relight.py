@@ -19,8 +19,7 @@ from facerelief.geometry.light import Light, angles
 from facerelief.geometry.lights import Lights
 from facerelief.images import Pixels
 from facerelief.inputs import PhotoError
-from facerelief.photo_frame import AROUND
-from facerelief.relighting import KEEP, Relighting
+from facerelief.relighting import AROUND, KEEP, Relighting
 from facerelief.retouch import Change, retouched
 from facerelief.runtime import Estimator
 from facerelief.types import Face

@@ -144,6 +144,16 @@ COMMANDS = {
         standard errors: results.json, results.md and photographs.csv.
         """,
     ),
+    "relight": Command(
+        """Score relighting: photographs of Extended Yale B predicted from those under other lights.
+
+        Example: facerelief evaluate relight --system default -o out
+
+        PSNR and SSIM by the angle between the lights, beside copies, ratio images and measured
+        normals: results.json, results.md, pairs.csv and pictures.
+        """,
+        extra=(_option("split", Split, "test"),),
+    ),
     "renderings": Command(
         """Score normals on rendered heads by pose, light and cover.
 

@@ -11,6 +11,7 @@ from facerelief.evaluate.p2p import PointToPoint
 from facerelief.evaluate.predictions import EvaluationError
 from facerelief.evaluate.protocol import Protocol, runner
 from facerelief.evaluate.reconstruction import Reconstruction
+from facerelief.evaluate.relight import Relight
 from facerelief.evaluate.renderings import Renderings
 from facerelief.evaluate.robustness import Robustness
 from facerelief.evaluate.wild import Wild
@@ -21,7 +22,7 @@ PROTOCOLS: dict[str, type[Protocol[Any, Any, Any]]] = {
     protocol.name: protocol
     for protocol in (
         Yaleb, Basel, Robustness, Wild, Landmarks, Reconstruction, Groups, Renderings,
-        Coefficients, PointToPoint,
+        Coefficients, Relight, PointToPoint,
     )
 }  # fmt: skip
 
@@ -31,6 +32,7 @@ run_groups = runner(Groups)
 run_landmarks = runner(Landmarks)
 run_p2p = runner(PointToPoint)
 run_reconstruction = runner(Reconstruction)
+run_relight = runner(Relight)
 run_renderings = runner(Renderings)
 run_robustness = runner(Robustness)
 run_wild = runner(Wild)
@@ -45,6 +47,7 @@ __all__ = [
     "run_landmarks",
     "run_p2p",
     "run_reconstruction",
+    "run_relight",
     "run_renderings",
     "run_robustness",
     "run_table",

@@ -37,7 +37,7 @@ def turned(radiance: NDArray[np.float32], degrees: float) -> NDArray[np.float32]
     return np.roll(radiance, round(degrees / 360 * radiance.shape[1]), axis=1)
 
 
-def environment_lights(radiance: FloatArray, count: int = 48) -> Lights:
+def environment_lights(radiance: FloatArray, count: int = 32) -> Lights:
     """The lights that stand for an environment: the sum, in each of `count` even cells of the sky.
 
     A cell's direction is the mean of its light, so that a sun stays where it is.

@@ -13,6 +13,7 @@ from facerelief.geometry.normals import normalise
 #: Of skin at normal incidence (index of refraction 1.4, Weyrich et al., "Analysis of human faces
 #: using a measurement-based skin reflectance model", SIGGRAPH 2006).
 AT_NORMAL = 0.028
+_FAINT = 0.02  # of the brightest light: what is fainter does not shine
 ROUGHNESS = 0.5  # theirs lie between 0.3 and 0.5; normals that were estimated are smooth
 
 
@@ -27,23 +28,27 @@ def gloss(
 
     Microfacets of Walter et al. ("Microfacet models for refraction through rough surfaces", EGSR
     2007) with Schlick's Fresnel term and Hammon's approximation of Smith's masking; the viewer is
-    far away along +z. An even ambient term shines as a wide light from the viewer would: not.
+    far away along +z. An even ambient term does not shine.
     """
+    index = np.flatnonzero(normals.any(axis=-1))
+    here = normals.reshape(-1, 3)[index].astype(np.float32)
+    shines = np.zeros((len(index), 3), np.float32)
+    strengths = lights.colours.max(axis=-1, initial=0)
+    seen = strengths > _FAINT * strengths.max(initial=0)
+    for direction, colour in zip(lights.directions[seen], lights.colours[seen], strict=True):
+        cosine = np.maximum(here @ direction.astype(np.float32), 0)
+        shine = _shine(here, cosine, direction, roughness)
+        shine *= horizons.at(index, direction, softness)
+        shines += shine[:, None] * colour.astype(np.float32)
     result = np.zeros(normals.shape, np.float32)
-    for direction, colour in zip(lights.directions, lights.colours, strict=True):
-        cosine = np.maximum(normals @ direction.astype(np.float32), 0)
-        if not cosine.any():
-            continue
-        shine = _shine(normals, cosine, direction, roughness)
-        shine *= horizons.reaching(direction, softness)
-        result += shine[..., None] * colour.astype(np.float32)
+    result.reshape(-1, 3)[index] = shines
     return result
 
 
 def _shine(
     normals: FloatArray, cosine: FloatArray, direction: FloatArray, roughness: float
 ) -> FloatArray:
-    """(H, W): pi D F G (n . l), of normals (H, W, 3) and their cosines to the light."""
+    """(N,): pi D F G (n . l), of normals (N, 3) and their cosines to the light."""
     half = direction + np.array([0, 0, 1])
     if not np.linalg.norm(half) > 1e-6:  # straight from behind
         return np.zeros_like(cosine)

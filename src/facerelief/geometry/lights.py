@@ -94,14 +94,19 @@ def shade_lights(
     normals: FloatArray, horizons: Horizons, lights: Lights, softness: float = SOFTNESS
 ) -> Shading:
     """Shading of unit `normals` (H, W, 3) with the shadows that they cast."""
-    colours = np.zeros(normals.shape, np.float32)
-    slope = np.zeros(normals.shape, np.float32)
+    index = np.flatnonzero(normals.any(axis=-1))
+    here = normals.reshape(-1, 3)[index].astype(np.float32)
+    directions = lights.directions.astype(np.float32)
+    cosine = here @ directions.T
+    reaching = np.empty_like(cosine)
+    for column, direction in enumerate(lights.directions):
+        reaching[:, column] = horizons.at(index, direction, softness)
+    reaching *= cosine > 0
+    bright = (lights.colours @ LUMINANCE)[:, None]
+    colours, slope = (np.zeros(normals.shape, np.float32) for _ in range(2))
     colours += lights.ambient.astype(np.float32)
-    for direction, colour in zip(lights.directions, lights.colours, strict=True):
-        cosine = normals @ direction.astype(np.float32)
-        reaching = horizons.reaching(direction, softness) * (cosine > 0)
-        colours += (cosine * reaching)[..., None] * colour.astype(np.float32)
-        slope += reaching[..., None] * (direction * (colour @ LUMINANCE)).astype(np.float32)
+    colours.reshape(-1, 3)[index] += (cosine * reaching) @ lights.colours.astype(np.float32)
+    slope.reshape(-1, 3)[index] = reaching @ (directions * bright.astype(np.float32))
     return Shading(colours, slope)
 
 
@@ -246,11 +251,32 @@ def _robust(columns: FloatArray, target: FloatArray) -> tuple[FloatArray, FloatA
 
 
 def _positive(columns: FloatArray, target: FloatArray, weight: FloatArray) -> FloatArray:
-    """Non-negative least squares by the normal equations, slightly damped."""
-    from scipy.optimize import nnls
+    """Non-negative least squares by the normal equations, slightly damped.
 
+    Bro and De Jong, "A fast non-negativity-constrained least squares algorithm", Journal of
+    Chemometrics 11, 1997. SciPy has one, too, in a package that takes longer to load than this.
+    """
     weighted = columns * weight[:, None]
-    square = weighted.T @ columns
+    square, right = weighted.T @ columns, weighted.T @ target
     square[np.diag_indices_from(square)] += 1e-4 * np.trace(square) / len(square) + 1e-12
-    lower = np.linalg.cholesky(square)
-    return nnls(lower.T, np.linalg.solve(lower, weighted.T @ target))[0]
+    solution = np.zeros(len(square))
+    free = np.zeros(len(square), bool)
+    least = 1e-9 * float(np.abs(right).max())
+    for _ in range(3 * len(square)):
+        slope = np.where(free, -np.inf, right - square @ solution)
+        if slope.max() <= least:
+            break
+        free[slope.argmax()] = True
+        while True:
+            tried = np.zeros(len(square))
+            tried[free] = np.linalg.solve(square[np.ix_(free, free)], right[free])
+            wrong = free & (tried <= 0)
+            if not wrong.any():
+                break
+            # As far as all stay positive; what arrives at 0 stays there.
+            step = np.min(solution[wrong] / (solution[wrong] - tried[wrong]))
+            solution += step * (tried - solution)
+            free &= solution > 1e-12
+            solution[~free] = 0
+        solution = tried
+    return solution
