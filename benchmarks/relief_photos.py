@@ -5,8 +5,9 @@
 
 Openly licensed photographs, those that no training saw first. Of each system's meshes, coarse and
 with each kind of relief: is all finite, does a triangle of the face lie by more than a right angle
-off the coarse one's, does the mesh show holes in its photo; and on photographs that no training saw
-the photo loss (`facerelief.evaluate.rerendering`). A kind is a name, or a relief network's file.
+off the coarse one's, does the mesh show holes in its photo, or skin from behind; and on photographs
+that no training saw the photo loss (`facerelief.evaluate.rerendering`). A kind is a name, or a
+relief network's file.
 
 Rows go to FILE as they are made, and are not made again: a call that was stopped goes on. Writes
 results/relief_photos.json and the tables of whatever rows there are.
@@ -95,7 +96,7 @@ def measured(made: DetailedFace, seen: Rerendering | str | None) -> dict[str, An
         "made": bool(relief.displacement.any()),
         "finite": finite,
         "flipped": flipped(made),
-        "holes": holes(points, made, PICTURE),
+        "holes": list(holes(points, made, PICTURE)),
         "largest": round(float(np.abs(relief.displacement).max()), 3),
         "warnings": list(relief.warnings),
     }
@@ -152,10 +153,8 @@ def _counted(found: list[dict[str, Any]], coarse: list[dict[str, Any]]) -> dict[
         "not_finite": sum(not one["finite"] for one in found),
         "flipped": sum(one["flipped"] for one in found),
         "faces_flipped": sum(one["flipped"] > 0 for one in found),
-        "faces_with_holes": sum(
-            one["holes"] > own["holes"] for one, own in zip(found, coarse, strict=True)
-        ),
-        "holes": sum(one["holes"] for one in found),
+        "faces_with_holes": sum(one["holes"][0] > 0 for one in found),
+        "pixels_of_back": float(np.mean([one["holes"][1] for one in found])) if found else None,
     }
     for name in LOSSES:
         pairs = [(one[name], own[name]) for one, own in zip(found, coarse, strict=True)

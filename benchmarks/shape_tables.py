@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from facerelief.evaluate.report import spread, table
+from facerelief.evaluate.report import number, spread, table
 
 
 def prnet_ablation_markdown(result: dict[str, Any]) -> str:
@@ -129,9 +129,9 @@ def relief_photos_markdown(result: dict[str, Any]) -> str:
         for kind, one in own["kinds"].items():
             name = f"{system}, {kind}"
             turned = f"{one['flipped']} in {one['faces_flipped']} faces" if one["flipped"] else "0"
-            gaps = str(one["faces_with_holes"]) if kind != "coarse" else f"({one['holes']} pixels)"
             counts.append([name, str(one["faces"]), str(one["made"]) if kind != "coarse" else "",
-                           str(one["not_finite"]), turned, gaps])  # fmt: skip
+                           str(one["not_finite"]), turned, str(one["faces_with_holes"]),
+                           number(one["pixels_of_back"])])  # fmt: skip
             changed = kind != "coarse"
             losses.append([
                 name,
@@ -149,10 +149,11 @@ def relief_photos_markdown(result: dict[str, Any]) -> str:
     )
     again = ["Light fitted anew", "Change", "Fell in"]
     return f"""\
-{photos}. Triangles of the face that lie by more than a right angle off the coarse ones, and \
-meshes that show holes in their photo which the coarse ones have not:
+{photos}. Triangles of the face that lie by more than a right angle off the coarse ones; meshes \
+that show holes in their photo; and pixels of their crops, of {512**2:,}, that show skin from \
+behind, where a fold goes through what lies before it:
 
-{table(["", "Faces", "Relief made", "Not finite", "Turned over", "More holes"], counts)}
+{table(["", "Faces", "Relief made", "Not finite", "Turned over", "With holes", "Back"], counts)}
 
 Photo loss over the skin in levels of 255, on those of the photographs that no training saw, with \
 the light fitted to the coarse face and with a light fitted to each, ± standard errors:

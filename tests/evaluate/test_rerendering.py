@@ -62,14 +62,17 @@ def test_holes_and_flipped_triangles_are_counted() -> None:
     assert flipped(made) == 0
     points = made.displaced.vertices * (1, -1, 1) + (128, 128, 0)
     triangles = made.displaced.triangles
-    assert holes(points, made, 256) == 0
+    assert holes(points, made, 256) == (0, 0)
     tip = made.displaced.vertices[skin_mesh().face_mesh.landmarks[30]]
     near = np.linalg.norm(made.displaced.vertices - tip, axis=1) < 8  # mm
     gone = near[triangles].all(axis=1)
     turned, gap = triangles.copy(), triangles.copy()
     turned[gone], gap[gone] = turned[gone, ::-1], 0
-    for wrong in (turned, gap):
-        made.displaced = replace(made.displaced, triangles=wrong)
-        assert holes(points, made, 256) > 20
+    made.displaced = replace(made.displaced, triangles=gap)
+    gaps, backs = holes(points, made, 256)
+    assert gaps > 20 and backs == 0
+    made.displaced = replace(made.displaced, triangles=turned)
+    gaps, backs = holes(points, made, 256)
+    assert gaps == 0 and backs > 20
     made.displaced = replace(made.displaced, triangles=turned)
     assert flipped(made) == gone.sum()

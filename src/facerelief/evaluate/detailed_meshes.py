@@ -81,18 +81,21 @@ def flipped(made: DetailedFace) -> int:
     return int((((fine * flat).sum(-1) < 0) & outer).sum())
 
 
-def holes(points: FloatArray, made: DetailedFace, size: int) -> int:
-    """Pixels (of size x size) within the face's outline in a picture that show none of its outside.
+def holes(points: FloatArray, made: DetailedFace, size: int) -> tuple[int, int]:
+    """Pixels (of size x size) within a face's outline in a picture: without it, and of its back.
 
-    Of the displaced vertices as points (V, 3), pixel x, y (down) and z. Gaps between triangles
-    show, and skin that turns its back. What lies between lids and lips may face either way.
+    Of the displaced vertices as points (V, 3), pixel x, y (down) and z. The first are gaps in the
+    mesh. The others show skin from behind, where a fold has gone through what lies before it; what
+    lies between lids and lips may face either way.
     """
     triangles = made.displaced.triangles
     raster = rasterise(points, triangles, (size, size))
     front = face_normals(camera_space(points), triangles)[:, 2] > 0
     outer = np.repeat(topology_mesh(str(made.mesh.topology)).outer_triangles, 4)
-    shows = raster.mask & (front | ~outer)[raster.triangle]
-    return int((binary_fill_holes(shows) & ~shows).sum())
+    fronts = raster.mask & (front | ~outer)[raster.triangle]
+    gaps = binary_fill_holes(raster.mask) & ~raster.mask
+    backs = binary_fill_holes(fronts) & raster.mask & ~fronts
+    return int(gaps.sum()), int(backs.sum())
 
 
 def drawn(face: Face, made: DetailedFace) -> tuple[NDArray[np.float32], BoolArray]:
