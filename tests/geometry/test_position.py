@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 import posed_heads
 from facerelief.geometry import position
@@ -134,3 +136,16 @@ def test_other_people_are_faces_too() -> None:
         vertices = head.vertices(identity, expression)
         points = read(yaw=g.uniform(-80, 80), vertices=vertices)
         assert problem(points, 256) is None
+
+
+def test_the_face_has_one_border_and_no_hole() -> None:
+    """Every other edge has two triangles, between lids and lips too."""
+    triangles = skin_mesh().face_mesh.triangles
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    known, count = np.unique(np.sort(edges, axis=1), axis=0, return_counts=True)
+    border = known[count == 1]
+    links = sparse.coo_array(
+        (np.ones(len(border)), tuple(border.T)), shape=(triangles.max() + 1,) * 2
+    )
+    parts = connected_components(links, directed=False)[1][border[:, 0]]
+    assert count.max() == 2 and len(np.unique(parts)) == 1

@@ -34,7 +34,7 @@ class SkinMesh:
     uv: NDArray[np.float32]  # (M, 2) in [0, 1], v upwards
     triangles: NDArray[np.int32]  # (T, 3) counter-clockwise seen from outside
     landmarks: NDArray[np.int64]  # (68,) into the mesh
-    face: BoolArray  # (M,) from hairline to chin, ears too; the rest is neck and scalp
+    face: BoolArray  # (M,) from hairline to chin, ears and `inner` too; the rest is neck and scalp
     inner: BoolArray  # (M,) between the eyelids and between the lips: a part of the face
     mean: NDArray[np.float32]  # (M, 3) mm of the mean head
     kept: NDArray[np.int64]  # (M,) its vertices in `skin_mesh`, of which it may be a part
@@ -98,7 +98,8 @@ def skin_mesh() -> SkinMesh:
         uv=uv,
         triangles=triangles.reshape(-1, 3).astype(np.int32),
         landmarks=landmarks,
-        face=face_part(head.mean)[source],
+        # The bag of the mouth goes farther in than the face; without its end the lips had a slit.
+        face=face_part(head.mean)[source] | inner,
         inner=inner,
         mean=head.mean[source],
         kept=np.arange(len(source)),
