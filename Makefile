@@ -31,7 +31,7 @@ endif
 .PHONY: demo test lowest kills lint smoke fuzz docs bench clean
 
 demo: $(VENV)/.installed
-	$(VENV)/bin/facerelief normals examples/astronaut.jpg -o $(OUT)
+	$(VENV)/bin/facerelief all examples/astronaut.jpg -o $(OUT)
 
 test: $(VENV_TEST)/.installed
 	$(VENV_TEST)/bin/python -m pytest

@@ -192,7 +192,7 @@ PLY = "ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float
 BAD = [
     (lambda folder: folder / "gone.obj", "no such file"),
     (content("a.stl", "solid a\nendsolid"), "ends in"),
-    (content("empty.obj", ""), "no triangles"),
+    (content("empty.obj", ""), "an empty file"),
     (content("points.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\n"), "no triangles"),
     (content("far.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n"), "does not have"),
     (content("zero.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 0 1 2\n"), "does not have"),

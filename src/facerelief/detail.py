@@ -38,7 +38,7 @@ from facerelief.geometry.skin_mesh import skin_mesh
 from facerelief.geometry.unwrapping import with_farther_half_mirrored
 from facerelief.images import Source, open_photo
 from facerelief.learned import KIND, ReliefNetwork
-from facerelief.runtime import load
+from facerelief.runtime import Estimator, load
 from facerelief.sampling import bilinear
 from facerelief.types import Face
 
@@ -108,9 +108,12 @@ def shading(size: int = 512, threads: int | None = None) -> Maker:
     return make
 
 
-def fused(size: int = 512, threads: int | None = None) -> Maker:
-    """The normals of the best estimator carried onto the mesh (`geometry.carried_normals`)."""
-    estimator = load(NORMALS, threads=threads)
+def fused(size: int = 512, threads: int | None = None, estimator: Estimator | None = None) -> Maker:
+    """The normals of the best estimator carried onto the mesh (`geometry.carried_normals`).
+
+    `estimator` is another one, or the same where it is in memory already.
+    """
+    normals = estimator or load(NORMALS, threads=threads)
 
     def make(face: Face, photo: Source) -> Detail:
         skin = OnSkin.of(face, covered=False)  # the network knows that itself
@@ -118,7 +121,7 @@ def fused(size: int = 512, threads: int | None = None) -> Maker:
             check_light(_linear(face.crop.extract(open_photo(photo))), face.mask, 1.0)
         except NoLightError as error:
             return Detail.none(size, f"no detail: {error}")
-        (measured,) = estimator.estimate(photo, [face.place])
+        (measured,) = normals.estimate(photo, [face.place])
         inside = np.clip(2 * gaussian_filter(measured.mask.astype(np.float32), 3.0) - 1, 0, 1)
         layers = np.dstack([measured.normals, inside])
         shape = face.need_shape("detail")

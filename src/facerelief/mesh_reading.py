@@ -47,6 +47,8 @@ def read_asset(path: str | os.PathLike[str]) -> Asset:
     if suffix not in SUFFIXES:
         raise MeshError(f"{path}: not a mesh; what can be read ends in {', '.join(SUFFIXES)}")
     try:
+        if not path.stat().st_size:
+            raise ValueError("an empty file")
         asset = _read_obj(path) if suffix == ".obj" else _read_others(path)
         _check(asset.mesh)
         return asset

@@ -86,7 +86,7 @@ def to_glb(asset: Asset, name: str) -> dict[str, bytes]:
         material = PBRMaterial(
             name="skin",
             baseColorTexture=_stand_in() if textured else None,
-            normalTexture=None if bumps is None else _tangent_picture(bumps),
+            normalTexture=None if bumps is None else Image.fromarray(flattened(bumps)),
             metallicFactor=0.0,
             roughnessFactor=0.8,
             doubleSided=True,
@@ -170,10 +170,10 @@ def _put_jpeg(buffers: MutableMapping[Any, bytes], tree: Mapping[str, Any], cont
     buffers[list(buffers)[view]] = content + bytes(-len(content) % 4)
 
 
-def _tangent_picture(bumps: NormalMap) -> Image.Image:
-    """Normals of tangent space as glTF wants them: green up, and flat where there is none."""
-    flat = np.where(bumps.mask[..., None], bumps.normals, np.array([0, 0, 1], np.float32))
-    return Image.fromarray(encode(flat))
+def flattened(bumps: NormalMap) -> NDArray[np.uint8]:
+    """The pixels (S, S, 3) of normals of tangent space as glTF wants them, flat where is none."""
+    pixels = encode(np.where(bumps.mask[..., None], bumps.normals, np.array([0, 0, 1], np.float32)))
+    return pixels.astype(np.uint8)
 
 
 def _write_rows(

@@ -92,15 +92,17 @@ def produce(
     options: Options = Options(),
     maker: Maker | None = None,
     kind: str = "none",
+    found: list[Face] | None = None,
 ) -> Product:
     """The meshes of the faces of `photo`, and what lies beside them.
 
-    `maker` is that of a `kind` of `detail.DETAILS`; the meshes are smooth without.
+    `maker` is that of a `kind` of `detail.DETAILS`; the meshes are smooth without. `found` are the
+    faces that `estimator` has found already; it searches without.
 
     A face whose position map is no face has its `_pose.json` alone, which says so. Raises
     PhotoError for a photo without a face.
     """
-    faces = photos.find_faces(photo, estimator, options.search)
+    faces = found or photos.find_faces(photo, estimator, options.search)
     sidecars: list[dict[str, Any]] = []
     files: dict[str, bytes] = {}
     for face, stem in zip(faces, face_stems(photo.stem, len(faces)), strict=True):

@@ -66,12 +66,19 @@ def written(outputs: Collection[str], frames: Collection[str]) -> dict[str, str]
     }
 
 
-def produce(photo: Photo, estimator: Estimator, options: Options = Options()) -> Product:
+def produce(
+    photo: Photo,
+    estimator: Estimator,
+    options: Options = Options(),
+    found: list[Face] | None = None,
+) -> Product:
     """The normals of the faces of `photo`: what `options` ask for, and nothing besides.
+
+    `found` are those that `estimator` has found already; it searches without.
 
     Raises PhotoError for a photo without a face.
     """
-    faces = photos.find_faces(photo, estimator, options.search)
+    faces = found or photos.find_faces(photo, estimator, options.search)
     sidecars: list[dict[str, Any]] = []
     files = {}
     sized: Iterable[Face] = faces

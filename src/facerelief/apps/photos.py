@@ -34,7 +34,7 @@ class Outcome:
     path: Path
     faces: list[dict[str, Any]] = field(default_factory=list)  # the sidecars, largest face first
     files: list[str] = field(default_factory=list)  # where the sink has them
-    error: str | None = None  # one line, naming the input
+    error: str | None = None  # one line, naming the input; of what is missing where there are files
     note: str | None = None  # one line that people should read although all is well
 
 
@@ -94,7 +94,9 @@ def process(
     files = [sink.place(name) for name in product.files]
     place = sink.place(f"{stem}*")
     note = other and in_line(f"{path}: replaced what {place} held of another photo, {other}")
-    return Outcome(path, product.sidecars, files, note=note)
+    missing = "; ".join(product.left_out)
+    lacks = in_line(f"{path}: without {missing}; the rest is written") if missing else None
+    return Outcome(path, product.sidecars, files, lacks, note)
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,13 @@ from facerelief.photo_files import PhotoFile
 
 _LONGEST = 2**20  # bytes of a sidecar that is read
 _UNMARKED = (".glb", ".ply")  # their sidecar alone says whose they are
-#: How files of ours begin that are no pictures and no sidecars: OBJ and MTL, landmarks, normals.
+#: How files of ours begin that are no pictures and no sidecars: OBJ and MTL, landmarks, pages,
+#: normals.
 _BEGINNINGS = (
     b"# facerelief ",
     b'{\n  "scheme": "',
+    b'{\n  "model": "facerelief.geometry.face_model"',
+    b"<!doctype html>\n<!-- facerelief ",
     b'{"topology": "',
     b"\x93NUMPY\1\0v\0{'descr': '<f4', 'fortran_order': False, 'shape': (256, 256, 3)",
 )
@@ -58,6 +61,7 @@ class Product:
     #: is found. Both are empty for a file that a person named.
     stem: str = ""
     ending: str = ""
+    left_out: tuple[str, ...] = ()  # what could not be made, and why; one line each
 
 
 def face_stems(stem: str, count: int) -> list[str]:

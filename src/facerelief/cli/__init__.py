@@ -19,10 +19,11 @@ from facerelief.cli import (  # they register their commands
     relight,
     research,
     synth,
+    view,
 )
 from facerelief.cli.common import app
 
-__all__ = ["app", "main", "photos", "protocols", "relight", "research", "synth"]
+__all__ = ["app", "main", "photos", "protocols", "relight", "research", "synth", "view"]
 
 
 def main() -> None:

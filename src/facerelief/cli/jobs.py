@@ -105,17 +105,17 @@ def run(
         for place, group in places.items():
             yield from stream(group, produce, Folder(out / place, kept), workers)
 
-    faces, failed = 0, 0
+    faces, failed, done = 0, 0, 0
     with closing(all_outcomes()) as outcomes:
         for outcome in _progress(outcomes, len(paths)):
             faces += len(outcome.faces)
             failed += outcome.error is not None
+            done += bool(outcome.files)
             for line in filter(None, (outcome.error, outcome.note)):
                 typer.echo(line, err=True)
             if json:
                 typer.echo(to_line(_to_json(outcome)))
     if not json:
-        done = len(paths) - failed
         typer.echo(f"{count(faces, 'face')} in {count(done, 'photo')}, written to {out}")
         stem = output_stems(paths)[0] if len(paths) == faces == 1 else "*"
         for ending, meaning in endings.items() if faces else ():

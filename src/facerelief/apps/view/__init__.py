@@ -1,0 +1,1 @@
+"""Faces as one page that needs no network: `facerelief view`."""
