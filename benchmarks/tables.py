@@ -16,6 +16,7 @@ from typing import Any
 import card
 import headlines
 import measured_tables
+import surface_tables
 from shape_tables import (
     albedo_markdown,
     drawing_markdown,
@@ -119,6 +120,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "crop_accuracy": measured_tables.crop_accuracy_markdown,
     "registration": measured_tables.registration_markdown,
     "alignment": measured_tables.alignment_markdown,
+    "depth": surface_tables.depth_markdown,
     "render": measured_tables.render_markdown,
 }
 

@@ -40,13 +40,13 @@ STANDS_ON = {
 }
 #: The rooms of the modules that lie side by side with the packages.
 TOP = {
-    "ground": "arrays cache calibration catalogue colour doubts easing encode environments exr"
-    " exr_reading files images inference inputs memory orientation photo_files"
+    "ground": "arrays cache calibration catalogue colour depth_files doubts easing encode"
+    " environments exr exr_reading files images inference inputs memory orientation photo_files"
     " retouch sampling signals",
-    "values": "crops fine mesh_reading mesh_writing normal_png photo_frame pictures"
+    "values": "crops depth_cameras fine mesh_reading mesh_writing normal_png photo_frame pictures"
     " relighting types",
-    "runtime": "coefficients correspondence decoders detail detailed detect detections facerelief"
-    " finding foreign learned reconstruction retinaface runtime",
+    "runtime": "coefficients correspondence decoders depth_refinement detail detailed detect"
+    " detections facerelief finding foreign learned reconstruction retinaface runtime",
     "train": "combine export",
     "cli": "__main__",
 }

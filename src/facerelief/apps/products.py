@@ -28,7 +28,8 @@ from facerelief.images import Pixels
 from facerelief.photo_files import PhotoFile
 
 _LONGEST = 2**20  # bytes of a sidecar that is read
-_UNMARKED = (".glb", ".ply")  # their sidecar alone says whose they are
+#: Endings of files of ours that are not marked: their sidecar alone says whose they are.
+_UNMARKED = (".glb", ".ply", "_depth.npy")
 #: How files of ours begin that are no pictures and no sidecars: OBJ and MTL, landmarks, pages,
 #: normals.
 _BEGINNINGS = (
@@ -167,7 +168,7 @@ class _Sidecar:
 
 def _is_ours(path: Path, before: Iterable[str]) -> bool:
     """Whether an earlier run wrote the file at `path`; it left sidecars of the stems `before`."""
-    if path.suffix in _UNMARKED:
+    if path.name.endswith(_UNMARKED):
         return path.name.startswith(tuple(before))
     if is_marked(path) or _Sidecar.read(path):
         return True

@@ -18,12 +18,15 @@ from facerelief.cli import (  # they register their commands
     protocols,
     relight,
     research,
+    surfaces,
     synth,
     view,
 )
 from facerelief.cli.common import app
 
-__all__ = ["app", "main", "photos", "protocols", "relight", "research", "synth", "view"]
+__all__ = [
+    "app", "main", "photos", "protocols", "relight", "research", "surfaces", "synth", "view",
+]  # fmt: skip
 
 
 def main() -> None:

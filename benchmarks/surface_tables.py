@@ -1,0 +1,61 @@
+"""Tables of what normals do for depth and for coarse meshes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from facerelief.evaluate.report import table
+
+BETTER = 0.3  # of the error of the best smoothing
+
+
+def depth_markdown(result: dict[str, Any]) -> str:
+    """The table of depth.py."""
+    frames = result["frames"]
+    rows = [
+        [
+            f"{one['frame']}{' (tuned on)' if one['tuned'] else ''}",
+            f"{one['raw']:.1f}°",
+            *(f"{one[kind][0]:.2f}° ({one[kind][1].split(' ', 1)[1]})"
+              for kind in ("gaussian", "bilateral")),
+            f"{one['photo']:.2f}°",
+            f"{one['refined']:.2f}°",
+            f"{100 * one['better']:.0f} %",
+            "yes" if one["better"] >= BETTER else "no",
+        ]
+        for one in frames
+    ]  # fmt: skip
+
+    def means(frames: list[dict[str, Any]]) -> list[str]:
+        kinds = [np.mean([one[kind][0] for one in frames]) for kind in ("gaussian", "bilateral")]
+        raw, photo, refined = (
+            np.mean([one[key] for one in frames]) for key in ("raw", "photo", "refined")
+        )
+        better = np.mean([one["better"] for one in frames])
+        return [f"{raw:.1f}°", *(f"{kind:.2f}°" for kind in kinds), f"{photo:.2f}°",
+                f"{refined:.2f}°", f"{100 * better:.0f} %", ""]  # fmt: skip
+
+    others = [one for one in frames if not one["tuned"]]
+    rows += [["mean", *means(frames)], ["mean of those not tuned on", *means(others)]]
+    held = sum(one["better"] >= BETTER for one in frames)
+    moved = np.array([one["moved_mm"] for one in frames])
+    common = min(one["better_than_all_frames_best"] for one in frames)
+    seconds = np.median([one["seconds"] for one in frames])
+    columns = ["Frame", "Raw depth", "Best Gaussian", "Best bilateral", "Photo alone (`"
+               + result["system"] + "`)", "Refined", "Better than the best smoothing",
+               f"At least {100 * BETTER:.0f} %"]  # fmt: skip
+    return f"""\
+{len(frames)} frames of a Kinect, one person: mean angle to the normals of the mesh that is \
+registered to each, degrees, on the face with its forehead. Smoothings are the best of each frame, \
+chosen knowing the truth, holes filled; `{result["smoothing_of_all"]}` is the best of all frames, \
+than which the least improvement is {100 * common:.0f} %.
+
+{table(columns, rows)}
+
+{held} of {len(frames)} frames reach the target. Depth was moved to the face by \
+{moved[:, 0].mean():.1f} ± {moved[:, 0].std():.1f} mm across and \
+{moved[:, 1].mean():.1f} ± {moved[:, 1].std():.1f} mm upwards, found in each frame by itself: the \
+rig does not change. {seconds:.2f} seconds of one core a frame, without network and files.
+"""

@@ -1,0 +1,122 @@
+"""The commands that put a photo's normals on geometry that somebody has: no PyTorch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from facerelief.cli import jobs
+from facerelief.cli.common import Json, Provider, Threads, app, cores, fail, load_system, to_line
+
+if TYPE_CHECKING:
+    from facerelief.apps.products import Produce
+
+Formats = Annotated[str, typer.Option(help="Comma-separated meshes: glb, obj, ply.")]
+OneOut = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to; made if missing.")]
+OnePhoto = Annotated[Path, typer.Argument(metavar="PHOTO", help="Its largest face is meant.")]
+BestSystem = Annotated[
+    str, typer.Option(help="A name that `facerelief systems` lists, or an .onnx file.")
+]
+
+
+@app.command()
+def depth(
+    photo: OnePhoto,
+    depth: Annotated[
+        Path,
+        typer.Argument(metavar="DEPTH", help="Taken with it: PNG of 16 bits, NPY or EXR."),
+    ],
+    out: OneOut,
+    camera: Annotated[
+        str,
+        typer.Option(
+            metavar="DEVICE|FILE",
+            help="kinect, kinect_v2, realsense (aligned), truedepth, or a calibration: .json, or "
+            ".npy or .txt of 3 x 3 intrinsics.",
+        ),
+    ],
+    unit: Annotated[
+        str | None,
+        typer.Option(help="Of DEPTH: mm, cm, m.", show_default="mm of integers, m of floats"),
+    ] = None,
+    register: Annotated[
+        str | None,
+        typer.Option(
+            help="calibration: as the cameras say; face: moved to where the photo's face is.",
+            show_default="face where the calibration does not tell",
+        ),
+    ] = None,
+    format: Formats = "glb",
+    bits: Annotated[int, typer.Option(help="Bits a channel of the normals: 8 or 16.")] = 8,
+    system: BestSystem = "accurate",
+    threads: Threads = None,
+    provider: Provider = None,
+    json: Json = False,
+) -> None:
+    """Refine the depth of a face by its photo: registered, without noise, holes filled.
+
+    Example: facerelief depth me.jpg me_depth.png --camera kinect -o out
+
+    Writes me_depth.png (the kind of file and the unit of DEPTH, over the photo),
+    me_depth_normal.png, me_depth.glb and me_depth.json.
+    """
+    from facerelief.apps.depth import Options, endings, produce
+    from facerelief.apps.products import Photo, Product
+    from facerelief.depth_cameras import rig_of
+    from facerelief.depth_files import UNITS, DepthError, read_depth
+    from facerelief.depth_refinement import REGISTRATIONS
+    from facerelief.mesh_writing import WRITERS
+
+    formats = jobs.split_choices("--format", format, WRITERS)
+    jobs.check_choice("--bits", bits, (8, 16))
+    if unit is not None:
+        jobs.check_choice("--unit", unit, UNITS)
+    if register is not None:
+        jobs.check_choice("--register", register, REGISTRATIONS)
+    try:
+        measured = read_depth(depth, None if unit is None else UNITS[unit])
+    except DepthError as error:
+        fail(str(error), code=1)
+    estimator = load_system(system, threads or cores(), provider)
+    options = Options(formats, register, bits)
+
+    def job(one: Photo) -> Product:
+        height, width = one.pixels.shape[:2]
+        calibration = rig_of(camera, measured.distance.shape, (height, width))
+        return produce(one, measured, calibration, estimator, options)
+
+    _run(photo, [depth], out, job, endings(measured.suffix, formats), json)
+
+
+def _run(
+    photo: Path,
+    beside: list[Path],
+    out: Path,
+    job: Produce,
+    endings: dict[str, str],
+    json: bool,
+) -> NoReturn:
+    """Give the folder `out` what a job makes of a photo and files beside it, and end."""
+    from facerelief.apps.photos import process
+    from facerelief.apps.products import Folder
+    from facerelief.files import identities, make_folder
+
+    try:
+        make_folder(out)
+    except OSError as error:
+        fail(f"{out}: cannot write there: {error.strerror}", code=2)
+    done = process(photo, photo.stem, job, Folder(out, identities([photo, *beside])))
+    if done.note is not None:
+        typer.echo(done.note, err=True)
+    if json:
+        told = {"input": str(photo), "error": done.error, "files": done.files, "faces": done.faces}
+        typer.echo(to_line(told))
+    if done.error is not None:
+        fail(done.error, code=1)
+    if not json:
+        typer.echo(f"written to {out}")
+        for ending, meaning in endings.items():
+            typer.echo(f"  {photo.stem + ending:<30} {meaning}")
+    raise typer.Exit()
