@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from shape_tables import detail_markdown
 
 import facerelief as fr
 from facerelief.data.folders import data_root
@@ -119,24 +120,6 @@ def costs(photo: Path) -> dict[str, dict[str, float]]:
     return found
 
 
-def table(results: dict[str, Any]) -> str:
-    """What was measured, in rows of systems."""
-    lines = ["| | Yale, degrees | scans, % | turned over | CPU s | MB |", "|---" * 6 + "|"]
-    for name in (SYSTEM, *(f"{SYSTEM}+{kind}" for kind in available()), NORMALS):
-        kind = name.removeprefix(SYSTEM).strip("+") or "none"
-        over = results.get("folds", {}).get(kind)
-        spent = results.get("costs", {}).get(kind, {}) if name != NORMALS else {}
-        cells = [
-            results.get("yale", {}).get("mean", {}).get(name, ""),
-            results.get("scans", {}).get(name, ""),
-            f"{over['flipped']} in {over['faces']} faces" if over else "",
-            spent.get("cpu_seconds", ""),
-            spent.get("peak_mb", ""),
-        ]
-        lines.append(f"| {name} | {' | '.join(map(str, cells))} |")
-    return "\n".join(lines) + "\n"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
@@ -158,7 +141,7 @@ def main() -> None:
     for name in options.only:
         results[name] = jobs[name]()
         path.write_text(json.dumps(results, indent=1) + "\n")
-        path.with_suffix(".md").write_text(table(results))
+        path.with_suffix(".md").write_text(detail_markdown(results))
         print(name, results[name], flush=True)
 
 

@@ -160,3 +160,28 @@ the light fitted to the coarse face and with a light fitted to each, ± standard
 
 {table(["", "Photo loss", "Change", "Fell in", *again], losses)}
 """
+
+
+def detail_markdown(result: dict[str, Any]) -> str:
+    """The table of detail.py: what was measured of each kind of relief."""
+    means = result.get("yale", {}).get("mean", {})
+    costs, scans, folds = (result.get(name, {}) for name in ("costs", "scans", "folds"))
+    kinds = [name.partition("+")[2] or "none" for name in means if "full_pose" in name]
+    columns = {
+        "Yale, degrees": lambda kind, name: means.get(name),
+        "Scans, %": lambda kind, name: scans.get(name),
+        "Turned over": lambda kind, name: folds.get(kind, {}).get("flipped"),
+        "CPU s": lambda kind, name: costs.get(kind, {}).get("cpu_seconds"),
+        "MB": lambda kind, name: costs.get(kind, {}).get("peak_mb"),
+    }
+    rows = [(kind, "full_pose" + (f"+{kind}" if kind != "none" else "")) for kind in kinds]
+    rows.append(("", "casfne_compact"))
+    cells = {head: [cell(kind, name) for kind, name in rows] for head, cell in columns.items()}
+    shown = {head: column for head, column in cells.items() if any(v is not None for v in column)}
+    lines = [f"| | {' | '.join(shown)} |", "| --- |" + " ---: |" * len(shown)]
+    for row, (_, name) in enumerate(rows):
+        values = ("" if c[row] is None else str(c[row]) for c in shown.values())
+        lines.append(f"| `{name}` | {' | '.join(values)} |")
+    count = result.get("yale", {}).get("photographs")
+    told = f"\nYale: {count} photographs of the test people, S1 to S4, same pixels in all rows.\n"
+    return "\n".join(lines) + "\n" + (told if count else "")

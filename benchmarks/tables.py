@@ -19,6 +19,7 @@ import measured_tables
 import surface_tables
 from shape_tables import (
     albedo_markdown,
+    detail_markdown,
     drawing_markdown,
     expressions_markdown,
     prnet_ablation_markdown,
@@ -104,6 +105,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "landmarks": PROTOCOLS["landmarks"].table,
     "reconstruction": PROTOCOLS["reconstruction"].table,
     "p2p": PROTOCOLS["p2p"].table,
+    "detail": detail_markdown,
     "relief_photos": relief_photos_markdown,
     "prnet_ablation": prnet_ablation_markdown,
     "landmark_schemes": schemes_markdown,

@@ -38,6 +38,7 @@ from facerelief.geometry.skin_mesh import skin_mesh
 from facerelief.geometry.unwrapping import with_farther_half_mirrored
 from facerelief.images import Source, open_photo
 from facerelief.learned import KIND, ReliefNetwork
+from facerelief.memory import give_back_freed_memory
 from facerelief.runtime import Estimator, load
 from facerelief.sampling import bilinear
 from facerelief.types import Face
@@ -50,6 +51,7 @@ _STEEPEST = 0.05  # cosine of the view's angle, from which on skin begins to be 
 _LEAST_SEEN = 0.1  # of the skin; of less, too little is known
 _RIM = 2  # edges of the refined mesh beside lids and lips, where nothing is believed
 _BORDER = 0.04  # of the layout's side: over which relief ends at the face's border
+_WIDEST = 12.0  # pixels of a crop of 256: of what shading tells
 _FINEST = 1024  # pixels of a crop's side in which shading is looked at
 
 
@@ -93,10 +95,10 @@ def shading(size: int = 512, threads: int | None = None) -> Maker:
         picture = _linear(crop.extract(open_photo(photo)))
         normals = normalise(resized(face.normals, pixels)).astype(np.float32)
         mask = resized(face.mask.astype(np.float32), pixels) > 0.5
-        left_out = painted(crop, face.points)
+        left_out = painted(crop, _five(face))
         try:
-            found = shading_detail(picture, normals, mask, scale, left_out,
-                                   workers=threads or 1)  # fmt: skip
+            found = shading_detail(picture, normals, mask, scale, left_out, widest=_WIDEST,
+                                   unexplained=True, workers=threads or 1)  # fmt: skip
         except NoLightError as error:
             return Detail.none(size, f"no detail: {error}")
         told = np.dstack([found.relief, mask if left_out is None else mask * (1 - left_out)])
@@ -118,23 +120,26 @@ def fused(size: int = 512, threads: int | None = None, estimator: Estimator | No
     def make(face: Face, photo: Source) -> Detail:
         skin = OnSkin.of(face, covered=False)  # the network knows that itself
         try:
-            check_light(_linear(face.crop.extract(open_photo(photo))), face.mask, 1.0)
+            picture = face.crop.extract(open_photo(photo))
+            check_light(_linear(picture), face.mask, 1.0)
         except NoLightError as error:
             return Detail.none(size, f"no detail: {error}")
-        (measured,) = normals.estimate(photo, [face.place])
+        found = normals.estimate_crops(picture[None], release=True)  # two networks take much
+        measured = found.face(0, face.place, picture, normals.name)
         inside = np.clip(2 * gaussian_filter(measured.mask.astype(np.float32), 3.0) - 1, 0, 1)
         layers = np.dstack([measured.normals, inside])
         shape = face.need_shape("detail")
 
         def look(by: FloatArray) -> tuple[FloatArray, FloatArray]:
-            found = bilinear(layers, shape.in_crop(skin.surface.displaced(by))[:, :2])
-            return normalise(found[:, :3]) @ skin.turn, found[:, 3] * skin.seen
+            seen = bilinear(layers, shape.in_crop(skin.surface.displaced(by))[:, :2])
+            return normalise(seen[:, :3]) @ skin.turn, seen[:, 3] * skin.seen
 
         sure = look(np.zeros(len(skin.seen)))[1]
         hidden = skin.hidden or skin.too_little(sure)
         if hidden:
             return Detail.none(size, hidden)
         by = carry_normals(skin.surface, look)
+        give_back_freed_memory()
         maps = _texels(np.stack([by, sure], -1), size)
         return Detail(maps[..., 0] * _border(size), maps[..., 1], np.zeros((size, size), bool))
 
@@ -265,6 +270,13 @@ def smooth_surface(topology: str, vertices: FloatArray) -> Surface:
             break
         places[middles] = straight[middles]
     return Surface(places, cut.links, whole * np.repeat(part.outer_triangles, 4)[:, None])
+
+
+def _five(face: Face) -> NDArray[np.float64]:
+    """(5, 2) photo pixels, as `Place.points`, of the mesh: crops have no others."""
+    marks = face.need_shape("detail").landmarks[:, :2].astype(np.float64)
+    eyes = marks[36:42].mean(axis=0), marks[42:48].mean(axis=0)
+    return np.stack([*eyes, marks[30], marks[48], marks[54]])
 
 
 def _linear(picture: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from facerelief.arrays import FloatArray
-from facerelief.encode import MARK, to_jpeg
+from facerelief.encode import MARK, to_jpeg, to_png
 from facerelief.geometry.mesh import vertex_normals
 from facerelief.geometry.normals import encode
+from facerelief.glb import GlbFile
 from facerelief.normal_png import NormalMap
 from facerelief.types import Mesh
 
@@ -73,32 +73,35 @@ class Asset:
 
 def to_glb(asset: Asset, name: str) -> dict[str, bytes]:
     """A binary glTF, in metres, that holds its pictures."""
-    from trimesh import Scene
-    from trimesh.exchange.gltf import export_glb
-    from trimesh.visual import TextureVisuals
-    from trimesh.visual.material import PBRMaterial
+    mesh, file = asset.mesh, GlbFile()
+    normals = vertex_normals(mesh.vertices, mesh.triangles)
+    normals[~normals.any(axis=1)] = (0, 0, 1)  # of no triangle; glTF wants unit ones
+    attributes = {
+        "POSITION": file.vertices((mesh.vertices * 1e-3).astype(np.float32), bounds=True),
+        "NORMAL": file.vertices(normals.astype(np.float32)),
+    }
+    material = None
+    colours = asset.vertex_colours if mesh.uv is None else asset.tint
+    if mesh.uv is not None:
+        downwards = (mesh.uv * (1, -1) + (0, 1)).astype(np.float32)
+        attributes["TEXCOORD_0"] = file.vertices(downwards)
+        material = _material(asset, file)
+    if colours is not None:
+        opaque = np.full(len(colours), 255, np.uint8)
+        attributes["COLOR_0"] = file.vertices(np.column_stack([colours, opaque]))
+    indices = file.indices(mesh.triangles)
+    return {f"{name}.glb": file.finished(attributes, indices, material, MARK["Software"])}
 
-    look: dict[str, Any] = {"vertex_colors": asset.vertex_colours}
-    as_encoded = None
-    if asset.mesh.uv is not None:
-        bumps, textured = asset.normal_map, asset.base_colour is not None
-        as_encoded = partial(_put_jpeg, content=asset.jpeg) if textured else None
-        material = PBRMaterial(
-            name="skin",
-            baseColorTexture=_stand_in() if textured else None,
-            normalTexture=None if bumps is None else Image.fromarray(flattened(bumps)),
-            metallicFactor=0.0,
-            roughnessFactor=0.8,
-            doubleSided=True,
-        )
-        visual = TextureVisuals(uv=asset.mesh.uv, material=material)
-        if asset.tint is not None:
-            opaque = np.full(len(asset.tint), 255, np.uint8)
-            visual.vertex_attributes["color"] = np.column_stack([asset.tint, opaque])
-        look = {"visual": visual}
-    made = _trimesh(asset.mesh, 1e-3, **look)
-    written = export_glb(Scene(made), include_normals=True, buffer_postprocessor=as_encoded)
-    return {f"{name}.glb": bytes(written)}
+
+def _material(asset: Asset, file: GlbFile) -> dict[str, Any]:
+    """Skin's, with the pictures put into the file."""
+    surface: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": 0.8}
+    if asset.base_colour is not None:
+        surface["baseColorTexture"] = file.texture(asset.jpeg, "jpeg")
+    material = {"name": "skin", "doubleSided": True, "pbrMetallicRoughness": surface}
+    if asset.normal_map is not None:
+        material["normalTexture"] = file.texture(to_png(flattened(asset.normal_map), MARK), "png")
+    return material
 
 
 def to_obj(asset: Asset, name: str) -> dict[str, bytes]:
@@ -157,17 +160,6 @@ def _name_for_loaders(name: str) -> str:
         return name
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{plain[:64].lstrip('-.')}_{digest[:8]}"
-
-
-def _stand_in() -> Image.Image:
-    """A JPEG in place of the base colour's: trimesh encodes anew what it is given, and worse."""
-    return Image.open(io.BytesIO(to_jpeg(np.zeros((1, 1, 3), np.uint8))))
-
-
-def _put_jpeg(buffers: MutableMapping[Any, bytes], tree: Mapping[str, Any], content: bytes) -> None:
-    """Put the base colour's file where its stand-in is, padded to four bytes as glTF wants it."""
-    (view,) = (i["bufferView"] for i in tree["images"] if i["mimeType"] == "image/jpeg")
-    buffers[list(buffers)[view]] = content + bytes(-len(content) % 4)
 
 
 def flattened(bumps: NormalMap) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ capture of facial geometry", section 6: dark is deep), here for every wavelength
 d = |w|^-1 e, |w| a spatial frequency, both become bounded: grad d is the Riesz transform of e, and
 a few steps of conjugate gradients solve for e. Nothing is trained, and no size is special.
 
-What is not relief must not become it. Only brightness finer than a few crop pixels is explained at
+What is not relief must not become it. Only brightness finer than some crop pixels is explained at
 all; of that, large steps (cast shadows, hair, lashes, moles) lose their say, as do dark and clipped
 pixels, the face's edge, and what a caller leaves out (brows, eyes, lips).
 """
@@ -61,6 +61,8 @@ def shading_detail(
     scale: float,
     left_out: FloatArray | None = None,
     *,
+    widest: float = 4.0,
+    unexplained: bool = False,
     hollows: float = 0.3,
     stiffness: float = 1.0,
     iterations: int = 8,
@@ -72,8 +74,11 @@ def shading_detail(
         photo: (H, W, 3) linear light in [0, 1].
         normals: (H, W, 3) unit, x right, y up, z towards the viewer: what is known already.
         mask: (H, W), the face.
-        scale: pixels here of a pixel of the 256 x 256 crop: what is finer than four of those is
-            explained.
+        scale: pixels here of a pixel of the 256 x 256 crop.
+        widest: of those pixels, the Gaussian's that parts what is explained, finer than it, from
+            what is left to the known surface.
+        unexplained: whether the known surface's own shading is taken off the photo's first, as it
+            must be where that changes within so many pixels.
         left_out: (H, W) in [0, 1], where brightness is no shading: 1 for not at all.
         hollows: how dark hollows are (k above).
         stiffness: how little of the shading's noise becomes relief.
@@ -95,7 +100,9 @@ def shading_detail(
         say *= 1 - np.asarray(left_out, np.float32)
     light = _light(luminance, normals, say)
     logs = np.log(luminance + np.float32(_FLOOR))
-    fine = np.where(mask, logs - _blurred(logs, mask, 4 * scale), 0)
+    if unexplained:
+        logs = logs - np.log(_shading(normals, light) + np.float32(_FLOOR))
+    fine = np.where(mask, logs - _blurred(logs, mask, widest * scale), 0)
     say /= 1 + (fine / _STEP) ** 2
     slopes = _Slopes(normals)
     model = _Model(slopes, light, np.float32(hollows), say, workers)
@@ -136,6 +143,14 @@ def _light(luminance: FloatArray, normals: FloatArray, say: FloatArray) -> NDArr
     usable = _usable(say)
     few = usable[:: max(1, len(usable) // 8000)]
     return np.asarray(fit_sh(luminance.ravel()[few], normals.reshape(-1, 3)[few], iterations=8))
+
+
+def _shading(normals: FloatArray, light: NDArray[np.float64]) -> NDArray[np.float32]:
+    """(H, W) of a white surface, and never as dark as none: harmonics are not that exact."""
+    # Row by row: nine harmonics of all pixels would take more than all else here.
+    shading = np.stack([shade_sh(row, light.astype(np.float32)) for row in normals])
+    least = np.float32(0.05) * max(float(shading.max()), 1e-3)
+    return np.maximum(shading, least).astype(np.float32)
 
 
 def _blurred(values: FloatArray, mask: BoolArray, sigma: float) -> NDArray[np.float32]:
@@ -217,9 +232,7 @@ class _Model:
         self.hollows, self.say = hollows, say
         p, q = slopes.p, slopes.q
         normal = np.stack([-p, -q, np.ones_like(p)], axis=-1) / np.sqrt(slopes.area)[..., None]
-        # Row by row: nine harmonics of all pixels would take more than all else here.
-        shading = np.stack([shade_sh(row, light.astype(np.float32)) for row in normal])
-        bright = np.maximum(shading, np.float32(0.05) * max(float(shading.max()), 1e-3))
+        bright = _shading(normal, light)
         change = _shading_gradient(normal, light)
         along = change[..., 0] + change[..., 2] * p
         upwards = change[..., 1] + change[..., 2] * q
