@@ -4,9 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 import facerelief as fr
+from facerelief import relighting
 from facerelief.geometry.light import direction, linear_to_srgb
+from facerelief.geometry.mirror import Mirror
 from facerelief.geometry.normals import angular_error
 from facerelief.relighting import Relighting, relight
 from facerelief.types import Crop, Face, Light, Place, Surface
@@ -105,3 +108,40 @@ def test_the_astronauts_side_without_light_is_darker(astronaut: Path) -> None:
     lit, dark = (found[y : y + 8, x - 6 : x + 6].mean() for x in (left - 6, right + 6))
     assert lit > dark + 60
     assert np.array_equal(found[350:], photo[350:])
+
+
+def test_large_windows_are_worked_on_smaller_and_keep_their_detail(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    photo, face = ball(direction(10, 10))
+    rng = np.random.default_rng(0)
+    photo = np.clip(photo + rng.normal(0, 6, photo.shape), 0, 255).astype(np.uint8)
+    light = Light.from_angles(40, 0)
+    whole = relight(photo, face, light).astype(float)
+    monkeypatch.setattr(relighting, "MOST", 100)
+    ready = Relighting.of(photo, face)
+    assert ready.factor == 2 and ready.pixels.shape == (100, 100, 3)
+    found = relight(photo, face, light).astype(float)
+    lit = np.hypot(*(np.indices((SIZE, SIZE)) - np.reshape((100, 60), (2, 1, 1)))) < 35
+    assert np.abs(found - whole)[lit].mean() < 5
+    fine = [np.diff(one[..., 1], axis=1)[lit[:, 1:]] for one in (found, whole)]
+    assert np.corrcoef(*fine)[0, 1] > 0.9
+
+
+def test_a_turned_face_is_mirrored_about_its_own_axis() -> None:
+    """Half of a ball in deep shadow gets the albedo of its other half, however it is turned."""
+    centres = (np.arange(120) + 0.5) / 60 - 1
+    x, y = np.meshgrid(centres, -centres)
+    inside = np.hypot(x, y) < 0.9
+    z = np.sqrt(np.clip(0.81 - x**2 - y**2, 0, None))
+    normals = np.where(inside[..., None], np.dstack([x, y, z]) / 0.9, 0).astype(np.float32)
+    for angle in (0.0, 30.0, -75.0):
+        mirror = Mirror.of(normals, inside, angle)
+        assert mirror is not None
+        spot = np.zeros((120, 120), np.float32)
+        c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+        # 30 pixels along the face's own x axis, to its right and then to its left.
+        spot[round(59.5 - 30 * s), round(59.5 + 30 * c)] = 1
+        row, column = np.unravel_index(gaussian_filter(mirror.image(spot), 1).argmax(), (120, 120))
+        assert np.hypot(row - (59.5 + 30 * s), column - (59.5 - 30 * c)) < 3
+    assert Mirror.of(np.where(x[..., None] > 0, normals, 0), inside & (x > 0)) is None

@@ -34,6 +34,18 @@ def test_a_light_and_again_into_the_same_folder(astronaut: Path, tmp_path: Path)
     ]
 
 
+def test_all_faces_of_a_photo(astronaut: Path, tmp_path: Path) -> None:
+    photo = load_photo(astronaut)[:300, 100:400]
+    both = np.hstack([photo, photo[:, ::-1]])
+    Image.fromarray(both).save(tmp_path / "two.png")
+    assert run(tmp_path / "two.png", "--light", "70,0", "-o", tmp_path / "out")[0] == 0
+    found = load_photo(tmp_path / "out" / "two_relit.png").astype(int)
+    change = np.abs(found - both).mean(axis=-1)
+    assert change[100:160, 90:160].mean() > 10 and change[100:160, 440:510].mean() > 10
+    assert change[:, 260:340].max() == 0
+    assert len(json.loads((tmp_path / "out" / "two_relit.json").read_text())["faces"]) == 2
+
+
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
 def test_profiles_stay_and_our_pictures_are_known(
     astronaut: Path, tmp_path: Path, suffix: str

@@ -14,6 +14,7 @@ from facerelief.geometry.normals import cos_sin, rotate_in_plane
 _FARTHEST = 0.12  # of the picture's width: how far the axis is from the middle at most
 _ALIKE = 0.75  # mean cosine of mirrored normals: less is no face seen from the front
 _COARSE = 64  # pixels of a side that the axis is searched in
+_TURNED = 0.3  # what sideways slopes have in common with their mirror images
 _LEAST = 0.3  # of the mask that has a mirror image in it
 
 
@@ -41,9 +42,11 @@ class Mirror:
             both = weight * (mirror.image(weight) > 0.5)
             if both.sum() < _LEAST * weight.sum():
                 continue
-            alike = np.einsum("...i,...i", mirror.image(flipped), upright)
-            mean = float((alike * both).sum() / both.sum())
-            if mean > best:
+            image = mirror.image(flipped)
+            mean = float((np.einsum("...i,...i", image, upright) * both).sum() / both.sum())
+            # Slopes to the side must turn over: those of a face in profile do not.
+            across, own = image[..., 0] * upright[..., 0] * both, upright[..., 0] ** 2 * both
+            if mean > best and across.sum() > _TURNED * own.sum():
                 best, found = mean, float(share)
         return None if found is None else cls(_mirrored(mask.shape, angle, found))
 
