@@ -121,6 +121,24 @@ Processor time of {result["batch"]} pictures in ms, one core:
 """
 
 
+def view_markdown(result: dict[str, Any]) -> str:
+    """The table of view.py."""
+    rows = (
+        [one["layer"], f"{one['ms']:.0f} ms", f"{1000 / one['ms']:.0f}"] for one in result["frames"]
+    )
+    rest = result["page_mb"] - result["pictures_mb"]
+    return f"""\
+The example photo's page with two systems and a mesh has {result["page_mb"]:.2f} MB, of which \
+pictures are {result["pictures_mb"]:.2f} MB and the rest {rest:.2f} MB (at most 3 MB); \
+`facerelief view` makes it in {result["made_s"]:.1f} s of processor time and \
+{result["memory_mb"]:.0f} MB of memory. Frames of {result["stage"]} x {result["stage"]} pixels in \
+Chromium's software renderer, processor time of all its drawing threads together, and how many of \
+those one core has time for in a second (at least 30 of the photo):
+
+{table(["Layer", "A frame", "Frames a second"], rows)}
+"""
+
+
 def relief_photos_markdown(result: dict[str, Any]) -> str:
     """The tables of relief_photos.py."""
     systems = result["systems"]

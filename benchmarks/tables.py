@@ -25,6 +25,7 @@ from shape_tables import (
     prnet_ablation_markdown,
     relief_photos_markdown,
     schemes_markdown,
+    view_markdown,
 )
 from training_tables import (
     ablation_markdown,
@@ -112,6 +113,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "expressions": expressions_markdown,
     "albedo": albedo_markdown,
     "drawing": drawing_markdown,
+    "view": view_markdown,
     "groups": PROTOCOLS["groups"].table,
     "learning_curve": learning_curve_markdown,
     "ablation": ablation_markdown,

@@ -21,4 +21,6 @@ def relit(
     values = picture * gain[..., None] + (glare * alpha * glint)[..., None]
     most = values.max(axis=-1, keepdims=True)
     over = np.maximum(most - 0.85, 0)
-    return np.where(over > 0, values * (0.85 + 0.15 * over / (over + 0.15)) / most, values)
+    return np.where(
+        over > 0, values * (0.85 + 0.15 * over / (over + 0.15)) / np.maximum(most, 1e-6), values
+    )
