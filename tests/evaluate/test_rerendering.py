@@ -4,16 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 import laid_heads
 import posed_heads
-from facerelief.detail import Detail
+from facerelief.coefficients import from_coefficients
+from facerelief.detail import DETAILS, Detail
 from facerelief.detailed import DetailedFace
-from facerelief.evaluate.detailed_meshes import flipped, holes
+from facerelief.evaluate.detailed_meshes import DetailedMeshes, flipped, holes
 from facerelief.evaluate.rerendering import Rerendering
 from facerelief.geometry.shading_detail import NoLightError
+from facerelief.geometry.similarity import Similarity
 from facerelief.geometry.skin_mesh import skin_mesh
-from facerelief.types import Crop, Face
+from facerelief.types import Crop, Face, Place
 
 CROP = Crop((128.0, 128.0), 256.0)
 
@@ -76,3 +79,33 @@ def test_holes_and_flipped_triangles_are_counted() -> None:
     assert gaps == 0 and backs > 20
     made.displaced = replace(made.displaced, triangles=turned)
     assert flipped(made) == gone.sum()
+
+
+class Told:
+    """A system that sees one head through a lens, wide enough to show."""
+
+    def estimate(self, photo: np.ndarray, places: list[Place]) -> list[Face]:
+        turn = Rotation.from_euler("y", 30, degrees=True).as_matrix()
+        light = np.eye(9, 3, dtype=np.float32)
+        one = {
+            "identity": np.zeros(80), "expression": np.zeros(52), "rotation": turn,
+            "camera": [120.0, 100.0, 1.2, 350.0], "light": light, "albedo": np.zeros(80),
+        }  # fmt: skip
+        told = {name: np.asarray(value, np.float32)[None] for name, value in one.items()}
+        shape = from_coefficients(told, 256).shapes[0].at(places[0])
+        return [Face(places[0], shape.surface, shape, "told")]
+
+
+def test_shapes_with_and_without_relief_have_the_same_lens(monkeypatch) -> None:
+    """None: perspective is the picture's, and would be taken for relief."""
+    flat = lambda size, threads: lambda face, photo: Detail.none(size)  # noqa: E731
+    monkeypatch.setitem(DETAILS, "flat", flat)
+    crop = np.zeros((256, 256, 3), np.uint8)
+    (found,) = DetailedMeshes(Told(), "flat").shapes(crop[None])
+    (face,) = Told().estimate(crop, [Place.of_crop()])
+    part = skin_mesh().face_mesh
+    fine = found["vertices"][: len(part.kept)]
+    for points, like in ((face.shape.skin.shape, True), (face.shape.skin.points, False)):
+        laid = Similarity.between(points[part.kept], fine)
+        off = np.abs(laid(points[part.kept]) - fine).max()
+        assert off < 0.02 if like else off > 1, (off, like)  # pixels

@@ -45,14 +45,14 @@ class DetailedMeshes:
         return Estimate(normals, mask)
 
     def shapes(self, crops: NDArray[np.uint8]) -> Iterable[Arrays]:
-        """Displaced meshes, in pixels of the crops."""
+        """Displaced meshes, in pixels of the crops, without perspective: the shapes themselves."""
         nothing = np.full((68, 3), np.nan, np.float32)
         for face, made in self._made(crops):
             if made is None or face.landmarks is None:
                 triangles = np.zeros((0, 3), np.int64)
                 yield {"vertices": nothing, "triangles": triangles, "landmarks": nothing}
                 continue
-            points = in_crop(face, made)
+            points = solid(face, made)
             yield {"vertices": points, "triangles": made.displaced.triangles,
                    "landmarks": points[topology_mesh("face").landmarks]}  # fmt: skip
 
@@ -61,6 +61,16 @@ class DetailedMeshes:
             (face,) = self._estimator.estimate(crop, [Place.of_crop(len(crop))])
             made = face.sound and DetailedFace(face, self._maker(face, crop))
             yield face, made or None
+
+
+def solid(face: Face, made: DetailedFace) -> NDArray[np.float32]:
+    """(V, 3) the displaced vertices of a face whose photo is its crop, by parallel rays.
+
+    But for a similarity, the place and size of the pose, as `Skin.shape` has those of the face.
+    """
+    pose = face.need_shape("a mesh").pose
+    points: FloatArray = made.displaced.vertices @ pose[:, :3].T + pose[:, 3]
+    return (points * (1, -1, 1)).astype(np.float32)
 
 
 def in_crop(face: Face, made: DetailedFace) -> NDArray[np.float32]:
