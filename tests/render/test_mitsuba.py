@@ -7,10 +7,10 @@ import pytest
 from scipy.ndimage import binary_erosion, gaussian_filter
 
 from facerelief.geometry.camera import Perspective
+from facerelief.geometry.environment import map_directions
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.mesh import vertex_normals
 from facerelief.render.fine_mesh import bilinear, fine_mesh
-from facerelief.render.illumination import map_directions
 from facerelief.render.renderer import render as render_quickly
 from facerelief.render.scene import Film, Lamp, Lighting, Material, Part, Scene
 from facerelief.samples.rendering import Rendering

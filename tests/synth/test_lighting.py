@@ -5,7 +5,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from facerelief.render.illumination import illumination, map_directions
+from facerelief.geometry.environment import map_directions
+from facerelief.render.illumination import illumination
 from facerelief.render.scene import Lighting
 from facerelief.synth.setting.lighting import draw_lighting, take_suns
 

@@ -15,6 +15,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from facerelief.geometry.environment import map_directions, solid_angles
 from facerelief.render.scene import Lighting
 from facerelief.render.shading import sh_basis
 from facerelief.render.shadows import fibonacci_sphere
@@ -64,21 +65,6 @@ def illumination(lighting: Lighting, device: torch.device | str) -> Illumination
         radii=torch.tensor([x.radius for x in lamps], device=device),
         gloss=torch.from_numpy(small).permute(2, 0, 1)[None].contiguous().to(device),
     )
-
-
-def map_directions(height: int, width: int) -> np.ndarray:
-    """(H, W, 3) unit directions of the pixels of an equirectangular map (see `Lighting`)."""
-    rows = (np.arange(height) + 0.5) / height * np.pi
-    columns = (np.arange(width) + 0.5) / width * 2 * np.pi - np.pi
-    polar, azimuth = np.meshgrid(rows, columns, indexing="ij")
-    ring = np.sin(polar)
-    return np.stack([ring * np.sin(azimuth), np.cos(polar), -ring * np.cos(azimuth)], -1)
-
-
-def solid_angles(height: int, width: int) -> np.ndarray:
-    """(H, W) solid angles of the pixels of an equirectangular map."""
-    edges = np.cos(np.linspace(0, np.pi, height + 1))
-    return np.repeat((edges[:-1] - edges[1:])[:, None] * 2 * np.pi / width, width, axis=1)
 
 
 def gloss_grid(directions: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from facerelief.render.illumination import map_directions, solid_angles
+from facerelief.geometry.environment import map_directions, solid_angles
 from facerelief.render.scene import Lamp, Lighting
 
 _SHAPE = (32, 64)  # of a map that is used: light on a matt face needs no more
