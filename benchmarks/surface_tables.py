@@ -22,7 +22,7 @@ def depth_markdown(result: dict[str, Any]) -> str:
               for kind in ("gaussian", "bilateral")),
             f"{one['photo']:.2f}°",
             f"{one['refined']:.2f}°",
-            f"{100 * one['better']:.0f} %",
+            f"{100 * one['better']:.1f} %",
             "yes" if one["better"] >= BETTER else "no",
         ]
         for one in frames
@@ -35,7 +35,7 @@ def depth_markdown(result: dict[str, Any]) -> str:
         )
         better = np.mean([one["better"] for one in frames])
         return [f"{raw:.1f}°", *(f"{kind:.2f}°" for kind in kinds), f"{photo:.2f}°",
-                f"{refined:.2f}°", f"{100 * better:.0f} %", ""]  # fmt: skip
+                f"{refined:.2f}°", f"{100 * better:.1f} %", ""]  # fmt: skip
 
     others = [one for one in frames if not one["tuned"]]
     rows += [["mean", *means(frames)], ["mean of those not tuned on", *means(others)]]

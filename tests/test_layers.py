@@ -46,7 +46,8 @@ TOP = {
     "values": "crops depth_cameras fine mesh_reading mesh_writing normal_png photo_frame pictures"
     " relighting types",
     "runtime": "coefficients correspondence decoders depth_refinement detail detailed detect"
-    " detections facerelief finding foreign learned reconstruction retinaface runtime",
+    " detections enhancement facerelief finding foreign learned placement reconstruction retinaface"
+    " runtime",
     "train": "combine export",
     "cli": "__main__",
 }

@@ -68,7 +68,7 @@ class DetailedFace:
 
     @cached_property
     def _fine_tangents(self) -> tuple[FloatArray, FloatArray]:
-        return _tangents(self.displaced)
+        return tangents_of(self.displaced)
 
     @property
     def _layout(self) -> UVLayout:
@@ -85,7 +85,7 @@ class DetailedFace:
         """
         cut, fine = refined(self._topology), self.displaced
         own = vertex_normals(mesh.vertices, mesh.triangles)
-        tangents = self._fine_tangents[0] if mesh is fine else _tangents(mesh)[0]
+        tangents = self._fine_tangents[0] if mesh is fine else tangents_of(mesh)[0]
         if mesh is not fine:
             own, tangents = cut.linear(own), cut.linear(tangents)
         maps = self._written(np.concatenate([own, tangents, self._by[:, None]], axis=1))
@@ -102,7 +102,7 @@ class DetailedFace:
         return NormalMap(local.astype(np.float32), mask, "tangent", 8)
 
 
-def _tangents(mesh: Mesh) -> tuple[FloatArray, FloatArray]:
+def tangents_of(mesh: Mesh) -> tuple[FloatArray, FloatArray]:
     """(V, 3) mm per unit of u and of v, upwards, at each vertex: means of its triangles."""
     assert mesh.uv is not None
     corners, places = mesh.vertices[mesh.triangles], np.asarray(mesh.uv, float)[mesh.triangles]

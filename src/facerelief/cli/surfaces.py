@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from facerelief.cli import jobs
-from facerelief.cli.common import Json, Provider, Threads, app, cores, fail, load_system, to_line
+from facerelief.cli.common import (
+    Json,
+    Provider,
+    Threads,
+    app,
+    cores,
+    fail,
+    load_shapes,
+    load_system,
+    to_line,
+)
 
 if TYPE_CHECKING:
     from facerelief.apps.products import Produce
@@ -88,6 +98,62 @@ def depth(
         return produce(one, measured, calibration, estimator, options)
 
     _run(photo, [depth], out, job, endings(measured.suffix, formats), json)
+
+
+@app.command()
+def enhance(
+    mesh: Annotated[
+        Path, typer.Argument(metavar="MESH", help="OBJ, PLY, GLB or glTF of the face.")
+    ],
+    photo: OnePhoto,
+    out: OneOut,
+    pose: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            help="Where MESH lies in PHOTO: `camera_from_model`, as in _pose.json.",
+            show_default="found by landmarks",
+        ),
+    ] = None,
+    format: Formats = "glb",
+    geometry: Annotated[
+        str, typer.Option(help="displaced: relief in finer vertices too; coarse: the map alone.")
+    ] = "displaced",
+    size: Annotated[int, typer.Option(help="Side of the normal map: 512 to 4096 pixels.")] = 1024,
+    system: BestSystem = "default",
+    threads: Threads = None,
+    provider: Provider = None,
+    json: Json = False,
+) -> None:
+    """Give a coarse mesh of a face the relief that a photo shows.
+
+    Example: facerelief enhance head.obj me.jpg -o out
+
+    Writes me_enhanced.glb, me_enhanced_tangent_normal.png if MESH has texture coordinates, and
+    me_enhanced.json.
+    """
+    from facerelief.apps.enhance import GEOMETRIES, SIZES, Options, endings, produce, read_pose
+    from facerelief.apps.products import Photo, Product
+    from facerelief.mesh_reading import MeshError, read_asset
+    from facerelief.mesh_writing import WRITERS
+
+    formats = jobs.split_choices("--format", format, WRITERS)
+    jobs.check_choice("--geometry", geometry, GEOMETRIES)
+    jobs.check_choice("--size", size, SIZES)
+    try:
+        asset = read_asset(mesh)
+        matrix = None if pose is None else read_pose(pose)
+    except MeshError as error:
+        fail(str(error), code=1)
+    threads = threads or cores()
+    normals = load_system(system, threads, provider)
+    shapes = load_shapes("prnet", threads, provider)
+    options = Options(formats, geometry, size, matrix)
+
+    def job(one: Photo) -> Product:
+        return produce(one, asset, str(mesh), normals, shapes, options)
+
+    _run(photo, [mesh, *([pose] if pose else [])], out, job, endings(formats), json)
 
 
 def _run(

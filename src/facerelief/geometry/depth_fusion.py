@@ -33,7 +33,7 @@ from facerelief.geometry.normals import normalise
 _STEEPEST = 0.1  # cosine to the ray, beyond which a normal is not believed to be steeper
 #: Of a Gaussian's weight that has depth: at a straight border it is half, and what is smooth there
 #: is bent. From the first to the second its normals begin to be believed.
-_SURROUNDED = (0.5, 0.8)
+_SURROUNDED = (0.2, 0.5)
 
 
 @dataclass(frozen=True)
