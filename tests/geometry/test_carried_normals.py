@@ -67,6 +67,30 @@ def test_a_hollow_that_moves_inwards_keeps_its_shape() -> None:
     assert steps.max() < 3 and np.linalg.norm(off, axis=1).min() > 2  # no step, and no stay
 
 
+@pytest.mark.parametrize("past", [0.0, 1e-3], ids=["no area", "turned over from the start"])
+@pytest.mark.parametrize(("mm", "rings"), [(2.0, 4), (8.0, 16)])
+def test_a_triangle_that_never_unfolds_stills_its_neighbours_alone(
+    past: float, mm: float, rings: int
+) -> None:
+    flat, corner, ends = sheet(61), 30 * 61 + 30, [30 * 61 + 31, 31 * 61 + 31]
+    x, y = flat.vertices[:, 0] - 30, flat.vertices[:, 1] - 30
+    vertices = flat.vertices + np.array([0, 0, 1]) * ((x - y) ** 2 / 60)[:, None]
+    middle = vertices[ends].mean(axis=0)  # the corner is put onto the other side, or past it
+    vertices[corner] = middle + past * (middle - vertices[corner])
+    surface = Surface(vertices, flat.links, flat.facing)
+    resting = surface.flipped(vertices)
+    assert resting.sum() == (past > 0)
+    by = mm + 0.2 * np.sin(np.arange(len(vertices)))
+    assert surface.flipped(surface.displaced(by)).any()
+    moved = surface.unfolded(by)
+    assert not (surface.flipped(moved) & ~resting).any()
+    np.testing.assert_array_equal(moved[[corner, *ends]], vertices[[corner, *ends]])
+    away = np.hypot(x, y) > rings
+    np.testing.assert_array_equal(moved[away], surface.displaced(by)[away])
+    steps = np.linalg.norm(np.diff((moved - vertices)[flat.links.edges], axis=1)[:, 0], axis=-1)
+    assert steps.max() < 1.5  # a slope towards it, no pit
+
+
 @pytest.mark.parametrize("level", [2, 3])
 def test_a_refined_sphere_is_rounder_and_keeps_its_vertices(level: int) -> None:
     vertices, triangles = icosphere(level, 90.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,8 @@ from facerelief.geometry.mesh import face_areas, vertex_normals
 from facerelief.geometry.normals import normalise
 
 _RINGS = 48  # of smoothed directions
-_OFTEN = 24  # times that what would turn triangles over is smoothed
+_OFTEN = 24  # times that what would turn triangles over is smoothed, and then halved
+_FLAT = 1e-6  # mm^2, of twice the area: what has no more has no side that smoothing could keep
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +62,15 @@ class Links:
         for _ in range(edges):
             found = np.minimum(found + self.beside @ found, 1)
         return found
+
+    def off(self, triangles: NDArray[np.bool_], most: int) -> FloatArray:
+        """(V,) how many edges off such triangles (T,), at most so many."""
+        reached = self.near(triangles, 0)
+        edges: FloatArray = np.zeros(self.count)
+        for _ in range(most):
+            edges += 1 - reached
+            reached = np.minimum(reached + self.beside @ reached, 1)
+        return edges
 
     @cached_property
     def _edges(self) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
@@ -117,16 +128,27 @@ class Surface:
 
     def flipped(self, vertices: FloatArray) -> NDArray[np.bool_]:
         """(T,) triangles that turn away with such vertices (V, 3)."""
-        return self._away(vertices, np.arange(len(self.triangles)))
+        return self._turn(vertices) < 0
 
     def unfolded(self, by: FloatArray) -> FloatArray:
-        """(V, 3) vertices after moves (V,), no triangle of which is turned over.
+        """(V, 3) vertices after moves (V,), none of which turns a triangle over.
 
-        Where one would be, in hollows as nostrils are, the moves become alike: what all moves by
+        Where one would, in hollows as nostrils are, the moves become alike: what all moves by
         the same vector keeps its shape, and no step is made, as by making moves smaller there.
+        What that does not help, as triangles without area, stays where it is, and moves fade
+        towards it over the edges that make a slope of it.
         """
-        moves, links = by[:, None] * self.directions, self.links
-        times, over = np.zeros(len(by)), self.flipped(self.vertices + moves)
+        moves: FloatArray = by[:, None] * self.directions
+        if self.flipped(self.vertices + moves).any():
+            sided = self._turn(self.vertices) > _FLAT
+            moves = self._stilled(self._halved(self._alike(moves, sided), sided))
+        unfolded: FloatArray = self.vertices + moves
+        return unfolded
+
+    def _alike(self, moves: FloatArray, chosen: NDArray[np.bool_]) -> FloatArray:
+        """Moves (V, 3), smoothed where they turn chosen triangles (T,) over; not all may yield."""
+        moves, links = moves.copy(), self.links
+        times, over = np.zeros(len(moves)), chosen & self.flipped(self.vertices + moves)
         for often in range(1, _OFTEN + 1):
             if not over.any():
                 break
@@ -137,25 +159,44 @@ class Surface:
             for _ in range(6 * often):
                 moves[moved] = 0.5 * moves[moved] + rows @ moves
             again = np.flatnonzero(near[self.triangles].any(axis=1))
-            over[again] = self._away(self.vertices + moves, again)
+            over[again] = chosen[again] & (self._turn(self.vertices + moves, again) < 0)
+        return moves
+
+    def _halved(self, moves: FloatArray, chosen: NDArray[np.bool_]) -> FloatArray:
+        """Moves (V, 3), smaller where they turn chosen triangles (T,) over; not all may yield."""
+        moves = moves.copy()
         for _ in range(_OFTEN):
+            over = chosen & self.flipped(self.vertices + moves)
             if not over.any():
                 break
             moves[self.triangles[over]] *= 0.5
-            over = self.flipped(self.vertices + moves)
-        moves = moves if not over.any() else np.zeros_like(moves)
-        unfolded: FloatArray = self.vertices + moves
-        return unfolded
+        return moves
 
-    def _away(self, vertices: FloatArray, chosen: NDArray[np.integer]) -> NDArray[np.bool_]:
-        """(n,) which of the chosen triangles, by number, turn away with such vertices."""
+    def _stilled(self, moves: FloatArray) -> FloatArray:
+        """Moves (V, 3), none at triangles that would turn over, and rising in edges from there."""
+        resting = self.flipped(self.vertices)  # moves are not to blame for these
+        still = over = self.flipped(self.vertices + moves)
+        if not over.any():
+            return moves
+        most = np.linalg.norm(moves[self.triangles[still]], axis=-1).max()
+        reach, kept = int(most / np.sqrt(2 * self._areas.mean())), moves  # about 45 degrees
+        while over.any():  # never those of before, whose corners are still: so it ends
+            reach += 1
+            kept = moves * (self.links.off(still, reach) / reach)[:, None]
+            over = self.flipped(self.vertices + kept) & ~resting
+            still = still | over
+        return kept
+
+    def _turn(self, vertices: FloatArray, chosen: Any = slice(None)) -> FloatArray:
+        """(n,) twice the area, mm^2, that chosen triangles, by number, show in front with such
+        vertices (V, 3); negative for those that turn away."""
         a, b, c = np.moveaxis(vertices[self.triangles[chosen]], 1, 0)
         (ux, uy, uz), (vx, vy, vz) = (b - a).T, (c - a).T
         x, y, z = self.facing[chosen].T
-        turned: NDArray[np.bool_] = (
+        shown: FloatArray = (
             x * (uy * vz - uz * vy) + y * (uz * vx - ux * vz) + z * (ux * vy - uy * vx)
-        ) < 0
-        return turned
+        )
+        return shown
 
     @cached_property
     def _areas(self) -> FloatArray:
