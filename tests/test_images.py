@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facerelief import sampling
 from facerelief.images import load_photo
 from facerelief.inputs import PhotoError, expand_inputs, expand_trees
 from facerelief.photo_files import MIN_SIDE
-from facerelief.sampling import resample
+from facerelief.sampling import bilinear, resample
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 255, (24, 32, 3), dtype=np.uint8)
@@ -360,3 +361,13 @@ def test_whatever_a_decoder_raises(kind, tmp_path, monkeypatch):
 
 def test_errors_show_no_codes_of_terminals(tmp_path):
     assert "\x1b" not in error_of(tmp_path / "\x1b[31mred\nline.jpg")
+
+
+def test_looks_in_small_portions_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = RNG.uniform(-3, 35, (9, 14, 2))
+    whole = bilinear(RGB, places)
+    monkeypatch.setattr(sampling, "_LOOKS", 11)
+    np.testing.assert_array_equal(bilinear(RGB, places), whole)
+    assert bilinear(RGB, places[:0]).shape == (0, 14, 3)
+    exact = bilinear(RGB, np.array([[3.5, 7.5], [20.0, 4.5]]))
+    np.testing.assert_allclose(exact, [RGB[7, 3], RGB[4, 19:21].mean(axis=0)], atol=1e-4)

@@ -141,6 +141,7 @@ def fused(size: int = 512, threads: int | None = None, estimator: Estimator | No
         by = carry_normals(skin.surface, look)
         give_back_freed_memory()
         maps = _texels(np.stack([by, sure], -1), size)
+        give_back_freed_memory()
         return Detail(maps[..., 0] * _border(size), maps[..., 1], np.zeros((size, size), bool))
 
     return make

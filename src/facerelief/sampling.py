@@ -12,6 +12,7 @@ from PIL import Image
 from facerelief.photo_files import Picture
 
 _MOST = 40_000_000  # pixels between the corners of a look; more is shrunk before it is laid out
+_LOOKS = 1 << 18  # places at a time: about 20 MB
 
 
 def resample(
@@ -60,14 +61,23 @@ def bilinear(
         # Nothing averages here: a picture of one pixel a place is what a look at it needs.
         image, factor, corner = image.at(1.5 * scale)
         places = (places - np.array(corner)) / factor
+    pixels = np.asarray(image)
+    result = np.empty((*places.shape[:-1], pixels.shape[2]), np.float32)
+    flat, looks = result.reshape(-1, pixels.shape[2]), places.reshape(-1, 2)
+    for start in range(0, len(looks), _LOOKS):
+        part = slice(start, start + _LOOKS)
+        flat[part] = _looked_up(pixels, looks[part])
+    return result
+
+
+def _looked_up(image: NDArray[Any], places: NDArray[Any]) -> NDArray[np.float32]:
+    """(n, C) at n > 0 places, as `bilinear` has them."""
     height, width, channels = image.shape
-    x, y = np.moveaxis(places.astype(np.float32) - np.float32(0.5), -1, 0)
+    x, y = places.astype(np.float32).T - np.float32(0.5)
     x, y = np.clip(x, 0, width - 1.001), np.clip(y, 0, height - 1.001)
     left, top = x.astype(np.int32), y.astype(np.int32)
     fx, fy = x - left, y - top
-    result = np.empty((*left.shape, channels), np.float32)
-    if not left.size:
-        return result
+    result = np.empty((len(places), channels), np.float32)
     x0, y0 = left.min(), top.min()
     part = image[y0 : top.max() + 2, x0 : left.max() + 2]
     width = part.shape[1]
@@ -76,7 +86,7 @@ def bilinear(
         flat = np.ascontiguousarray(part[..., channel]).ravel()
         upper = flat[index] * (1 - fx) + flat[index + 1] * fx
         lower = flat[index + width] * (1 - fx) + flat[index + width + 1] * fx
-        result[..., channel] = upper * (1 - fy) + lower * fy
+        result[:, channel] = upper * (1 - fy) + lower * fy
     return result
 
 

@@ -73,17 +73,26 @@ def unwrap(photo: Pixels, face: Face, size: int = 1024, gain: FloatArray | None 
     if gain is not None:
         sampled *= _enlarged(_written(gain, texels), factor)
 
-    mirrored, theirs = sampled[:, ::-1], own[:, ::-1]
-    # Light comes from one side: the mirror image gets the mean colour of what it stands in for.
+    theirs = own[:, ::-1]
     both = (own * theirs)[..., 0] > 0.5
+    instead = (1 - own) * theirs
+    # Light comes from one side: the mirror image gets the mean colour of what it stands in for.
+    # What is large is changed in place: a handful of such textures is what all else takes.
+    mirrored = sampled[:, ::-1].copy()
     if both.any():
-        mirrored = mirrored * (sampled[both].mean(0) / np.maximum(mirrored[both].mean(0), 1))
-    known = own + (1 - own) * theirs
-    colours = own * sampled + (1 - own) * theirs * mirrored
+        mirrored *= sampled[both].mean(0) / np.maximum(mirrored[both].mean(0), 1)
+    mirrored *= instead
+    colours = sampled
+    colours *= own
+    colours += mirrored
+    del mirrored
+    known = own + instead
     rest = _diffused(colours, known[..., 0], size)
-    colours = colours + (1 - known) * rest
-    source = own * SEEN + (1 - own) * theirs * MIRRORED
-    return Texture(_bytes(colours), _bytes(source[..., 0]))
+    rest *= 1 - known
+    colours += rest
+    del rest
+    source = own * SEEN + instead * MIRRORED
+    return Texture(_to_bytes(colours), _to_bytes(source[..., 0]))
 
 
 def _seen(skin: Skin, texels: int) -> NDArray[np.float32]:
@@ -152,5 +161,7 @@ def _diffused(
     return _enlarged(spread.astype(np.float32), step)
 
 
-def _bytes(values: FloatArray) -> NDArray[np.uint8]:
-    return np.clip(np.round(values), 0, 255).astype(np.uint8)
+def _to_bytes(values: FloatArray) -> NDArray[np.uint8]:
+    """Rounded in place."""
+    np.round(values, out=values)
+    return np.clip(values, 0, 255, out=values).astype(np.uint8)

@@ -20,8 +20,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from facerelief.arrays import BoolArray, FloatArray
 
-#: Pairs of a triangle and a pixel that are tested at a time: bounds the memory, about 200 MB.
-PAIRS_AT_ONCE = 1 << 21
+#: Pairs of a triangle and a pixel that are tested at a time: bounds the memory, about 30 MB. More
+#: fit no cache, and take longer.
+PAIRS_AT_ONCE = 1 << 17
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +92,7 @@ def rasterise(
     nearest = np.full(height * width, -np.inf)
     triangle = np.full(height * width, -1, np.int32)
     weights = np.zeros((height * width, 3))
+    first = np.full(height * width, len(faces), np.int32)  # so again after each round
     usable = _usable(corners, perspective, cull_back_faces)
     for index, column, row in _pairs(corners, usable, height, width):
         edges = _edge_functions(corners, index, column + 0.5, row + 0.5)
@@ -107,13 +109,13 @@ def rasterise(
             depth = share[0] * z[0] + share[1] * z[1] + share[2] * z[2]
 
         # The nearest of this round, then the first in the list among equals.
-        before = nearest.copy()
+        before = nearest[pixel]
         np.maximum.at(nearest, pixel, depth)
-        wins = (depth == nearest[pixel]) & (depth > before[pixel])
+        wins = (depth == nearest[pixel]) & (depth > before)
         index, pixel, share = index[wins], pixel[wins], share[:, wins]
-        first = np.full(height * width, len(faces), np.int32)
         np.minimum.at(first, pixel, index.astype(np.int32))
         wins = first[pixel] == index
+        first[pixel] = len(faces)
         triangle[pixel[wins]] = index[wins]
         weights[pixel[wins]] = share[:, wins].T
 
