@@ -64,6 +64,30 @@ def test_the_surface_turns_as_the_photo_says(made) -> None:
     assert errors[0] > 12 and errors[1] < 0.4 * errors[0]
 
 
+def test_skin_beside_what_is_spared_moves_as_far_as_other_skin(face) -> None:
+    """Eyes and a mouth are open in the middle of what is seen; nothing fades towards them."""
+    landmarks = np.zeros((68, 2))
+    for points, x, y in (
+        (slice(36, 42), 108, 110),
+        (slice(42, 48), 148, 110),
+        (slice(60, 68), 128, 160),
+    ):
+        count = points.stop - points.start
+        ring = 9 * np.exp(2j * np.pi * np.arange(count) / count)
+        landmarks[points] = np.column_stack([x + ring.real, y + ring.imag])
+    made = enhance(ball(96), face, PLACED, landmarks)
+    points = np.asarray(made.coarse.vertices, float)
+    away = np.hypot(points[:, 0] + 20, points[:, 1] - 18)  # of an eye, whose middle it is
+    beside = (made.seen > 0.9) & (away < 22)
+    assert beside.sum() > 50 and not made.seen[(away < 6) & (points[:, 2] > 0)].any()
+    truth = told(points)[beside]
+    coarse, moved = (
+        angular_error(vertex_normals(mesh.vertices, mesh.triangles)[beside], truth).mean()
+        for mesh in (made.coarse, made.displaced)
+    )
+    assert coarse > 10 and moved < 0.5 * coarse
+
+
 def test_what_is_not_seen_stays(made) -> None:
     behind = np.asarray(made.coarse.vertices)[:, 2] < 0
     np.testing.assert_allclose(

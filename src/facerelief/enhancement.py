@@ -39,7 +39,7 @@ _STEEPEST = (0.1, 0.3)  # cosine of the view, between which skin begins to be be
 _ALIKE = (0.5, 0.75)  # cosine of photo's and own normal: less is the bag of a mouth, a socket
 _BEHIND = 3.0  # mm behind the nearest surface, where skin counts as seen
 _SPARED = (2, 4, 8, 16)  # edges round folds that cannot be undone, where nothing moves then
-_BORDER = 25.0  # mm beside what is not seen, over which nothing begins to move
+_BORDER = 25.0  # mm beside what is seen, over which moves fade to nothing
 _OPENINGS = (slice(36, 42), slice(42, 48), slice(60, 68))  # landmarks round eyes and mouth
 _RIM = 3  # edges beside what is not seen, over which belief begins
 
@@ -102,6 +102,7 @@ def enhance(
         raise MeshError("the photo shows nothing of the mesh")
     if part.sum() > MOST_SHOWN:
         raise MeshError(f"{part.sum()} triangles show the face; at most {MOST_SHOWN} are enhanced")
+    part = _beside(vertices, triangles, part)
     used, local = np.unique(triangles[part], return_inverse=True)
     links = Links(local.reshape(-1, 3), len(used))
     surface = Surface(vertices[used], links, face_normals(vertices[used], links.triangles))
@@ -113,7 +114,9 @@ def enhance(
         normals, known = looker.normals(surface.displaced(by))
         return normals, known * weight
 
-    by = carry_normals(surface, look) * _faded(surface)
+    stays = ~part & _distinct(triangles)
+    rest = np.intersect1d(used, triangles[stays])
+    by = carry_normals(surface, look) * _faded(surface, np.searchsorted(used, rest))
     moved, amount = vertices.copy(), np.zeros(len(vertices))
     moved[used], amount[used] = _unfolded(surface, by)
     normals, sure = looker.normals(moved)
@@ -243,11 +246,21 @@ def _unfolded(surface: Surface, by: FloatArray) -> tuple[FloatArray, FloatArray]
     return surface.vertices, np.zeros(links.count)
 
 
-def _faded(surface: Surface) -> DoubleArray:
-    """(V,) how far vertices may move: not where the part ends, where the rest stays as it is."""
-    border = surface.vertices[_inside(surface.links) == 0]
-    if not len(border):
+def _beside(vertices: FloatArray, triangles: NDArray, part: BoolArray) -> BoolArray:
+    """(T,) a part of the triangles, and those within `_BORDER` of it."""
+    tree = cKDTree(vertices[np.unique(triangles[part])])
+    away, _ = tree.query(vertices, distance_upper_bound=_BORDER)
+    near: BoolArray = np.isfinite(away)[triangles].all(axis=1) & _distinct(triangles)
+    return near
+
+
+def _faded(surface: Surface, rest: NDArray[np.int64]) -> DoubleArray:
+    """(V,) how far vertices may move: not where the `rest` of the mesh begins, which stays.
+
+    Open borders of the mesh itself are none of these: nothing would tear there.
+    """
+    if not len(rest):
         return np.ones(surface.links.count)
-    away, _ = cKDTree(border).query(surface.vertices)
+    away, _ = cKDTree(surface.vertices[rest]).query(surface.vertices)
     faded: DoubleArray = smooth_step(away / _BORDER).astype(np.float64)
     return faded
