@@ -9,14 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from facerelief.data.heads import mirror_order
 from facerelief.geometry.face_model import face_model
 from facerelief.nn.light_decoder import convolution, strided
 from facerelief.train.systems.full_pose_model import Coefficients, Points
 
 _SIZE = 32  # samples a side of a close-up
 _CODE = 48  # numbers that one of them becomes
-_WIDTH = 96
-_STRENGTH = 0.25  # as that of the looks
+_WIDTH = 128
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,13 @@ class CloseUps(nn.Module):
 
     A whole head's features are too coarse for lids: a closed eye differs from an open one by a few
     pixels. The close-ups are cut where the given face has its eyes and mouth, straightened by its
-    pose, and freed of their exposure. The left eye goes through the right eye's layers as its
-    mirror image. An untrained one changes nothing.
+    pose, and freed of their exposure. What they say of the subject's right half is read of the
+    right eye and the mouth, and of the left half by the same layers of their mirror images; what
+    has no side is the mean of both. An untrained one changes nothing.
     """
+
+    right: Tensor
+    left: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,29 +55,39 @@ class CloseUps(nn.Module):
             Points.at_vertices(landmarks[list(spot.landmarks)]) for spot in self.spots
         )
         self.eye, self.mouth = _reader(), _reader()
-        count = len(face_model().expression)
-        # What a face is like beside it: how open its eyes are at rest, and how it is turned.
-        self.mix = nn.Sequential(
-            nn.Linear(3 * _CODE + len(face_model().identity) + count + 6, _WIDTH),
-            nn.ReLU(inplace=True),
-        )
-        self.told = nn.Linear(_WIDTH, count)
-        nn.init.zeros_(self.told.weight)
-        nn.init.zeros_(self.told.bias)
+        names = face_model().expression_names
+        others = mirror_order()
+        right = [i for i, name in enumerate(names) if others[i] != i and name.endswith("Right")]
+        self.register_buffer("right", torch.tensor(right), persistent=False)
+        self.register_buffer("left", others[right], persistent=False)
+        told = nn.Linear(_WIDTH, len(names))
+        nn.init.zeros_(told.weight)
+        nn.init.zeros_(told.bias)
+        self.told = nn.Sequential(nn.Linear(2 * _CODE, _WIDTH), nn.ReLU(inplace=True), told)
 
     def forward(self, image: Tensor, given: Coefficients) -> Coefficients:
         """`given`, its expressions changed by what (B, 3, H, H) in [0, 1] shows of it."""
         fixed = given.detach()
-        right, left, mouth = (
-            self.seen(image, fixed, spot, points)
-            for spot, points in zip(self.spots, self.points, strict=True)
-        )
-        both = torch.stack([right, left.flip(-1)], 1)
-        eyes = self.eye(both.flatten(0, 1)).view(-1, 2 * _CODE)
-        state = [0.3 * fixed.identity, 0.3 * fixed.expression, fixed.turn]
-        code = torch.cat([eyes, self.mouth(mouth), *state], 1)
-        change = _STRENGTH * self.told(self.mix(code)).float()
+        change = self.change(self.cut(image, fixed))
         return replace(given, expression=fixed.expression + change)
+
+    def cut(self, image: Tensor, given: Coefficients) -> Tensor:
+        """(B, 3, 3, 32, 32): right eye, left eye and mouth, as `seen` shows them."""
+        cuts = [
+            self.seen(image, given, spot, points)
+            for spot, points in zip(self.spots, self.points, strict=True)
+        ]
+        return torch.stack(cuts, 1)
+
+    def change(self, cuts: Tensor) -> Tensor:
+        """(B, E) added logits, of what `cut` gives."""
+        right, left, mouth = cuts.unbind(1)
+        eyes = self.eye(torch.stack([right, left.flip(-1)], 1).flatten(0, 1))
+        mouths = self.mouth(torch.stack([mouth, mouth.flip(-1)], 1).flatten(0, 1))
+        halves = self.told(torch.cat([eyes, mouths], 1)).float().unflatten(0, (-1, 2))
+        mean = halves.mean(1)
+        sided = halves[:, :, self.right]
+        return mean.index_copy(1, self.right, sided[:, 0]).index_copy(1, self.left, sided[:, 1])
 
     def seen(self, image: Tensor, given: Coefficients, spot: _Spot, points: nn.Module) -> Tensor:
         """(B, 3, 32, 32): a close-up, its mean zero and its contrast one."""
