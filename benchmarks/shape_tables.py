@@ -203,3 +203,27 @@ def detail_markdown(result: dict[str, Any]) -> str:
     count = result.get("yale", {}).get("photographs")
     told = f"\nYale: {count} photographs of the test people, S1 to S4, same pixels in all rows.\n"
     return "\n".join(lines) + "\n" + (told if count else "")
+
+
+def self_augment_markdown(result: dict[str, Any]) -> str:
+    """The table of self_augment.py."""
+
+    def cell(line: list[dict[str, Any]], heads: str, figure: str) -> str:
+        values = [one[heads][figure] for one in line]
+        mean = sum(values) / len(values)
+        if len(values) < 2:
+            return f"{mean:.2f}"
+        variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
+        return f"{mean:.2f} ± {(variance / len(values)) ** 0.5:.2f}"
+
+    columns = [(heads, figure) for heads in ("val", "wideval") for figure in ("dense", "shape")]
+    rows = ([name, *(cell(line, *column) for column in columns)]
+            for name, line in result["lines"].items())  # fmt: skip
+    headings = ["Self-augmentation", "Face", "At rest, mm", "Turned anywhere: face", "At rest, mm"]
+    return f"""\
+Vertices of the face in the picture, in percent of the landmarks' box, and distance of faces at \
+rest, of rendered heads; {result["samples"]:,} samples each, mean over {result["seeds"]} seeds ± \
+standard error:
+
+{table(headings, rows)}
+"""

@@ -25,6 +25,7 @@ from shape_tables import (
     prnet_ablation_markdown,
     relief_photos_markdown,
     schemes_markdown,
+    self_augment_markdown,
     view_markdown,
 )
 from training_tables import (
@@ -109,6 +110,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "detail": detail_markdown,
     "relief_photos": relief_photos_markdown,
     "prnet_ablation": prnet_ablation_markdown,
+    "self_augment": self_augment_markdown,
     "landmark_schemes": schemes_markdown,
     "expressions": expressions_markdown,
     "albedo": albedo_markdown,

@@ -77,6 +77,7 @@ class FullPose(System):
     blank: ClassVar[dict[str, Any]] = {"pretrained": False}
     # What only a training of PRNet asks for, and what came later.
     optional: ClassVar[str] = System.optional + r"|network\.(maps\.look\.seen|closeups)\."
+    in_8_bits: ClassVar[str] = r"(look|maps)\.mix\."
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"networks": "paper"},
         "compact": {"networks": "light"},

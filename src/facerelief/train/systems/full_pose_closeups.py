@@ -56,9 +56,11 @@ class CloseUps(nn.Module):
         )
         self.eye, self.mouth = _reader(), _reader()
         names = face_model().expression_names
-        others = mirror_order()
-        right = [i for i, name in enumerate(names) if others[i] != i and name.endswith("Right")]
-        self.register_buffer("right", torch.tensor(right), persistent=False)
+        with torch.device("cpu"):  # also where a network without memory is asked for
+            others = mirror_order()
+            sided = [i for i, name in enumerate(names) if others[i] != i and "Right" in name]
+            right = torch.tensor(sided)
+        self.register_buffer("right", right, persistent=False)
         self.register_buffer("left", others[right], persistent=False)
         told = nn.Linear(_WIDTH, len(names))
         nn.init.zeros_(told.weight)
