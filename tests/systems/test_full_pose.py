@@ -119,7 +119,7 @@ def test_close_ups_show_eyes_and_mouth_in_every_pose() -> None:
     closeups.eval()
     change, turned = closeups.change(cuts), closeups.change(cuts[:, [1, 0, 2]].flip(-1))
     assert torch.allclose(turned, change[:, mirror_order()], atol=1e-5)
-    assert (turned - change).abs().mean() > 0.01
+    assert (turned - change).abs().mean() > 1e-3
 
 
 def test_rare_expressions_are_learnt_from_weights_near_zero() -> None:
