@@ -57,7 +57,7 @@ def main() -> None:
 
 def tiles(photo: Photo, threads: int | None) -> tuple[list[NDArray[np.uint8]], ...]:
     """Twice four tiles (TILE, TILE, 3)."""
-    estimator, shapes = (fr.load(name, threads=threads) for name in ("default", "prnet"))
+    estimator, shapes = (fr.load(name, threads=threads) for name in ("default", "full_pose"))
     faces = estimator(photo.pixels, max_faces=1)
     (seen,) = Seen.by(estimator, photo, faces)
     window = window_round(faces[0].crop, faces[0].photo_size)
