@@ -127,6 +127,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "registration": measured_tables.registration_markdown,
     "alignment": measured_tables.alignment_markdown,
     "depth": surface_tables.depth_markdown,
+    "enhance": surface_tables.enhance_markdown,
     "render": measured_tables.render_markdown,
 }
 
