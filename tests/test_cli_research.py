@@ -140,7 +140,8 @@ def test_protocols_have_the_same_options_and_their_own(
 
     heads = {"folder": tmp_path}
     own = {"yaleb": ("--split", "val"), "renderings": (tmp_path,), "coefficients": (tmp_path,)}
-    passed = {"yaleb": {"split": "val"}, "renderings": heads, "coefficients": heads}
+    passed = {"yaleb": {"split": "val"}, "renderings": heads, "coefficients": heads,
+              "relight": {"split": "test"}}  # fmt: skip
     for name in protocols.COMMANDS:
         for word in ("--system", "--systems"):
             asked: dict[str, Any] = {}

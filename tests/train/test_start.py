@@ -94,10 +94,9 @@ def test_a_shipped_network_goes_on_as_it_was() -> None:
 
 
 def test_a_norm_that_was_not_folded_away_goes_on_too(tmp_path: Path) -> None:
-    """Full pose reads one layer twice, which exporters leave as it is; close-ups come later."""
+    """Full pose reads one layer twice, which exporters leave as it is."""
     system = build("full_pose", "compact", pretrained=False)
     norms = start.begin(system, start.read("full_pose"), None, system.optional)
-    assert not any(name.startswith("network.closeups") for name in norms)
     kept = system.network.maps.squeeze[1]
     assert kept.running_var.std() > 0 and "network.maps.squeeze.1" not in norms
     shown = crops(2)
