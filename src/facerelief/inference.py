@@ -6,6 +6,8 @@ import os
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from facerelief.signals import held_interrupts
+
 if TYPE_CHECKING:
     from onnxruntime import RunOptions
 
@@ -17,7 +19,8 @@ def import_onnxruntime() -> ModuleType:
     home folder, and look up a host, unless the environment says otherwise before its first import.
     """
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime
+    with held_interrupts():  # half imported it would speak of a failed initialization
+        import onnxruntime
 
     module: ModuleType = onnxruntime
     return module
