@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from facerelief import __version__
 from facerelief.apps import mesh, normals, photos
 from facerelief.apps.products import Photo, Product, face_stems
 from facerelief.apps.view.page import page
-from facerelief.apps.view.photo import MOST_FACES, Seen, subject_of
+from facerelief.apps.view.photo import MOST_FACES, Seen, subjects_of
 from facerelief.catalogue import reason_of
 from facerelief.detail import Detail, Maker, fused
 from facerelief.encode import to_jpeg
@@ -51,11 +52,12 @@ class Systems:
     maker: Maker
 
     @classmethod
-    def load(cls, threads: int | None = None, providers: list[str] | None = None) -> Systems:
-        """Those that ship. Raises WeightsError."""
-        first, second, third = (
-            load(name, threads, providers) for name in ("default", "prnet", "full_pose")
-        )
+    def load(
+        cls, threads: int | None = None, loader: Callable[[str], Estimator] | None = None
+    ) -> Systems:
+        """Those that ship, by a `loader` other than `facerelief.load`. Raises as that does."""
+        get = loader or partial(load, threads=threads)
+        first, second, third = map(get, ("default", "prnet", "full_pose"))
         return cls(first, second, third, fused(RELIEF, threads, first))
 
 
@@ -110,7 +112,6 @@ class _Making:
     def __init__(self, photo: Photo, systems: Systems, options: Options, faces: list[Face]) -> None:
         self.photo, self.systems, self.options, self.faces = photo, systems, options, faces
         self.stems = face_stems(photo.stem, len(faces))
-        self._shaped: list[Face] = []
         self._relief: dict[int, Detail] = {}
 
     def parts(self) -> dict[str, Callable[[], Product]]:
@@ -129,7 +130,7 @@ class _Making:
 
     def relit(self) -> Product:
         files = {}
-        for seen, stem in zip(self._seen(), self.stems, strict=True):
+        for seen, stem in zip(self.seen, self.stems, strict=True):
             prepared = Relighting.of(self.photo.pixels, seen.face, seen.around)
             row = [prepared.pixels]
             row += [prepared.under(Light.from_angles(*lamp)) for lamp in LIGHTS]
@@ -138,8 +139,8 @@ class _Making:
 
     def meshes(self) -> Product:
         wanted = mesh.Options(search=self.options.search, overlay=True)
-        shapes, shaped = self.systems.shapes, self.shaped()
-        return mesh.produce(self.photo, shapes, wanted, self.relief, "fused", shaped)
+        shapes = self.systems.shapes
+        return mesh.produce(self.photo, shapes, wanted, self.relief, "fused", self.shaped)
 
     def coefficients(self) -> Product:
         places = [face.place for face in self.faces]
@@ -152,37 +153,31 @@ class _Making:
         return Product([], files)
 
     def page(self) -> Product:
-        columns = [self._seen()[:MOST_FACES]]
-        columns.append(
-            [
-                Seen(
-                    self.systems.shapes.entry,
-                    face,
-                    relief=None if face.sound is None else self.relief(face, self.photo.pixels),
-                )
-                for face in self.shaped()[:MOST_FACES]
-            ]
-        )
-        rows = zip(self.stems[:MOST_FACES], zip(*columns, strict=True), strict=True)
-        subjects = [subject_of(self.photo, stem, row) for stem, row in rows]
+        solid = Seen.by(self.systems.shapes, self.photo, self.shaped[:MOST_FACES])
+        columns = [
+            self.seen[:MOST_FACES],
+            [one.with_relief(self.relief, self.photo) for one in solid],
+        ]
+        subjects = subjects_of(self.photo, self.stems[:MOST_FACES], columns)
         name = self.photo.stem + OUTPUTS["page"][0]
         return Product([], {name: page(subjects, self.photo.stem)})
 
+    @cached_property
     def shaped(self) -> list[Face]:
         """The faces as the system of shapes sees them."""
-        if not self._shaped:
-            places = [face.place for face in self.faces]
-            self._shaped = self.systems.shapes.estimate(self.photo.pixels, places)
-        return self._shaped
+        places = [face.place for face in self.faces]
+        return self.systems.shapes.estimate(self.photo.pixels, places)
+
+    @cached_property
+    def seen(self) -> list[Seen]:
+        """The faces with what lies round them."""
+        return Seen.by(self.systems.normals, self.photo, self.faces)
 
     def relief(self, face: Face, photo: Source) -> Detail:
         """The relief on one of `shaped`, made once."""
         if id(face) not in self._relief:
             self._relief[id(face)] = self.systems.maker(face, photo)
         return self._relief[id(face)]
-
-    def _seen(self) -> list[Seen]:
-        return Seen.by(self.systems.normals, self.photo, self.faces)
 
 
 def _side_by_side(pictures: list[NDArray[np.uint8]]) -> Image.Image:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -123,6 +124,14 @@ def load_shapes(system: str, threads: int | None, provider: str | None) -> Estim
     if not estimator.makes_shapes:
         fail(f"{estimator.name} estimates normals, not shapes", code=2)
     return estimator
+
+
+def cannot_write(out: Path, error: Exception | str) -> str:
+    """Why `out` cannot be written, in one line."""
+    from facerelief.inputs import in_line
+
+    reason = error.strerror if isinstance(error, OSError) else None
+    return in_line(f"{out}: cannot write: {reason or error}")
 
 
 def to_line(value: Any) -> str:

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -81,7 +81,7 @@ def run(
     """
     from facerelief.apps.photos import output_stems, stream
     from facerelief.apps.products import Folder
-    from facerelief.files import identities, make_folder
+    from facerelief.files import identities
     from facerelief.inputs import expand_inputs, expand_trees
 
     if "" in inputs:
@@ -90,11 +90,7 @@ def run(
     warnings.filterwarnings("ignore", module=r"PIL\.")
     places = expand_trees(inputs) if recursive else {Path(): expand_inputs(inputs)}
     places = _without_ours(places)
-    try:
-        for place in places:
-            make_folder(out / place)
-    except OSError as error:
-        fail(f"{out}: cannot write there: {error.strerror}", code=2)
+    make_folders(out, [out / place for place in places])
     paths = [path for group in places.values() for path in group]
     threads = threads or cores()
     # Several photos: one a thread. A single one: all threads together.
@@ -114,12 +110,11 @@ def run(
             for line in filter(None, (outcome.error, outcome.note)):
                 typer.echo(line, err=True)
             if json:
-                typer.echo(to_line(_to_json(outcome)))
+                say_outcome(outcome)
     if not json:
         typer.echo(f"{count(faces, 'face')} in {count(done, 'photo')}, written to {out}")
         stem = output_stems(paths)[0] if len(paths) == faces == 1 else "*"
-        for ending, meaning in endings.items() if faces else ():
-            typer.echo(f"  {stem + ending:<30} {meaning}")
+        say_files(stem, endings if faces else {})
     raise typer.Exit(1 if failed else 0)
 
 
@@ -139,13 +134,32 @@ def _without_ours(places: dict[Path, list[Path]]) -> dict[Path, list[Path]]:
     return {place: group for place, group in photos.items() if group}
 
 
-def _to_json(outcome: Outcome) -> dict[str, Any]:
-    return {
+def make_folders(out: Path, folders: Iterable[Path]) -> None:
+    """The folders below `out`, and itself; fails, in one line, where they cannot be."""
+    from facerelief.files import make_folder
+
+    try:
+        for folder in folders:
+            make_folder(folder)
+    except OSError as error:
+        fail(f"{out}: cannot write there: {error.strerror}", code=2)
+
+
+def say_outcome(outcome: Outcome) -> None:
+    """What became of one input, as a line of JSON."""
+    told = {
         "input": str(outcome.path),
         "error": outcome.error,
         "files": outcome.files,
         "faces": outcome.faces,
     }
+    typer.echo(to_line(told))
+
+
+def say_files(stem: str, endings: Mapping[str, str]) -> None:
+    """The files that were written, by what they hold."""
+    for ending, meaning in endings.items():
+        typer.echo(f"  {stem + ending:<30} {meaning}")
 
 
 def _progress(outcomes: Iterable[Outcome], total: int) -> Iterator[Outcome]:

@@ -18,6 +18,7 @@ from facerelief.cli.common import (
     System,
     Threads,
     app,
+    cannot_write,
     cores,
     fail,
     load_shapes,
@@ -261,7 +262,7 @@ def swap(
         picture_format(out.suffix)
         check_not_among([out], identities([photo, other]))
     except (OSError, ValueError) as error:
-        fail(_explain(out, error), code=2)
+        fail(cannot_write(out, error), code=2)
     remove_leftovers(out.parent)
     systems = [
         load_shapes(system, threads or cores(), provider),
@@ -333,11 +334,11 @@ def convert(
         remove_leftovers(out.parent)
         convert_file(source, out, to, from_, reference, bits)
     except FileExistsError as error:
-        fail(_explain(out, error), code=2)
+        fail(cannot_write(out, error), code=2)
     except PhotoError as error:
         fail(str(error), code=1)
     except OSError as error:
-        fail(_explain(out, error), code=1)
+        fail(cannot_write(out, error), code=1)
     except ValueError as error:
         fail(str(error), code=2)
 
@@ -357,14 +358,6 @@ def doctor(system: System = "default", provider: Provider = None, json: Json = F
         for check in checks:
             typer.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<16} {check.detail}")
     raise typer.Exit(0 if all(check.ok for check in checks) else 1)
-
-
-def _explain(out: Path, error: Exception) -> str:
-    """Why `out` cannot be written, in one line."""
-    from facerelief.inputs import in_line
-
-    reason = error.strerror if isinstance(error, OSError) else None
-    return in_line(f"{out}: cannot write: {reason or error}")
 
 
 def _entry_to_json(entry: Entry) -> dict[str, Any]:

@@ -11,13 +11,13 @@ from facerelief.cli import jobs
 from facerelief.cli.common import (
     Json,
     Provider,
+    System,
     Threads,
     app,
     cores,
     fail,
     load_shapes,
     load_system,
-    to_line,
 )
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 Formats = Annotated[str, typer.Option(help="Comma-separated meshes: glb, obj, ply.")]
 OneOut = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to; made if missing.")]
 OnePhoto = Annotated[Path, typer.Argument(metavar="PHOTO", help="Its largest face is meant.")]
-BestSystem = Annotated[
-    str, typer.Option(help="A name that `facerelief systems` lists, or an .onnx file.")
-]
 
 
 @app.command()
@@ -60,7 +57,7 @@ def depth(
     ] = None,
     format: Formats = "glb",
     bits: Annotated[int, typer.Option(help="Bits a channel of the normals: 8 or 16.")] = 8,
-    system: BestSystem = "accurate",
+    system: System = "accurate",
     threads: Threads = None,
     provider: Provider = None,
     json: Json = False,
@@ -120,7 +117,7 @@ def enhance(
         str, typer.Option(help="displaced: relief in finer vertices too; coarse: the map alone.")
     ] = "displaced",
     size: Annotated[int, typer.Option(help="Side of the normal map: 512 to 4096 pixels.")] = 1024,
-    system: BestSystem = "default",
+    system: System = "default",
     threads: Threads = None,
     provider: Provider = None,
     json: Json = False,
@@ -167,22 +164,17 @@ def _run(
     """Give the folder `out` what a job makes of a photo and files beside it, and end."""
     from facerelief.apps.photos import process
     from facerelief.apps.products import Folder
-    from facerelief.files import identities, make_folder
+    from facerelief.files import identities
 
-    try:
-        make_folder(out)
-    except OSError as error:
-        fail(f"{out}: cannot write there: {error.strerror}", code=2)
+    jobs.make_folders(out, [out])
     done = process(photo, photo.stem, job, Folder(out, identities([photo, *beside])))
     if done.note is not None:
         typer.echo(done.note, err=True)
     if json:
-        told = {"input": str(photo), "error": done.error, "files": done.files, "faces": done.faces}
-        typer.echo(to_line(told))
+        jobs.say_outcome(done)
     if done.error is not None:
         fail(done.error, code=1)
     if not json:
         typer.echo(f"written to {out}")
-        for ending, meaning in endings.items():
-            typer.echo(f"  {photo.stem + ending:<30} {meaning}")
+        jobs.say_files(photo.stem, endings)
     raise typer.Exit()

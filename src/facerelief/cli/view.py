@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from facerelief.cli import jobs
-from facerelief.cli.common import Json, Provider, Threads, app, cores, fail, load_system
+from facerelief.cli.common import (
+    Json,
+    Provider,
+    Threads,
+    app,
+    cannot_write,
+    cores,
+    fail,
+    load_system,
+)
 from facerelief.cli.jobs import Crops, Inputs, MaxFaces, Order, Out, Recursive, Smallest, Whole
 
 if TYPE_CHECKING:
@@ -91,7 +100,7 @@ def _show_stored(source: Path, out: Path) -> NoReturn:
     except ValueError as error:
         fail(in_line(f"{source}: {error}"), code=1)
     except OSError as error:
-        fail(in_line(f"{out}: cannot write: {error.strerror or error}"), code=1)
+        fail(cannot_write(out, error), code=1)
     _say(out)
 
 
@@ -102,13 +111,13 @@ def _check_out(out: Path, beginning: bytes) -> None:
     if out.suffix.lower() not in (".html", ".htm"):
         fail(in_line(f"{out}: a page's name ends in .html"), code=2)
     if not out.parent.is_dir():
-        fail(in_line(f"{out}: cannot write: {out.parent} is no folder"), code=2)
+        fail(cannot_write(out, f"{out.parent} is no folder"), code=2)
     if out.exists():
         try:
             with open(out, "rb") as file:
                 ours = file.read(len(beginning)) == beginning
         except OSError as error:
-            fail(in_line(f"{out}: cannot write: {error.strerror or error}"), code=2)
+            fail(cannot_write(out, error), code=2)
         if not ours:
             text = f"{out} is not facerelief's; move it, or choose another name"
             fail(in_line(text), code=2)
@@ -146,20 +155,13 @@ def everything(
 
     from facerelief.apps.everything import Options, Systems, produce, written
     from facerelief.apps.photos import Search
-    from facerelief.catalogue import WeightsError
     from facerelief.finding import ORDERS
-    from facerelief.runtime import find_providers
 
     jobs.check_choice("--order", order, ORDERS)
     options = Options(Search(max_faces, smallest, whole, order, is_crop=crops))
 
     def prepare(threads: int) -> Produce:
-        try:
-            systems = Systems.load(threads, None if provider is None else find_providers(provider))
-        except ValueError as error:
-            fail(str(error), code=2)
-        except WeightsError as error:
-            fail(str(error), code=1)
+        systems = Systems.load(threads, lambda name: load_system(name, threads, provider))
         return partial(produce, systems=systems, options=options)
 
     jobs.run(inputs, out, prepare, written(), threads, json, recursive)

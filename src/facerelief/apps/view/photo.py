@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from facerelief import fine, photo_frame
 from facerelief.apps import photos
@@ -46,6 +46,12 @@ class Seen:
         places = [face.place.enlarged(photo_frame.AROUND) for face in faces]
         around = estimator.estimate(photo.pixels, places)
         return [cls(estimator.entry, *pair) for pair in zip(faces, around, strict=True)]
+
+    def with_relief(self, maker: Maker | None, photo: Photo) -> Seen:
+        """The same with what `maker` makes of its mesh, if it has one."""
+        if maker is None or self.face.sound is None:
+            return self
+        return replace(self, relief=maker(self.face, photo.pixels))
 
 
 def subject_of(photo: Photo, title: str, seen: Sequence[Seen]) -> Subject:
@@ -90,16 +96,16 @@ def subjects_in(
     for estimator in estimators:
         own = faces if estimator is estimators[0] else estimator.estimate(photo.pixels, places)
         seen = Seen.by(estimator, photo, own)
-        columns.append([_with_relief(one, maker, photo) for one in seen])
-    stems = face_stems(photo.stem, len(faces))
-    rows = zip(stems, zip(*columns, strict=True), strict=True)
-    return [subject_of(photo, stem, row) for stem, row in rows]
+        columns.append([one.with_relief(maker, photo) for one in seen])
+    return subjects_of(photo, face_stems(photo.stem, len(faces)), columns)
 
 
-def _with_relief(seen: Seen, maker: Maker | None, photo: Photo) -> Seen:
-    if maker is None or seen.face.sound is None:
-        return seen
-    return Seen(seen.entry, seen.face, seen.around, maker(seen.face, photo.pixels))
+def subjects_of(
+    photo: Photo, titles: Sequence[str], columns: Sequence[Sequence[Seen]]
+) -> list[Subject]:
+    """Faces of `photo`, each by its title and as all systems, a column each, see it."""
+    rows = zip(titles, zip(*columns, strict=True), strict=True)
+    return [subject_of(photo, title, row) for title, row in rows]
 
 
 def produce(
