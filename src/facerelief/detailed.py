@@ -89,17 +89,26 @@ class DetailedFace:
         if mesh is not fine:
             own, tangents = cut.linear(own), cut.linear(tangents)
         maps = self._written(np.concatenate([own, tangents, self._by[:, None]], axis=1))
-        own, tangents, turned = maps[..., :3], maps[..., 3:6], self.normals
-        z = normalise(own)
-        x = normalise(tangents - z * (z * tangents).sum(-1, keepdims=True))
-        y = np.cross(z, x)
-        local = np.stack([(turned * axis).sum(-1) for axis in (x, y, z)], axis=-1)
         mask = self._layout.mask & (
             (self.detail.displacement != 0) | (np.abs(maps[..., -1]) > 1e-6)
         )
-        mask &= local[..., 2] > 0  # what turns away is no bump
-        local = np.where(mask[..., None], local, np.array([0, 0, 1]))
-        return NormalMap(local.astype(np.float32), mask, "tangent", 8)
+        return tangent_map(self.normals, normalise(maps[..., :3]), maps[..., 3:6], mask)
+
+
+def tangent_map(
+    normals: FloatArray, own: FloatArray, tangents: FloatArray, mask: BoolArray
+) -> NormalMap:
+    """Normals (S, S, 3) in the tangent space of a mesh, within a mask (S, S); flat elsewhere.
+
+    Args:
+        own: (S, S, 3) unit, the mesh's normals there; tangents: (S, S, 3) along u, of any length.
+    """
+    x = normalise(tangents - own * (own * tangents).sum(-1, keepdims=True))
+    axes = (x, np.cross(own, x), own)
+    local = np.stack([(normals * axis).sum(-1) for axis in axes], axis=-1)
+    mask = mask & (local[..., 2] > 0)  # what turns away is no bump
+    local = np.where(mask[..., None], local, np.array([0, 0, 1]))
+    return NormalMap(local.astype(np.float32), mask, "tangent", 8)
 
 
 def tangents_of(mesh: Mesh) -> tuple[FloatArray, FloatArray]:

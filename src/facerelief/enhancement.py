@@ -16,7 +16,7 @@ from scipy.ndimage import binary_dilation, gaussian_filter
 from scipy.spatial import cKDTree
 
 from facerelief.arrays import BoolArray, DoubleArray, FloatArray
-from facerelief.detailed import tangents_of
+from facerelief.detailed import tangent_map, tangents_of
 from facerelief.easing import smooth_step
 from facerelief.geometry.camera import camera_space
 from facerelief.geometry.carried_normals import carry_normals
@@ -38,7 +38,6 @@ _CUT = 60_000  # triangles, up to which each is cut in four
 _STEEPEST = (0.1, 0.3)  # cosine of the view, between which skin begins to be believed
 _ALIKE = (0.5, 0.75)  # cosine of photo's and own normal: less is the bag of a mouth, a socket
 _BEHIND = 3.0  # mm behind the nearest surface, where skin counts as seen
-_SPARED = (2, 4, 8, 16)  # edges round folds that cannot be undone, where nothing moves then
 _BORDER = 25.0  # mm beside what is seen, over which moves fade to nothing
 _OPENINGS = (slice(36, 42), slice(42, 48), slice(60, 68))  # landmarks round eyes and mouth
 _RIM = 3  # edges beside what is not seen, over which belief begins
@@ -63,18 +62,14 @@ class Enhanced:
         base = self.displaced if displaced else self.coarse
         if base.uv is None:
             raise MeshError("the mesh has no texture coordinates, which a normal map lies in")
-        own = vertex_normals(*_welded(base.vertices, base.triangles))[_weld(base.vertices)[0]]
+        own = _seamless_normals(base)
         across = tangents_of(base)[0]
         layout = UVLayout(base.uv, base.triangles, base.triangles, len(base.uv), size)
         values = np.concatenate([own, across, self.photo_normals, self.seen[:, None]], axis=1)
         maps = np.nan_to_num(layout.write(values))
         z, told, seen = normalise(maps[..., :3]), normalise(maps[..., 6:9]), maps[..., 9:]
         turned = normalise(seen * told + (1 - seen) * z)
-        x = normalise(maps[..., 3:6] - z * (z * maps[..., 3:6]).sum(-1, keepdims=True))
-        local = np.stack([(turned * axis).sum(-1) for axis in (x, np.cross(z, x), z)], axis=-1)
-        mask = layout.mask & (seen[..., 0] > 0.01) & (local[..., 2] > 0)
-        local = np.where(mask[..., None], local, np.array([0, 0, 1]))
-        return NormalMap(local.astype(np.float32), mask, "tangent", 8)
+        return tangent_map(turned, z, maps[..., 3:6], layout.mask & (seen[..., 0] > 0.01))
 
 
 def enhance(
@@ -118,7 +113,7 @@ def enhance(
     rest = np.intersect1d(used, triangles[stays])
     by = carry_normals(surface, look) * _faded(surface, np.searchsorted(used, rest))
     moved, amount = vertices.copy(), np.zeros(len(vertices))
-    moved[used], amount[used] = _unfolded(surface, by)
+    moved[used], amount[used] = surface.unfolded(by), by
     normals, sure = looker.normals(moved)
     told = np.zeros(len(vertices))
     told[used] = weight
@@ -195,9 +190,7 @@ def _sound(mesh: Mesh) -> Mesh:
 def _cut(mesh: Mesh) -> Mesh:
     """Every triangle in four, on the curves that the vertices' normals say; seams stay closed."""
     cut = RefinedMesh.of(mesh.triangles)
-    joined, kept = _weld(mesh.vertices)
-    normals = vertex_normals(mesh.vertices[kept], joined[mesh.triangles])[joined]
-    vertices = cut.curved(mesh.vertices, normals)
+    vertices = cut.curved(mesh.vertices, _seamless_normals(mesh))
     whole = np.repeat(face_normals(mesh.vertices, mesh.triangles), 4, axis=0)
     if ((whole * face_normals(vertices, cut.triangles)).sum(-1) < 0).any():
         vertices = cut.linear(np.asarray(mesh.vertices))  # sharp folds, as of boxes
@@ -213,9 +206,10 @@ def _weld(vertices: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return joined.ravel(), kept
 
 
-def _welded(vertices: FloatArray, triangles: NDArray) -> tuple[FloatArray, NDArray]:
-    joined, kept = _weld(vertices)
-    return vertices[kept], joined[triangles]
+def _seamless_normals(mesh: Mesh) -> FloatArray:
+    """(V, 3) normals of the vertices, the same on both sides of a seam."""
+    joined, kept = _weld(mesh.vertices)
+    return vertex_normals(mesh.vertices[kept], joined[mesh.triangles])[joined]
 
 
 def _distinct(triangles: NDArray) -> BoolArray:
@@ -230,20 +224,6 @@ def _inside(links: Links) -> DoubleArray:
     inside = np.ones(links.count)
     inside[links.edges[number == 1]] = 0
     return inside
-
-
-def _unfolded(surface: Surface, by: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Vertices (V, 3) after moves, and the moves (V,): small beside folds that nothing undoes."""
-    links = surface.links
-    for rings in _SPARED:
-        moved = surface.unfolded(by)
-        if (moved != surface.vertices).any() or not by.any():
-            return moved, by
-        free = 1 - links.near(surface.flipped(surface.displaced(by)), rings)
-        for _ in range(rings):
-            free = np.minimum(free, links.smoothed(free))
-        by = by * free
-    return surface.vertices, np.zeros(links.count)
 
 
 def _beside(vertices: FloatArray, triangles: NDArray, part: BoolArray) -> BoolArray:

@@ -15,6 +15,7 @@ from facerelief.apps import photos
 from facerelief.apps.products import Photo, Product
 from facerelief.enhancement import Enhanced, enhance
 from facerelief.geometry.mesh import vertex_normals
+from facerelief.geometry.normals import angular_error
 from facerelief.inputs import PhotoError
 from facerelief.mesh_reading import MeshError
 from facerelief.mesh_writing import WRITERS, Asset
@@ -162,6 +163,5 @@ def _angles(made: Enhanced, believed: NDArray[np.bool_]) -> list[float] | None:
     angles = []
     for mesh in (made.coarse, made.displaced):
         own = vertex_normals(mesh.vertices, mesh.triangles)[believed]
-        cosine = np.clip((own * told).sum(-1), -1, 1)
-        angles.append(round(float(np.degrees(np.arccos(cosine)).mean()), 3))
+        angles.append(round(float(np.nanmean(angular_error(own, told))), 3))
     return angles
