@@ -18,8 +18,8 @@ from facerelief.depth_cameras import Calibration
 from facerelief.depth_files import DepthError, DepthMap
 from facerelief.geometry.depth_fusion import FusionOptions, fused
 from facerelief.geometry.depth_registration import (
-    JUMP,
     blurred,
+    grid_triangles,
     laid,
     shift_between,
     surface_normals,
@@ -30,7 +30,6 @@ from facerelief.types import Face, Mesh
 DISTANCES = (200.0, 3000.0)  # mm, at which a face is photographed with depth
 WIDTHS = (80.0, 260.0)  # mm, of the box round a face
 REGISTRATIONS = ("calibration", "face")
-_OPTIONS = FusionOptions()
 _OPTIONS = FusionOptions()
 _REACH = 120.0  # mm before and behind the middle of a face, which belong to it
 _SMOOTH = 4.0  # mm: what the face is found by
@@ -75,11 +74,7 @@ class RefinedDepth:
         points = self.distance[..., None] * rays_of(self.face.crop, self.rig.photo)
         index = np.full(self.mask.shape, -1)
         index[self.mask] = np.arange(self.mask.sum())
-        a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
-        cells = np.stack([[a, c, b], [b, c, d]]).reshape(2, 3, -1).transpose(0, 2, 1).reshape(-1, 3)
-        triangles = cells[(cells >= 0).all(axis=1)]
-        far = self.distance[self.mask][triangles]
-        triangles = triangles[np.ptp(far, axis=1) < JUMP * far.min(axis=1)]
+        triangles = grid_triangles(index, self.distance[self.mask])
         used = np.unique(triangles)
         place = np.zeros(self.mask.sum(), np.int64)
         place[used] = np.arange(len(used))
@@ -119,7 +114,7 @@ def refine_depth(
     shown = _smooth_normals(measured, crop, rig.photo)
     known = face.mask & shown.any(axis=-1)
     if not known.any():
-        raise DepthError(f"{depth.path}: no depth where the photo has its face")
+        raise _no_depth(depth)
     agreement = float(np.einsum("pi,pi->p", shown[known], normals[known]).mean())
     if agreement < _AGREED:
         raise _no_face(depth)
@@ -144,7 +139,7 @@ def check_plausible(face: Face, depth: DepthMap, rig: Rig) -> None:
     with np.errstate(invalid="ignore"):
         near = (np.abs(screen[..., :2] - middle) < 0.3 * extent).all(axis=-1)
     if not near.any():
-        raise DepthError(f"{depth.path}: no depth where the photo has its face")
+        raise _no_depth(depth)
     distance = float(np.nanmedian(-screen[near][:, 2]))
     if not DISTANCES[0] <= distance <= DISTANCES[1]:
         fitting = [f"--unit {name}" for name, step in (("mm", 1), ("cm", 10), ("m", 1000))
@@ -194,7 +189,7 @@ def _moved_to_face(face: Face, depth: DepthMap, rig: Rig) -> Rig:
         known, normals = _seen_from(face, crop)
         distance = of_face(_laid_on(crop, depth, rig), known)
         if not np.isfinite(distance).any():
-            raise DepthError(f"{depth.path}: no depth where the photo has its face")
+            raise _no_depth(depth)
         middle, focal = float(np.nanmedian(distance)), rig.photo.focal[0]
         measured = _smooth_normals(distance, crop, rig.photo)
         found = shift_between(measured, normals, known, reach)
@@ -210,6 +205,10 @@ def _smooth_normals(distance: FloatArray, crop: Crop, camera: Pinhole) -> FloatA
     sigma = _SMOOTH * camera.focal[0] / float(np.nanmedian(distance)) / crop.scale
     smooth, weight = blurred(distance, np.isfinite(distance).astype(float), sigma)
     return surface_normals(np.where(weight > 0.3, smooth, np.nan), rays_of(crop, camera))
+
+
+def _no_depth(depth: DepthMap) -> DepthError:
+    return DepthError(f"{depth.path}: no depth where the photo has its face")
 
 
 def _no_face(depth: DepthMap) -> DepthError:

@@ -26,7 +26,7 @@ from facerelief.geometry.normals import normalise
 from facerelief.geometry.relightable import Relightable, Surface, planar
 from facerelief.images import Pixels, Source, open_photo
 from facerelief.photo_frame import CLEAR, normals_in_photo, soft_mask
-from facerelief.retouch import Change
+from facerelief.retouch import Change, with_changes
 from facerelief.types import Crop, Face
 
 KEEP = 0.12  # of the photo's own light that stays beside the new one
@@ -186,10 +186,7 @@ def relight(
     """
     image = open_photo(photo)
     prepared = Relighting.of(image, face, around)
-    result = np.array(image)
-    for window, change in prepared.changes(light, image, keep):
-        result[window] = np.clip(np.rint(result[window] + change), 0, 255)
-    return result
+    return with_changes(image, prepared.changes(light, image, keep))
 
 
 def _reduced(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:

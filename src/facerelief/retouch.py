@@ -20,6 +20,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from facerelief.colour import Meaning
 from facerelief.encode import MARK, picture_format
+from facerelief.images import Pixels
 from facerelief.inputs import PhotoError
 from facerelief.orientation import ORIENTATION, stored, stored_box, turned
 from facerelief.photo_files import PhotoFile, reading
@@ -48,6 +49,14 @@ _QUALITY = 95  # of what is no JPEG and becomes one, or WebP and the like
 
 #: Rows and columns of the upright photo, and how much their sRGB values change, (h, w, 3).
 Change = tuple[tuple[slice, slice], NDArray[np.float32]]
+
+
+def with_changes(photo: Pixels, changes: Iterable[Change]) -> NDArray[np.uint8]:
+    """The pixels (H, W, 3) of a photo, with `changes`; where there is no file to keep."""
+    result = np.array(photo)
+    for window, change in changes:
+        result[window] = np.clip(np.rint(result[window] + change), 0, 255)
+    return result
 
 
 def retouched(

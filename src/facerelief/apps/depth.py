@@ -14,6 +14,7 @@ from facerelief.arrays import BoolArray, FloatArray
 from facerelief.depth_cameras import Calibration
 from facerelief.depth_files import DepthMap, encode_depth
 from facerelief.depth_refinement import RefinedDepth, refine_depth
+from facerelief.geometry.normals import normalise
 from facerelief.geometry.pinhole import Pinhole
 from facerelief.mesh_writing import WRITERS, Asset
 from facerelief.normal_png import encode_png
@@ -60,9 +61,7 @@ def produce(
     made = refine_depth(face, depth, calibration, options.registration)
     name = photo.stem + "_depth"
     over, mask = over_photo(made, made.distance)
-    normals, _ = over_photo(made, made.normals)
-    length = np.linalg.norm(normals, axis=-1, keepdims=True)
-    normals = np.divide(normals, length, out=np.zeros_like(normals), where=length > 0)
+    normals = normalise(over_photo(made, made.normals)[0])
     files = {
         name + depth.suffix: encode_depth(np.where(mask, over, np.nan), depth),
         name + "_normal.png": encode_png(normals, mask, "opengl", options.bits),

@@ -20,7 +20,7 @@ from facerelief.geometry.lights import Lights
 from facerelief.images import Pixels
 from facerelief.inputs import PhotoError
 from facerelief.relighting import AROUND, KEEP, Relighting
-from facerelief.retouch import Change, retouched
+from facerelief.retouch import Change, retouched, with_changes
 from facerelief.runtime import Estimator
 from facerelief.types import Face
 
@@ -117,10 +117,7 @@ def _relit(photo: Photo, prepared: Sequence[Relighting], options: Options) -> by
     changes = _changes(photo.pixels, prepared, options)
     if photo.file is not None:
         return retouched(photo.file, changes, options.suffix, marked=True)
-    result = np.array(photo.pixels)
-    for window, change in changes:
-        result[window] = np.clip(np.rint(result[window] + change), 0, 255)
-    return to_picture(result, options.suffix)
+    return to_picture(with_changes(photo.pixels, changes), options.suffix)
 
 
 def _changes(pixels: Pixels, prepared: Sequence[Relighting], options: Options) -> Iterator[Change]:

@@ -9,7 +9,7 @@ the photo stays as it is; towards all of that, one skin gives way to the other s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -34,7 +34,7 @@ from facerelief.images import Pixels
 from facerelief.inputs import PhotoError
 from facerelief.memory import give_back_freed_memory
 from facerelief.photo_files import Picture
-from facerelief.retouch import Change, retouched
+from facerelief.retouch import Change, retouched, with_changes
 from facerelief.runtime import Estimator
 from facerelief.sampling import bilinear
 from facerelief.types import Crop, Face
@@ -66,7 +66,7 @@ class Planned:
         pixels = self.photo.pixels
         changes = _strips(pixels.shape[:2], self.crop, self.change, self.mask)
         if self.photo.file is None:
-            content = to_picture(_with(pixels, changes), suffix)
+            content = to_picture(with_changes(pixels, changes), suffix)
         else:
             content = retouched(self.photo.file, changes, suffix)
         return Product([self.sidecar], {self.photo.stem + suffix: content})
@@ -112,7 +112,7 @@ def swap(photo_a: Pixels, face_a: Face, photo_b: Pixels, face_b: Face) -> NDArra
     """
     texture = _texture(photo_b, face_b, relight=True)
     changed = _change(photo_a, face_a, texture, relight=True)
-    return _with(photo_a, _strips(face_a.photo_size, *changed))
+    return with_changes(photo_a, _strips(face_a.photo_size, *changed))
 
 
 def with_texture(
@@ -128,15 +128,7 @@ def with_texture(
     """
     known = np.full(texture.shape[:2], 255, np.uint8)
     changed = _change(photo, face, Texture(texture, known), relight)
-    return _with(photo, _strips(face.photo_size, *changed))
-
-
-def _with(photo: Pixels, changes: Iterable[Change]) -> NDArray[np.uint8]:
-    """The photo (H, W, 3), changed."""
-    result = np.array(photo)
-    for window, part in changes:
-        result[window] = np.clip(np.rint(result[window] + part), 0, 255)
-    return result
+    return with_changes(photo, _strips(face.photo_size, *changed))
 
 
 def _strips(

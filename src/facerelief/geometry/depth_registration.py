@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.signal import fftconvolve
 
@@ -41,13 +42,23 @@ def laid(
         return np.full(size, np.nan)
     screen = screen[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     index = np.arange(screen[..., 0].size).reshape(screen.shape[:2])
-    a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
-    triangles = np.stack([[a, c, b], [b, c, d]]).reshape(2, 3, -1).transpose(0, 2, 1).reshape(-1, 3)
-    depth = screen[..., 2].ravel()[triangles]
-    with np.errstate(invalid="ignore"):
-        whole = np.ptp(depth, axis=1) < JUMP * np.abs(depth).min(axis=1)
-    raster = rasterise(screen.reshape(-1, 3), triangles[whole], size, perspective=True)
+    triangles = grid_triangles(index, screen[..., 2].ravel())
+    raster = rasterise(screen.reshape(-1, 3), triangles, size, perspective=True)
     return -raster.depth
+
+
+def grid_triangles(index: NDArray[np.integer], depth: FloatArray) -> NDArray[np.integer]:
+    """(T, 3) of a grid of points (H, W), by their numbers, of which -1 is none.
+
+    Points whose `depth`, by their numbers, differs by more than `JUMP` are not joined.
+    """
+    a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
+    cells = np.stack([[a, c, b], [b, c, d]]).reshape(2, 3, -1).transpose(0, 2, 1).reshape(-1, 3)
+    triangles = cells[(cells >= 0).all(axis=1)]
+    ends = depth[triangles]
+    with np.errstate(invalid="ignore"):
+        joined = np.ptp(ends, axis=1) < JUMP * np.abs(ends).min(axis=1)
+    return triangles[joined]
 
 
 def blurred(
