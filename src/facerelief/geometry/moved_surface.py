@@ -155,7 +155,7 @@ class Surface:
             times[np.unique(self.triangles[over])] += 1
             near = links.near(over, 2 + int(times.max())) > 0
             moved = np.flatnonzero(near)
-            rows = 0.5 / links.neighbours[moved, None] * links.beside[moved]
+            rows = (0.5 / links.neighbours[moved, None] * links.beside[moved]).tocsr()
             for _ in range(6 * often):
                 moves[moved] = 0.5 * moves[moved] + rows @ moves
             again = np.flatnonzero(near[self.triangles].any(axis=1))
