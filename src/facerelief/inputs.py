@@ -24,6 +24,10 @@ class PhotoError(ValueError):
         super().__init__(in_line(text))
 
 
+class ForeignError(PhotoError):
+    """A file that is in no format which is read."""
+
+
 def in_line(text: str) -> str:
     """`text` as one line that any terminal may show: what does not print is written in escapes."""
     return "".join(

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from facerelief.colour import Bytes, Meaning, check_layout, is_deep, strips
-from facerelief.inputs import PhotoError
+from facerelief.inputs import ForeignError, PhotoError
 from facerelief.orientation import orientation_of, stored, stored_box, turns, upright
 
 MIN_SIDE = 16  # pixels: nothing smaller can show a face
@@ -244,7 +244,7 @@ class PhotoFile:
         except UnidentifiedImageError:
             file.seek(0)
             beginning = file.read(12)
-        raise PhotoError(f"{self.name}: {_foreign(beginning)}")
+        raise ForeignError(f"{self.name}: {_foreign(beginning)}")
 
 
 def _holds(part: slice, start: int, stop: int) -> bool:

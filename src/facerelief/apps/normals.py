@@ -83,7 +83,7 @@ def produce(
     files = {}
     sized: Iterable[Face] = faces
     if "photo" in options.frames and IN_PHOTO.keys() & options.outputs:
-        sized = list(_at_sizes(photo, faces, options.size or NATIVE))
+        sized = list(at_sizes(photo, faces, options.size or NATIVE))
         files = _in_photo(photo, faces, sized, estimator, options)
     if "overlay" in options.outputs:
         picture = pictures.overlay_image(photo.pixels, faces)
@@ -91,7 +91,7 @@ def produce(
     if options.size is None:
         sized = faces
     elif sized is faces:
-        sized = _at_sizes(photo, faces, options.size)  # one at a time: a crowd of large ones
+        sized = at_sizes(photo, faces, options.size)  # one at a time: a crowd of large ones
     shared = sorted(files)
     for face, stem in zip(sized, face_stems(photo.stem, len(faces)), strict=True):
         made = {stem + ending: do() for ending, do in _makers(face, options).items()}
@@ -139,7 +139,7 @@ def _in_photo(
     """What is made in the photo's frame, by file name; `sized` are the faces at their sizes."""
     search = options.search
     around = [] if search.is_crop else _around(photo, faces, estimator, search.crop_scale)
-    around = list(_at_sizes(photo, around, options.size or NATIVE, detail=False))
+    around = list(at_sizes(photo, around, options.size or NATIVE, detail=False))
     files = {}
     if "normal" in options.outputs:
         files[IN_PHOTO["normal"][0]] = photo_frame.to_photo_png(sized, around, options.bits)
@@ -148,7 +148,7 @@ def _in_photo(
     return {photo.stem + ending: content for ending, content in files.items()}
 
 
-def _at_sizes(
+def at_sizes(
     photo: Photo, faces: list[Face], size: int | Literal["native"], detail: bool = True
 ) -> Iterator[Face]:
     """The faces at a size; all together at their native sizes are no more than TOGETHER."""

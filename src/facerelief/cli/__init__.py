@@ -18,6 +18,7 @@ from facerelief.cli import (  # they register their commands
     protocols,
     relight,
     research,
+    serve,
     surfaces,
     synth,
     view,
@@ -25,7 +26,8 @@ from facerelief.cli import (  # they register their commands
 from facerelief.cli.common import app
 
 __all__ = [
-    "app", "main", "photos", "protocols", "relight", "research", "surfaces", "synth", "view",
+    "app", "main", "photos", "protocols", "relight", "research", "serve", "surfaces", "synth",
+    "view",
 ]  # fmt: skip
 
 
