@@ -132,15 +132,15 @@ class Detector:
                 return [face.enlarged(crop.scale, (float(x), float(y))) for face in found]
         return []
 
-    def follow(self, photo: NDArray[np.uint8], last: Sequence[Detection]) -> list[Detection] | None:
-        """The faces of `last`, found in the picture before this one; None if one was lost."""
-        now = []
-        for face in last:
-            near = next(iter(self._look_closer(photo, face, [face.angle])), None)
-            if near is None or near.score < CERTAIN or abs(roll(near.points) - near.angle) > TILT:
-                return None
-            now.append(near)
-        return now
+    def follow(self, photo: NDArray[np.uint8], last: Sequence[Detection]) -> list[Detection | None]:
+        """The faces of `last`, found in the picture before this one; None for each that is lost."""
+        return [self._followed(photo, face) for face in last]
+
+    def _followed(self, photo: NDArray[np.uint8], face: Detection) -> Detection | None:
+        near = next(iter(self._look_closer(photo, face, [face.angle])), None)
+        if near is None or near.score < CERTAIN or abs(roll(near.points) - near.angle) > TILT:
+            return None
+        return near
 
     def _candidates(
         self, photo: NDArray[np.uint8], quick: bool, smallest: float | None

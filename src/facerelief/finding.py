@@ -12,7 +12,7 @@ from threading import Lock
 
 from facerelief.detect import ENLARGEMENT, LARGEST_SIDE, RESOLVED, Detector
 from facerelief.detections import Detection, crop_from_detection
-from facerelief.images import Source, open_photo, seen_at
+from facerelief.images import Pixels, Source, open_photo, seen_at
 from facerelief.photo_files import Picture
 from facerelief.types import Place
 
@@ -67,39 +67,67 @@ def find(
     if smallest is not None and not smallest >= RESOLVED / ENLARGEMENT:
         raise ValueError(f"faces of {smallest:g} pixels are too small: the least is 12")
     image = open_photo(photo)
-    height, width = image.shape[:2]
     quick = max_faces == 1 if quick is None else quick
-    least = smallest or max(RESOLVED, RESOLVED * max(height, width) / LARGEST_SIDE)
+    least = smallest or max(RESOLVED, RESOLVED * max(image.shape[:2]) / LARGEST_SIDE)
     if smallest is None and not quick:
         least = min(least, SMALLEST)
-    # `Picture.at` shrinks by a factor where it may by half as much again.
-    scale = min(max(height, width) / SEARCHED, 1.5 * least / RESOLVED)
-    small, factor, corner = seen_at(image, scale)
+    seen = _Seen(image, least)
     detector = shared_detector(threads)
-    faces = None
-    if previous:
-        origin = (-corner[0] / factor, -corner[1] / factor)
-        known = [_detection(place).enlarged(1 / factor, origin) for place in previous]
-        faces = detector.follow(small, known)
-    followed = faces is not None
-    if faces is None:
-        faces = detector(small, max_faces, quick, least / factor)
+    followed = seen.follow(previous, detector) if previous else []
+    if previous and None not in followed:
+        faces = [face for face in followed if face is not None]
+    else:
+        faces = detector(seen.picture, max_faces, quick, least / seen.factor)
+        faces = sorted(map(seen.in_photo, faces), key=_by_size)
     if isinstance(image, Picture):  # whose faces are decoded next
         detector.release()
-    faces = [face.enlarged(factor, corner) for face in faces]
-    if not followed:
-        faces.sort(key=_by_size)
     faces = faces[:max_faces]
     if order == "left":
         faces.sort(key=lambda face: face.centre)
-    places = [
-        Place(crop_from_detection(face), face.box, face.score, face.points, (height, width))
-        for face in faces
-        if max(face.extent) >= (smallest or 0)
-    ]
+    places = [seen.place(face) for face in faces if max(face.extent) >= (smallest or 0)]
     if not places and whole and max_faces != 0:
-        places = [Place.of_photo((height, width))]
+        places = [Place.of_photo(image.shape[:2])]
     return places
+
+
+def follow(
+    photo: Source, previous: Sequence[Place], threads: int | None = None
+) -> list[Place | None]:
+    """Each face of the picture before this one in a film, in this one; None for each that is lost.
+
+    Looks near its last place alone, in a tenth of the time of a search: `find` is for those that
+    were lost, and for new ones. Raises PhotoError for a photo that cannot be read.
+    """
+    image = open_photo(photo)
+    least = max(RESOLVED, RESOLVED * max(image.shape[:2]) / LARGEST_SIDE)
+    seen = _Seen(image, min(least, SMALLEST))
+    faces = seen.follow(previous, shared_detector(threads))
+    return [None if face is None else seen.place(face) for face in faces]
+
+
+class _Seen:
+    """A photo, no larger than a search for faces of `least` pixels needs, and the way back."""
+
+    def __init__(self, image: Pixels | Picture, least: float) -> None:
+        self._size: tuple[int, int] = image.shape[:2]
+        # `Picture.at` shrinks by a factor where it may by half as much again.
+        scale = min(max(self._size) / SEARCHED, 1.5 * least / RESOLVED)
+        self.picture, self.factor, self._corner = seen_at(image, scale)
+
+    def follow(self, places: Sequence[Place], detector: Detector) -> list[Detection | None]:
+        """In photo pixels."""
+        factor, (x, y) = self.factor, self._corner
+        known = [
+            _detection(place).enlarged(1 / factor, (-x / factor, -y / factor)) for place in places
+        ]
+        faces = detector.follow(self.picture, known)
+        return [None if face is None else self.in_photo(face) for face in faces]
+
+    def in_photo(self, face: Detection) -> Detection:
+        return face.enlarged(self.factor, self._corner)
+
+    def place(self, face: Detection) -> Place:
+        return Place(crop_from_detection(face), face.box, face.score, face.points, self._size)
 
 
 def shared_detector(threads: int | None = None) -> Detector:

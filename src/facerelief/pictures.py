@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -23,6 +23,9 @@ ERROR_SCALE = 40.0
 
 #: Longer side of an overlay, pixels: it is for looking, and a photo may have 100 megapixels.
 OVERLAY_SIDE = 1600
+
+#: The colour of a surface that faces the viewer.
+FLAT = (128, 128, 255)
 
 # Ten equal steps of matplotlib's viridis (CC0), dark to bright.
 _VIRIDIS = np.array(
@@ -90,6 +93,27 @@ def overlay_image(photo: Pixels, faces: Sequence[Face]) -> Image.Image:
         if len(faces) > 1:
             draw.text((box[0] + 3, box[1] + 1), str(index), "white", _font(12))
     return image
+
+
+def film_picture(photo: NDArray[np.uint8], faces: Mapping[int, Face]) -> NDArray[np.uint8]:
+    """A film's picture with the normals of its `faces`, by number, and numbered boxes; own size."""
+    image = Image.fromarray(photo)
+    for face in sorted(faces.values(), key=lambda face: face.crop.side):
+        _paint(image, face, face.crop)
+    draw = ImageDraw.Draw(image)
+    for number, face in faces.items():
+        draw.rectangle(face.box, outline="white")
+        draw.text((face.box[0] + 3, face.box[1] + 1), str(number), "white", _font(12))
+    return np.asarray(image)
+
+
+def normals_picture(size: tuple[int, int], faces: Sequence[Face]) -> NDArray[np.uint8]:
+    """The normals of `faces` in their photo's frame and `size`, with FLAT where there is none."""
+    height, width = size
+    image = Image.new("RGB", (width, height), FLAT)
+    for face in sorted(faces, key=lambda face: face.crop.side):
+        _paint(image, face, face.crop)
+    return np.asarray(image)
 
 
 def _paint(image: Image.Image, face: Face, crop: Crop) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -213,11 +213,15 @@ class Estimator:
             raise ValueError(f"crops must be (N, *{shape}) uint8, not {crops.shape} {crops.dtype}")
         if not len(crops):
             return self._decoder.nothing(self._outputs)
-        estimate = self._decoder.decode(self.answers(crops, release))
+        estimate = self.decode(self.answers(crops, release))
         if self._calibration is None or estimate.expected_error is None:
             return estimate
         expected = self._calibration.applied(estimate.expected_error, crops, estimate.mask)
         return replace(estimate, expected_error=expected)
+
+    def decode(self, answers: Mapping[str, NDArray[np.float32]]) -> Estimate:
+        """What its own `answers` mean; expected errors are not calibrated."""
+        return self._decoder.decode(answers)
 
     def answers(
         self, crops: NDArray[np.uint8], release: bool = False

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from facerelief.catalogue import plain
-from facerelief.cli import jobs
+from facerelief.cli import films, jobs
 from facerelief.cli.common import (
     Json,
     Provider,
@@ -24,6 +24,7 @@ from facerelief.cli.common import (
     load_shapes,
     load_system,
 )
+from facerelief.cli.films import Raw, Seconds, Video
 from facerelief.cli.jobs import Crops, Inputs, MaxFaces, Order, Out, Recursive, Smallest, Whole
 
 if TYPE_CHECKING:
@@ -67,18 +68,26 @@ def normals(
             show_default="all but exr",
         ),
     ] = None,
+    video: Video = None,
+    raw: Raw = False,
+    seconds: Seconds = None,
     threads: Threads = None,
     provider: Provider = None,
     json: Json = False,
 ) -> None:
-    """Estimate the surface normals of the faces in photos.
+    """Estimate the surface normals of the faces in photos, and in films.
 
     Example: facerelief normals portrait.jpg holiday/ 'more/*.png' -o out
+
+    Example: facerelief normals clip.mp4 -o out --video side,normals
 
     For each face of portrait.jpg: portrait_normal.png, portrait_normal.npy, portrait_shading.png,
     portrait_expected_error.png and portrait.json; portrait_overlay.jpg shows them in the photo.
     Several faces are numbered from the largest on: portrait_0_normal.png, portrait_1_normal.png.
     With --frame photo they are in one portrait_photo_normal.png that lies over the photo.
+
+    Of a film, or of camera:0 until Control-C: clip_side.mp4, clip_normals.mp4 or clip_frames/, and
+    clip_faces.csv and clip_video.json. A run that was stopped goes on where it was.
     """
     from facerelief.apps.normals import FRAMES, MORE, OUTPUTS, Options, produce, written
     from facerelief.apps.photos import Search
@@ -96,6 +105,11 @@ def normals(
     if crops and crop_scale != 1:
         fail("--crops are taken as they are, without --crop-scale", code=2)
     search = Search(max_faces, smallest, whole, order, crop_scale, crops)
+    if films.are_films(inputs, {"--video": video, "--raw": raw, "--seconds": seconds}):
+        given = {"--frame": frame != "crop", "--size": size, "--order": order != "size"}
+        films.refuse({**given, "--crops": crops, "--whole": whole, "--only": only})
+        load = partial(load_system, system, provider=provider)
+        films.normals(inputs, out, load, search, video, bits, raw, seconds, threads, json)
     options = Options(outputs, bits, search, frames, _pixels(size))
 
     def prepare(threads: int) -> Produce:
