@@ -227,3 +227,19 @@ standard error:
 
 {table(headings, rows)}
 """
+
+
+def openings_markdown(result: dict[str, Any]) -> str:
+    """The table of openings.py."""
+    kinds = ("facemesh", "mesh", "at_rest")
+    rows = []
+    for name in ("eyes", "mouth"):
+        spreads = [f"{result[name][key][0]:.3f} ± {result[name][key][1]:.3f}" for key in kinds]
+        rows.append([name, *spreads, f"{result[name]['correlation']:.2f}"])
+    columns = ["Opening over width", "FaceMesh", "`full_pose`", "its faces at rest", "Correlation"]
+    return f"""\
+{result["photos"]} openly licensed photographs, mean ± standard deviation; the median weight of \
+blinking is {result["blink"]["median"]:.2f}:
+
+{table(columns, rows)}
+"""
