@@ -73,7 +73,16 @@ class Asset:
 
 def to_glb(asset: Asset, name: str) -> dict[str, bytes]:
     """A binary glTF, in metres, that holds its pictures."""
-    mesh, file = asset.mesh, GlbFile()
+    file = GlbFile()
+    return {f"{name}.glb": file.finished(*put_into(file, asset), MARK["Software"])}
+
+
+def put_into(file: GlbFile, asset: Asset) -> tuple[dict[str, int], int, dict[str, Any] | None]:
+    """What a GLB's mesh consists of, after it was put into the file: attributes, indices, material.
+
+    In metres.
+    """
+    mesh = asset.mesh
     normals = vertex_normals(mesh.vertices, mesh.triangles)
     normals[~normals.any(axis=1)] = (0, 0, 1)  # of no triangle; glTF wants unit ones
     attributes = {
@@ -89,8 +98,7 @@ def to_glb(asset: Asset, name: str) -> dict[str, bytes]:
     if colours is not None:
         opaque = np.full(len(colours), 255, np.uint8)
         attributes["COLOR_0"] = file.vertices(np.column_stack([colours, opaque]))
-    indices = file.indices(mesh.triangles)
-    return {f"{name}.glb": file.finished(attributes, indices, material, MARK["Software"])}
+    return attributes, file.indices(mesh.triangles), material
 
 
 def _material(asset: Asset, file: GlbFile) -> dict[str, Any]:

@@ -52,6 +52,17 @@ def refuse(options: Mapping[str, Any], meant: str = "photos") -> None:
         fail(f"{', '.join(given)}: for {meant} alone", code=2)
 
 
+def is_given(context: typer.Context, name: str) -> bool:
+    """Whether a parameter was written, whatever its value."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+def refuse_given(context: typer.Context, *names: str) -> None:
+    """Fail, in one line, for those parameters that are given: they are for photos."""
+    refuse({f"--{name.replace('_', '-')}": is_given(context, name) for name in names})
+
+
 def normals(
     inputs: list[str],
     out: Path,
@@ -78,6 +89,32 @@ def normals(
     estimator = load(threads=max(threads - 1, 1))
     endings = {VIEWS[view][0]: VIEWS[view][1] for view in chosen}
     _run(inputs, out, make, endings, search, raw, seconds, threads, json)
+
+
+def mesh(
+    inputs: list[str],
+    out: Path,
+    system: str | None,
+    load: Callable[..., Estimator],
+    search: Search,
+    texture: int,
+    raw: bool,
+    seconds: float | None,
+    threads: int | None,
+    json: bool,
+) -> NoReturn:
+    """What `facerelief mesh` does with films."""
+    from facerelief.apps.video.mesh import OUTPUTS, Heads, Options
+
+    def make() -> Job:
+        return Heads(estimator, Options(texture, not raw))
+
+    _check_inputs(inputs, out)
+    threads = threads or cores()
+    estimator = load(system, threads=max(threads - 1, 1))
+    if estimator.entry.kind != "coefficients":
+        fail(f"{estimator.name} tells no coefficients, by which heads move: use full_pose", code=2)
+    _run(inputs, out, make, dict(OUTPUTS.values()), search, raw, seconds, threads, json)
 
 
 def _check_inputs(inputs: list[str], out: Path) -> None:
@@ -137,10 +174,12 @@ def _say(outcome: Outcome) -> None:
     """How steady a film's faces are."""
     import json as json_module
 
+    units = (("crop", "px"), ("normals", "deg"), ("pose", "deg"), ("expression", "of 1"))
+
     for path in outcome.files:
         if path.endswith("_video.json"):
             said = json_module.loads(Path(path).read_bytes())["steadiness"]
-            for name, unit in (("crop", "px"), ("normals", "deg"), ("pose", "deg")):
+            for name, unit in units:
                 if told := said.get(name):
                     lag = "" if told["lag"] is None else f", {told['lag']:g} pictures behind"
                     change = f"{told['jitter_raw']:g} to {told['jitter']:g} {unit}"

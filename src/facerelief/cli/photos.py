@@ -37,6 +37,7 @@ LEAST_SCALE, LARGEST_SCALE = 0.7, 1.5
 
 @app.command()
 def normals(
+    context: typer.Context,
     inputs: Inputs,
     out: Out,
     system: System = "default",
@@ -106,8 +107,7 @@ def normals(
         fail("--crops are taken as they are, without --crop-scale", code=2)
     search = Search(max_faces, smallest, whole, order, crop_scale, crops)
     if films.are_films(inputs, {"--video": video, "--raw": raw, "--seconds": seconds}):
-        given = {"--frame": frame != "crop", "--size": size, "--order": order != "size"}
-        films.refuse({**given, "--crops": crops, "--whole": whole, "--only": only})
+        films.refuse_given(context, "frame", "size", "order", "crops", "whole", "only")
         load = partial(load_system, system, provider=provider)
         films.normals(inputs, out, load, search, video, bits, raw, seconds, threads, json)
     options = Options(outputs, bits, search, frames, _pixels(size))
@@ -135,6 +135,7 @@ def _pixels(size: str | None) -> int | Literal["native"] | None:
 
 @app.command()
 def mesh(
+    context: typer.Context,
     inputs: Inputs,
     out: Out,
     system: System = "prnet",
@@ -182,6 +183,8 @@ def mesh(
     whole: Whole = False,
     order: Order = "size",
     crops: Crops = False,
+    raw: Raw = False,
+    seconds: Seconds = None,
     threads: Threads = None,
     provider: Provider = None,
     json: Json = False,
@@ -190,11 +193,16 @@ def mesh(
 
     Example: facerelief mesh portrait.jpg -o out --format glb,obj
 
+    Example: facerelief mesh clip.mp4 -o out
+
     For each face of portrait.jpg: portrait.glb, portrait_texture.jpg, portrait_texture_source.png
     (what of it was seen), portrait_depth.png, portrait_landmarks.json, portrait_pose.json and
     portrait_landmark_vertices.json (where the mesh has the points). Systems that tell coefficients
     (full_pose) write portrait_coefficients.json too. With --detail: portrait_displacement.png and
     .exr, portrait_tangent_normal.png (in the GLB, too) and portrait_detail_source.png.
+
+    Of a film or camera, by full_pose: clip.glb, a head with ARKit's 52 morph targets that moves as
+    in the film, clip_coefficients.csv, clip_faces.csv and clip_video.json.
     """
     from facerelief.apps.mesh import GEOMETRIES, HEADS, RELIEF, SIDECARS, Options, produce
     from facerelief.apps.photos import Search
@@ -205,6 +213,17 @@ def mesh(
     from facerelief.mesh_writing import WRITERS
 
     formats = jobs.split_choices("--format", format, WRITERS)
+    if films.are_films(inputs, {"--raw": raw, "--seconds": seconds}):
+        jobs.check_choice("--texture", texture, (256, 512, 1024, 2048, 4096))
+        films.refuse_given(
+            context, "format", "head", "landmarks", "eye_distance", "detail", "order"
+        )
+        films.refuse_given(context, "geometry", "detail_size", "mirror", "invented", "overlay")
+        films.refuse_given(context, "whole", "crops")
+        chosen = system if films.is_given(context, "system") else "full_pose"
+        loaded = partial(load_shapes, provider=provider)
+        search = Search(max_faces, smallest)
+        films.mesh(inputs, out, chosen, loaded, search, texture, raw, seconds, threads, json)
     jobs.check_choice("--head", head, HEADS)
     jobs.check_choice("--texture", texture, (256, 512, 1024, 2048, 4096))
     jobs.check_choice("--landmarks", landmarks, SCHEMES)

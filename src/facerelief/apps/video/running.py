@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import glob
 import json
 import os
 from collections.abc import Callable, Collection, Generator
@@ -123,7 +124,8 @@ def _process(
         files = [out / name for name in before["files"]]
         if all(file.exists() for file in files):
             return Outcome(path, before["faces"], list(map(str, files)), note=_already(path, out))
-    _check(out, [*job.names(stem), *(stem + ending for ending, _ in BESIDE.values())], before)
+    plain = glob.escape(stem)
+    _check(out, [*job.names(plain), *(plain + ending for ending, _ in BESIDE.values())], before)
     work = Work(out / f".{stem}.work", key)
     search = options.search
     tracker = Tracker(search.max_faces, search.smallest, 1)
@@ -190,9 +192,11 @@ def _go_on(
                     table.close()
                     table = None
                     work.keep(done, step.kept)
-    except KeyboardInterrupt:
-        if not clip.is_live or not done:  # which ends in no other way
-            raise
+    except BaseException as error:
+        if not (isinstance(error, KeyboardInterrupt) and clip.is_live and done):
+            if table is not None:
+                table.close()
+            raise  # but of a camera, which ends in no other way
     if table is not None:
         job.end()
         table.close()

@@ -50,7 +50,9 @@ class Step:
     is_cut: bool
     seen: list[Seen]
     faces: list[Face] = field(default_factory=list)  # what a network says of each of `seen`
-    values: list[dict[str, NDArray[Any]]] = field(default_factory=list)  # the same, in numbers
+    values: list[dict[str, NDArray[Any]] | None] = field(
+        default_factory=list
+    )  # the same, in numbers
     #: Where work can go on from after this step: what the stages know. Of few steps.
     kept: dict[str, Any] | None = None
 
