@@ -6,6 +6,7 @@
 # make smoke   train every configuration for seconds; every loss must fall
 # make fuzz    broken pictures, odd calls and broken maps: what came of them, counted
 # make docs    build the documentation, strictly
+# make browser write the page that runs the network, into $(OUT)/browser, by npm
 # make bench   measure speed and accuracy into benchmarks/results
 # make clean   remove the environments and everything that the targets made
 #
@@ -28,7 +29,7 @@ ifneq ($(wildcard ../shared/data),)
 export FACERELIEF_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: demo test lowest kills lint smoke fuzz docs bench clean
+.PHONY: demo test lowest kills lint smoke fuzz docs browser bench clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/facerelief all examples/astronaut.jpg -o $(OUT)
@@ -78,6 +79,12 @@ fuzz: $(VENV_TEST)/.installed
 
 docs: $(VENV_TEST)/.installed
 	NO_MKDOCS_2_WARNING=1 $(VENV_TEST)/bin/mkdocs build --quiet --strict
+
+# The version that the package pins, kept in .cache.
+browser: $(VENV)/.installed
+	npm install --silent --no-audit --no-fund --prefix .cache/npm \
+		onnxruntime-web@$$(sed -n 's/.*"version": "\(.*\)".*/\1/p' src/facerelief/apps/browser/onnxruntime_web.json)
+	$(VENV)/bin/facerelief browser -o $(OUT)/browser --ort .cache/npm/node_modules/onnxruntime-web
 
 bench: $(VENV_TEST)/.installed
 	$(VENV_TEST)/bin/python benchmarks/speed.py

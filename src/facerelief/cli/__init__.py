@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from facerelief.cli import (  # they register their commands
+    browser,
     photos,
     protocols,
     relight,
@@ -26,8 +27,8 @@ from facerelief.cli import (  # they register their commands
 from facerelief.cli.common import app
 
 __all__ = [
-    "app", "main", "photos", "protocols", "relight", "research", "serve", "surfaces", "synth",
-    "view",
+    "app", "browser", "main", "photos", "protocols", "relight", "research", "serve", "surfaces",
+    "synth", "view",
 ]  # fmt: skip
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
-from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from PIL import Image
 
 from facerelief import __version__
 from facerelief.apps.view.packing import pack_mesh, to_uri
+from facerelief.apps.view.parts import asset, shader
 from facerelief.apps.view.scene import BRIGHTEST, Layers, Solid, Subject, relightable
 from facerelief.arrays import FloatArray
 from facerelief.encode import to_jpeg
@@ -27,7 +26,9 @@ from facerelief.pictures import ERROR_SCALE, colour_error
 
 #: How a page of ours begins.
 BEGINNING = b"<!doctype html>\n<!-- facerelief "
-_SCRIPTS = ("gl.js", "data.js", "picture.js", "solid.js", "stage.js", "input.js", "main.js")
+_SCRIPTS = (
+    "gl.js", "light.js", "data.js", "picture.js", "solid.js", "stage.js", "input.js", "main.js",
+)  # fmt: skip
 _SHADERS = ("picture.vert", "picture.frag", "solid.vert", "solid.frag")
 _STEPS = 10  # of the colours of expected error
 
@@ -44,25 +45,20 @@ def page(subjects: Sequence[Subject], title: str) -> bytes:
             "degrees": ERROR_SCALE,
             "colours": (colour_error(np.linspace(0, ERROR_SCALE, _STEPS)) / 255).ravel().tolist(),
         },
-        "shaders": {name: _asset(name) for name in _SHADERS},
+        "shaders": {name: shader(asset(name)) for name in _SHADERS},
         "subjects": [_subject(subject) for subject in subjects],
     }
-    script = "\n".join(_asset(name) for name in _SCRIPTS)
+    script = "\n".join(asset(name) for name in _SCRIPTS)
     parts = {  # what others wrote comes last: nothing is looked for in it
         "VERSION": __version__,
-        "STYLE": _asset("page.css"),
+        "STYLE": asset("page.css"),
         "SCRIPT": script,
         "SCENE": _for_script(scene),
     }
-    text = _asset("page.html")
+    text = asset("page.html")
     for name, content in parts.items():
         text = text.replace(f"{{{{{name}}}}}", content)
     return text.encode("utf-8")
-
-
-@lru_cache(maxsize=16)
-def _asset(name: str) -> str:
-    return (files("facerelief.apps.view") / "assets" / name).read_text("utf-8")
 
 
 def _for_script(value: Any) -> str:

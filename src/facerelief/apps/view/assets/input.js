@@ -1,20 +1,5 @@
 // Pointer, touch, wheel and keyboard on the stage. All of them end in `change` of a few values.
 
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-const LIMITS = { azimuth: [-90, 90], elevation: [-80, 80], zoom: [0.5, 8], pitch: [-85, 85] };
-
-/** Azimuth and elevation of a light that is at (x, y) of the half sphere over a pane, -1 to 1, y up. */
-function lightAt(x, y) {
-  const length = Math.hypot(x, y), share = length > 0.98 ? 0.98 / length : 1;
-  const [u, v] = [x * share, y * share];
-  const z = Math.sqrt(1 - u * u - v * v);
-  const degrees = 180 / Math.PI;
-  return {
-    azimuth: clamp(Math.atan2(-u, z) * degrees, ...LIMITS.azimuth),
-    elevation: clamp(Math.asin(v) * degrees, ...LIMITS.elevation),
-  };
-}
-
 /**
  * Lets people drag on `stage`. `state` is read; `change(values)` is told what should become of it,
  * as {light}, {view} or {split}.

@@ -8,7 +8,6 @@
 precision highp float;
 
 const int RELIT = 0, NORMALS = 1, SHADING = 2, ERROR = 3;
-const float ROOT = 1.0 / 2.2;
 
 uniform sampler2D photo;    // sRGB
 uniform sampler2D surface;  // x and y of the normal as (n + 1) / 2, old over 2; its z is not below 0
@@ -16,39 +15,11 @@ uniform sampler2D maps;     // alpha of the face, expected error over the scale'
 uniform bool hasPhoto;
 uniform int layer;
 uniform float split;        // left of this share of the picture it is the photo
-uniform vec3 light;         // unit, towards the light
-uniform vec3 halfway;       // unit, between light and viewer
-uniform float key, fill;
-uniform float glare;        // of a mirror towards this light, sRGB
-uniform vec3 scale[10];     // colours of expected error
 uniform vec3 backdrop;
+{{LIGHT}}
 
 in vec2 place;
 out vec4 colour;
-
-// Bright colours keep their hue: the largest channel bends towards 1, the others follow.
-vec3 bent(vec3 value) {
-  float most = max(max(value.r, value.g), value.b);
-  float over = most - 0.85;
-  return over < 0.0 ? value : value * ((0.85 + 0.15 * over / (over + 0.15)) / most);
-}
-
-vec3 relit(vec3 before, vec3 n, float alpha, float old) {
-  float facing = max(dot(n, light), 0.0);
-  float glint = max(dot(n, halfway), 0.0);
-  glint *= glint;  // to the 16th, which in sRGB is as narrow as the 35th in linear light
-  glint *= glint;
-  glint *= glint;
-  glint *= glint;
-  float gain = pow(fill + key * facing / old, ROOT);
-  return bent(before * gain + glare * alpha * glint * min(5.0 * facing, 1.0));
-}
-
-vec3 errorColour(float share) {
-  float at = clamp(share, 0.0, 1.0) * 9.0;
-  int low = min(int(at), 8);
-  return mix(scale[low], scale[low + 1], at - float(low));
-}
 
 void main() {
   if (place.x < 0.0 || place.y < 0.0 || place.x > 1.0 || place.y > 1.0) {

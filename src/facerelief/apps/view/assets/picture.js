@@ -47,21 +47,3 @@ class PictureView {
     gl.drawArrays(gl.TRIANGLES, 0, 3);
   }
 }
-
-/** The unit vector towards a light: azimuth lights the picture's left, elevation comes from above. */
-function lightDirection({ azimuth, elevation }) {
-  const a = (azimuth * Math.PI) / 180, e = (elevation * Math.PI) / 180;
-  return [-Math.sin(a) * Math.cos(e), Math.sin(e), Math.cos(a) * Math.cos(e)];
-}
-
-/** The uniforms of a light, for shaders of pictures and meshes. Skin mirrors more where light grazes it. */
-function setLight(gl, at, values) {
-  const [x, y, z] = lightDirection(values);
-  const length = Math.hypot(x, y, z + 1);
-  const halfway = [x / length, y / length, (z + 1) / length];
-  gl.uniform3f(at.light, x, y, z);
-  gl.uniform3f(at.halfway, ...halfway);
-  gl.uniform1f(at.key, values.key);
-  gl.uniform1f(at.fill, values.fill);
-  gl.uniform1f(at.glare, values.shine * values.key * (0.35 + 0.65 * (1 - halfway[2]) ** 3));
-}
