@@ -51,12 +51,16 @@ camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
 camera.location = middle + Vector((0, -0.55, 0))
 camera.rotation_euler = (1.5707963, 0, 0)
 lamp = bpy.data.objects.new("lamp", bpy.data.lights.new("lamp", "SUN"))
-lamp.data.energy = 3
-lamp.rotation_euler = (0.9, 0.6, 0)
+lamp.data.energy, lamp.data.angle = 3, 0.6  # soft, as of a window
+lamp.rotation_euler = (1.1, 0, 0.7)
 for one in (camera, lamp):
     scene.collection.objects.link(one)
 scene.camera = camera
 camera.data.lens = 70
+scene.world = bpy.data.worlds.new("world")
+scene.world.use_nodes = True
+scene.world.node_tree.nodes["Background"].inputs[0].default_value = (0.5, 0.5, 0.5, 1)
+scene.view_settings.view_transform = "Standard"
 scene.render.engine = "CYCLES"
 scene.cycles.samples = 4
 scene.cycles.use_denoising = False
