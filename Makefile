@@ -114,7 +114,7 @@ $(VENV)/.installed: pyproject.toml
 
 $(VENV_TEST)/.installed: pyproject.toml constraints.txt
 	$(call make_environment,$(VENV_TEST))
-	$(VENV_TEST)/bin/python $(PIP_QUIET) -c constraints.txt -e '.[train,synth,models,heif,video,web,docs,dev]'
+	$(VENV_TEST)/bin/python $(PIP_QUIET) -c constraints.txt -e '.[train,synth,models,heif,video,web,batch,ray,docs,dev]'
 	@touch $@
 
 $(VENV_LOWEST)/.installed: pyproject.toml lowest.txt

@@ -183,7 +183,7 @@ class PhotoFile:
     """A photo whose file has been opened, but not read yet.
 
     Attributes:
-        name: what errors call it.
+        name: what errors call it; for bytes that were somewhere, where.
         is_scalable: whether it can be decoded at a half, a quarter or an eighth of its size.
         is_progressive: whether its decoder holds all of it at full size, whatever the size wanted.
         cost: bytes that reading it takes at most, and its pixels then.
@@ -191,8 +191,11 @@ class PhotoFile:
     Raises PhotoError for a file that is none, too small or too large.
     """
 
-    def __init__(self, source: str | os.PathLike[str] | bytes | IO[bytes]) -> None:
-        self.name, self._open = _content(source)
+    def __init__(
+        self, source: str | os.PathLike[str] | bytes | IO[bytes], name: str | None = None
+    ) -> None:
+        called, self._open = _content(source)
+        self.name = called if name is None else name
         with reading(self.name), self._open() as file, self._opened(file) as image:
             self.size = image.size
             check_size(*image.size, self.name)

@@ -109,7 +109,7 @@ class Folder:
         stems = face_stems(product.stem, len(product.sidecars))
         before = self._before(product, stems)
         for path in contents:
-            if path.is_file() and not _is_ours(path, before):
+            if path.is_file() and not is_ours(path, before):
                 text = f"{path} is not facerelief's; move it, or choose another folder"
                 raise FileExistsError(errno.EEXIST, text)
         old = [
@@ -118,7 +118,7 @@ class Folder:
             if stem not in stems or not found.is_of(source)
             for name in (stem + product.ending, *found.files)
         ]
-        write_files(contents, [p for p in old if p not in contents and _is_ours(p, before)])
+        write_files(contents, [p for p in old if p not in contents and is_ours(p, before)])
         return next((found.source for found in before.values() if not found.is_of(source)), None)
 
     def _before(self, product: Product, stems: Collection[str]) -> dict[str, _Sidecar]:
@@ -166,7 +166,7 @@ class _Sidecar:
         return os.path.abspath(self.source) == os.path.abspath(source)
 
 
-def _is_ours(path: Path, before: Iterable[str]) -> bool:
+def is_ours(path: Path, before: Iterable[str]) -> bool:
     """Whether an earlier run wrote the file at `path`; it left sidecars of the stems `before`."""
     if path.name.endswith(_UNMARKED):
         return path.name.startswith(tuple(before))

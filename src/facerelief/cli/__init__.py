@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from facerelief.cli import (  # they register their commands
+    batch,
     browser,
     photos,
     protocols,
@@ -27,8 +28,8 @@ from facerelief.cli import (  # they register their commands
 from facerelief.cli.common import app
 
 __all__ = [
-    "app", "browser", "main", "photos", "protocols", "relight", "research", "serve", "surfaces",
-    "synth", "view",
+    "app", "batch", "browser", "main", "photos", "protocols", "relight", "research", "serve",
+    "surfaces", "synth", "view",
 ]  # fmt: skip
 
 
