@@ -7,6 +7,7 @@ task that is lost with its machine is done again elsewhere, and what it had writ
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 from collections.abc import Generator, Iterator, Mapping
@@ -78,7 +79,7 @@ def run_on_ray(
         try:
             ray.init(
                 address=address or os.environ.get("RAY_ADDRESS"),
-                logging_level="ERROR",
+                logging_level=logging.ERROR,
                 log_to_driver=False,
                 include_dashboard=None if address else False,
                 configure_logging=False,
