@@ -35,6 +35,7 @@ from training_tables import (
     papers_markdown,
     seeds_markdown,
 )
+from video_tables import video_markdown
 
 from facerelief.evaluate import PROTOCOLS, comparison
 
@@ -124,6 +125,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "papers": papers_markdown,
     "speed": measured_tables.speed_markdown,
     "live": measured_tables.live_markdown,
+    "video": video_markdown,
     "fine": measured_tables.fine_markdown,
     "crop_accuracy": measured_tables.crop_accuracy_markdown,
     "registration": measured_tables.registration_markdown,

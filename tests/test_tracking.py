@@ -123,3 +123,27 @@ def test_two_tracks_do_not_follow_one_face() -> None:
     assert len(who(tracker)) == 2
     tracker._since = 0
     assert [number for number, _ in tracker(frame, 1 / 30)] == [0]
+
+
+def test_two_faces_that_pass_before_each_other_keep_their_numbers() -> None:
+    """The nearer one hides the farther one for some pictures."""
+    (photo,) = clips.pictures(1, (480, 480))
+    (face,) = find(photo, threads=1)
+    x, y = map(int, face.crop.centre)
+    reach = int(0.62 * face.crop.side)
+    head = photo[y - reach : y + reach, x - reach : x + reach]
+    other = np.clip(head[:, ::-1] * (0.75, 0.9, 1.25), 0, 255).astype(np.uint8)
+    found = []
+    tracker = Tracker(threads=1)
+    for index in range(36):
+        frame = np.full((240, 640, 3), 110, np.uint8)
+        for picture, left, top in ((other, 490 - 13 * index, 40), (head, 10 + 13 * index, 56)):
+            frame[top : top + 2 * reach, left : left + 2 * reach] = picture
+        seen = tracker(frame, index / 30)
+        found.append({number: place.crop.centre[0] for number, place in seen})
+    first, last = found[0], found[-1]
+    assert set(first) == set(last) == {0, 1}
+    assert set().union(*found) == {0, 1}, "a number that was not needed"
+    assert min(map(len, found)) == 1, "nobody was hidden"
+    goes_right = min(first, key=lambda number: first[number])
+    assert last[goes_right] == max(last.values())

@@ -244,12 +244,20 @@ def test_what_is_no_film_is_told_in_one_line(film: Path, tiny_folder: Path, tmp_
     (tmp_path / "nothing.mp4").write_bytes(b"")
     (tmp_path / "folder.mp4").mkdir()
     clips.sing(tmp_path / "song.mp4", 0.3)
+    clips.write(tmp_path / "tiny.mkv", [np.zeros((8, 8, 3), np.uint8)] * 2, "ffv1", "bgr0")
+    for name, codec, pixels in (("empty.mkv", "ffv1", "bgr0"), ("empty.avi", "mpeg4", "yuv420p")):
+        with av.open(str(tmp_path / name), "w") as without:
+            without.add_stream(codec, rate=30, width=64, height=64, pix_fmt=pixels)
+            without.start_encoding()
     wrong = {
         "cut.mp4": "cut off or damaged",
         "text.mp4": "no film that can be read",
         "nothing.mp4": "no film that can be read",
         "missing.mp4": "no such file",
         "song.mp4": "sound alone, and no pictures",
+        "tiny.mkv": "8 x 8 pixels, a photo needs 16",
+        "empty.mkv": "no film that can be read",
+        "empty.avi": "there is no picture in it",
     }
     for name, told in wrong.items():
         done = normals(tmp_path / name, "-o", out, "--system", tiny_folder / "tiny.onnx")

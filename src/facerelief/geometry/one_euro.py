@@ -62,21 +62,24 @@ class OneEuro:
         step = time - self._time
         if not step > 0:
             raise ValueError(f"time goes on: {time} is not after {self._time}")
-        strength = self.strength
-        change = new - self._value
-        self._speed = self._speed + _share(strength.speed_cutoff, step) * (
-            change / new.dtype.type(step) - self._speed
-        )
+        strength, kind = self.strength, new.dtype.type
+        change = np.subtract(new, self._value)
+        # v + a (change / dt - v), in place: pictures of vectors come thirty times a second.
+        share = _share(strength.speed_cutoff, step)
+        self._speed = np.multiply(self._speed, kind(1 - share))
+        self._speed += change * kind(share / step)
         if self.vectors:
             speed = np.sqrt(np.einsum("...i,...i", self._speed, self._speed))[..., None]
         else:
             speed = np.abs(self._speed)
         # a(f) with 2 pi f dt = w is w / (1 + w).
-        speed *= new.dtype.type(2 * pi * step * strength.beta)
-        speed += new.dtype.type(2 * pi * step * strength.cutoff)
-        share = speed / (1 + speed)
-        self._value, self._time = self._value + share * change, time
-        return self._value.copy()
+        speed = speed * kind(2 * pi * step * strength.beta)
+        speed += kind(2 * pi * step * strength.cutoff)
+        speed /= 1 + speed
+        change = change * speed
+        change += self._value
+        self._value, self._time = change, time
+        return change.copy()
 
     def put(self, value: NDArray[Any]) -> None:
         """Replace what was given last, as where it had to be made unit length."""

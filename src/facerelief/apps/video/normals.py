@@ -77,12 +77,19 @@ class Normals:
         if not step.seen:
             return []
         crops = np.stack([seen.place.crop.extract(step.frame.pixels) for seen in step.seen])
-        said = self.estimator.decode(self.estimator.answers(crops))
-        likely = said.mask.astype(np.float32) if said.probability is None else said.probability
+        normals, likely = self._answer(crops)
         return [
-            self._face(step, seen, said.normals[index], likely[index], before)
+            self._face(step, seen, normals[index], likely[index], before)
             for index, seen in enumerate(step.seen)
         ]
+
+    def _answer(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Normals (N, S, S, 3), and how likely each pixel shows a face (N, S, S)."""
+        answers = self.estimator.answers(crops)
+        if self.estimator.entry.kind == "normals":
+            return answers["normals"], answers["mask"]  # which is made solid when it is smooth
+        said = self.estimator.decode(answers)
+        return said.normals, said.mask.astype(np.float32)
 
     def _face(
         self,

@@ -17,10 +17,10 @@ import numpy as np
 
 from facerelief import __version__
 from facerelief.apps.photos import Outcome, Search, describe_model, to_json
-from facerelief.apps.video.reading import Clip, VideoError, import_av, opened
+from facerelief.apps.video.reading import Clip, import_av, opened
 from facerelief.apps.video.steps import Places, Step, ahead
 from facerelief.apps.video.work import Work, publish
-from facerelief.inputs import in_line
+from facerelief.inputs import PhotoError, in_line
 from facerelief.runtime import Estimator
 from facerelief.tracking import Tracker
 
@@ -99,7 +99,7 @@ def process(
     try:
         with opened(source) as clip:
             return _process(clip, stem, out, job, options, progress)
-    except VideoError as error:
+    except PhotoError as error:
         return Outcome(path, error=str(error))
     except OSError as error:
         text = f"{source}: cannot write {out / stem}*: {error.strerror or error}"
@@ -138,7 +138,12 @@ def _process(
     if work.is_whole and work.state is not None:
         clip.notes, clip.end = work.state["notes"], work.state["end"]
     else:
-        _go_on(clip, work, places, job, options, progress)
+        try:
+            _go_on(clip, work, places, job, options, progress)
+        except PhotoError:
+            if not work.parts:  # nothing to go on with
+                work.remove()
+            raise
     made, more = job.finish(work, clip, stem)
     faces = _join_tables(work, made, stem)
     notes += [*clip.notes, *more]

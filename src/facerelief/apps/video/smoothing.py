@@ -17,7 +17,7 @@ from facerelief.crops import Crop
 from facerelief.geometry.one_euro import OneEuro, Strength
 
 #: Of a crop: its centre in its own sides, the logarithm of its side, its angle in radians.
-CENTRE, SIDE, ANGLE = Strength(1.0, 12.0), Strength(0.6, 6.0), Strength(1.0, 6.0)
+CENTRE, SIDE, ANGLE = Strength(0.7, 30.0), Strength(0.6, 6.0), Strength(1.0, 6.0)
 #: Of normals (their speed is in radians a second), and of how likely a pixel shows a face.
 NORMALS, PROBABILITY = Strength(1.5, 3.0), Strength(2.0, 1.5)
 _JUMP = 12.0  # degrees of a crop's angle between two pictures, which are another crop
@@ -81,7 +81,9 @@ class SurfaceFilter:
         """The next normals (S, S, 3), unit, and probability (S, S), smoothed."""
         smooth = self._normals(normals, time)
         length = np.sqrt(np.einsum("...i,...i", smooth, smooth))[..., None]
-        smooth = np.where(length > 1e-6, smooth / np.maximum(length, 1e-6), normals)
+        smooth /= np.maximum(length, 1e-6)
+        if length.min() <= 1e-6:  # opposite ones, of which the middle has no direction
+            smooth = np.where(length > 1e-6, smooth, normals)
         self._normals.put(smooth)
         return smooth, self._probability(probability, time)
 
