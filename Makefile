@@ -1,7 +1,7 @@
 # make demo    run on the astronaut's photo in a fresh runtime-only environment (no PyTorch)
 # make test    install what the tests need and run them
 # make lowest  test the runtime with the lowest versions that pyproject.toml promises
-# make kills   stop normals, mesh, swap and synth forty times each, anywhere
+# make kills   stop normals, mesh, swap, synth and batch forty times each, anywhere
 # make lint    ruff and mypy
 # make smoke   train every configuration for seconds; every loss must fall
 # make fuzz    broken pictures, odd calls and broken maps: what came of them, counted
@@ -45,7 +45,7 @@ lowest: $(VENV_LOWEST)/.installed
 		correspondence decoders encode files images leaving mesh_files normal_png photo_files pictures runtime types))
 
 kills: $(VENV_TEST)/.installed
-	FACERELIEF_KILLS=40 $(VENV_TEST)/bin/python -m pytest tests/test_leaving.py -k whenever
+	FACERELIEF_KILLS=40 $(VENV_TEST)/bin/python -m pytest tests/test_leaving.py tests/batch/test_batch_kills.py -k whenever
 
 lint: $(VENV_TEST)/.installed
 	$(VENV_TEST)/bin/ruff check .
