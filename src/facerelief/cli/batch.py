@@ -161,6 +161,10 @@ def batch(
             _end(manifest, out, json)
     except ManifestError as error:
         fail(str(error), code=2)
+    except RuntimeError as error:
+        if not ray:
+            raise
+        fail(str(error), code=1)
     except OSError as error:
         fail(cannot_go_on(out, error), code=1)
 

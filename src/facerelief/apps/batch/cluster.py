@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import warnings
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -23,8 +24,12 @@ from facerelief.apps.batch.sources import Sources
 from facerelief.apps.batch.work import Result, Settings, Work, groups
 from facerelief.runtime import BATCH, Estimator
 
-#: Tables or groups of files whose names go out at a time: bounds what the driver holds.
-_WAVE = 64
+#: Photos, and bytes of those that are no files, that go out at a time: what the driver holds.
+_PHOTOS, _BYTES = 16384, 256 * 2**20
+
+
+class ClusterError(RuntimeError):
+    """A cluster that cannot be reached or has failed; one line."""
 
 
 @dataclass(frozen=True)
@@ -68,35 +73,47 @@ def run_on_ray(
 ) -> Generator[Results, None, None]:
     """As `running.run`, on the cluster at `address`, or that of RAY_ADDRESS, or a new local one.
 
-    Raises OSError where a worker can keep nothing any more, and RuntimeError for a cluster that
-    cannot be reached.
+    Raises OSError where a worker can keep nothing any more, and ClusterError for a cluster that
+    cannot be reached or has failed.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
+    from ray.exceptions import RayError
 
     mine = not ray.is_initialized()
     if mine:
-        try:
-            ray.init(
-                address=address or os.environ.get("RAY_ADDRESS"),
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-                include_dashboard=None if address else False,
-                configure_logging=False,
-            )
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise RuntimeError(f"no Ray cluster to be had: {error}".partition("\n")[0]) from None
+        _connect(address or os.environ.get("RAY_ADDRESS"))
     try:
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
-        context.print_on_execution_start = False
         job = _Job(settings, estimators, sink, manifest.shard.ending)
         todo = _committed(pending(photos, manifest, retry), sink.photos)
-        while wave := list(islice(todo, _WAVE)):
+        for wave in _waves(todo, sink.photos):
             yield from _wave(wave, job, manifest)
+    except RayError as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, OSError) and not isinstance(cause, ConnectionError):
+                raise OSError(cause.errno or 0, cause.strerror or str(cause)) from None
+            cause = getattr(cause, "cause", None) or cause.__cause__
+        raise ClusterError(f"the Ray cluster failed: {_last_line(error)}") from None
     finally:
         if mine:
             ray.shutdown()
+
+
+def _connect(address: str | None) -> None:
+    import ray
+
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if address is None:  # one that is here for this alone
+        os.environ.setdefault("RAY_worker_niceness", "0")
+        quiet["include_dashboard"] = False
+    try:
+        ray.init(address=address, **quiet)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ClusterError(f"no Ray cluster to be had: {_last_line(error)}") from None
 
 
 def _wave(wave: list[bytes], job: _Job, manifest: Manifest) -> Iterator[Results]:
@@ -104,28 +121,43 @@ def _wave(wave: list[bytes], job: _Job, manifest: Manifest) -> Iterator[Results]
 
     cores = max(int(ray.cluster_resources().get("CPU", 1)), 1)
     data = ray.data.from_items([{"photos": one} for one in wave], override_num_blocks=len(wave))
-    done = data.map_batches(
-        Worker,
-        fn_constructor_args=(job,),
-        batch_size=1,
-        num_cpus=1,
-        concurrency=(1, min(cores, len(wave))),
-        max_restarts=-1,
-        max_task_retries=-1,
-    )
+    # Actors of a machine that is lost are restarted, and their tasks, by Ray Data itself.
+    pool = ray.data.ActorPoolStrategy(min_size=1, max_size=min(cores, len(wave)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        done = data.map_batches(
+            Worker, fn_constructor_args=(job,), batch_size=1, num_cpus=1, compute=pool
+        )
+    recorded: set[str] = set()
     for row in done.iter_rows():
         results, part = pickle.loads(row["done"])
+        if results[0].key in recorded:
+            continue
+        recorded.add(results[0].key)
         manifest.record(results, part)
         yield results
 
 
+def _waves(todo: Iterator[bytes], each: int) -> Iterator[list[bytes]]:
+    """As many as go out at a time: each wave has networks loaded anew."""
+    wave: list[bytes] = []
+    size = 0
+    for packed in todo:
+        wave.append(packed)
+        size += len(packed)
+        if len(wave) * each >= _PHOTOS or size > _BYTES:
+            yield wave
+            wave, size = [], 0
+    if wave:
+        yield wave
+
+
 def _committed(items: Iterator[Item], many: int) -> Iterator[bytes]:
     """The items that are committed together, as bytes."""
-    group: list[Item] = []
-    for item in items:
-        group.append(item)
-        if len(group) == many:
-            yield pickle.dumps(group)
-            group = []
-    if group:
+    while group := list(islice(items, many)):
         yield pickle.dumps(group)
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1].strip() if lines else type(error).__name__
