@@ -242,3 +242,38 @@ def verdict(figure: dict[str, Any]) -> str:
         return ""
     above = at_least is None or value >= at_least
     return "yes" if above and (at_most is None or value <= at_most) else "**no**"
+
+
+def batch_markdown(result: dict[str, Any]) -> str:
+    """The tables of batch.py."""
+    names = {
+        "folder": "`batch`, folder to folder",
+        "parquet": "`batch`, folder to Parquet",
+        "webdataset": "`batch`, tar shard to Parquet",
+        "normals": "`normals --only normal,json`",
+        "normals_all": "`normals`, all its files",
+    }
+    found = result["throughput"]
+    rows = [
+        [name, f"{one['cpu']:.2f}", f"{one['wall']:.2f}", f"{one['cpu_ms']:.1f} ms"]
+        for key, name in names.items()
+        for one in (found["ratios"][key],)
+    ]
+    speeds = table(["Files to files", "By processor time", "By wall time", "A photo"], rows)
+    text = f"""\
+{found["photos"]} photos {found["about"]}, {found["faces"]} faces. Detector and network alone take \
+{found["alone_ms"]:.1f} ms of processor time a photo; their speed is 1 (at least 0.85):
+
+{speeds}
+"""
+    if "memory" not in result:
+        return text
+    called = {
+        "batch": "`batch` to a folder",
+        "batch_parquet": "`batch` to Parquet",
+        "normals": "`normals --only normal,json`",
+    }
+    own = result["memory"]
+    sizes = list(next(iter(own.values())))
+    rows = [[called[k], *(f"{own[k][n]:.0f} MB" for n in sizes)] for k in called]
+    return f"{text}\n{table(['Peak memory', *(f'{n} photos' for n in sizes)], rows)}\n"

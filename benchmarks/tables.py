@@ -126,6 +126,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "speed": measured_tables.speed_markdown,
     "live": measured_tables.live_markdown,
     "video": video_markdown,
+    "batch": measured_tables.batch_markdown,
     "fine": measured_tables.fine_markdown,
     "crop_accuracy": measured_tables.crop_accuracy_markdown,
     "registration": measured_tables.registration_markdown,

@@ -78,7 +78,9 @@ def softness(picture: NDArray[np.uint8], mask: BoolArray | None = None) -> float
 
 def whiteness(picture: NDArray[np.uint8], mask: BoolArray | None = None) -> float:
     """Share of a picture's pixels (of those in `mask`) that are white in all three colours."""
-    white = picture.min(axis=-1) >= _CLIPPED
+    red, green, blue = (picture[..., channel] for channel in range(3))
+    # A least over the last axis takes ten times as long.
+    white = np.minimum(np.minimum(red, green), blue) >= _CLIPPED
     inside = white if mask is None or not mask.any() else white[mask]
     return float(inside.mean())
 
