@@ -114,8 +114,9 @@ def throughput(folder: Path, rounds: int) -> dict[str, Any]:
             "normals": lambda: command(chunk, out(), few, estimator),  # noqa: B023
             "normals_all": lambda: command(chunk, out(), normals.Options(), estimator),  # noqa: B023
         }
-        if not times:
-            alone(photos[:4], crops[:4], detector, estimator)
+        if not times:  # what is loaded once, and the first memory
+            for run in runs.values():
+                run()
         for name, run in runs.items():
             times.setdefault(name, []).append(clocked(run))
     base = times["alone"]
@@ -135,7 +136,7 @@ def throughput(folder: Path, rounds: int) -> dict[str, Any]:
 
 def memory(folder: Path) -> dict[str, dict[str, float]]:
     """Peak MB of the commands, by the number of photos."""
-    found: dict[str, dict[str, float]] = {"batch": {}, "batch_parquet": {}, "normals": {}}
+    found: dict[str, dict[str, float]] = {"batch": {}, "batch_parquet": {}}
     original = speed.PHOTOS
     for many in SIZES:
         speed.PHOTOS = many
@@ -143,7 +144,6 @@ def memory(folder: Path) -> dict[str, dict[str, float]]:
         calls = {
             "batch": ("batch", photos, "-o", folder / f"a{many}"),
             "batch_parquet": ("batch", photos, "-o", folder / f"b{many}", "--to", "parquet"),
-            "normals": ("normals", photos, "-o", folder / f"c{many}", "--only", "normal,json"),
         }
         for name, words in calls.items():
             _, _, peak = launch(*speed.CLI, *map(str, words), "--threads", str(THREADS))

@@ -268,11 +268,7 @@ def batch_markdown(result: dict[str, Any]) -> str:
 """
     if "memory" not in result:
         return text
-    called = {
-        "batch": "`batch` to a folder",
-        "batch_parquet": "`batch` to Parquet",
-        "normals": "`normals --only normal,json`",
-    }
+    called = {"batch": "`batch` to a folder", "batch_parquet": "`batch` to Parquet"}
     own = result["memory"]
     sizes = list(next(iter(own.values())))
     rows = [[called[k], *(f"{own[k][n]:.0f} MB" for n in sizes)] for k in called]
