@@ -57,6 +57,41 @@ def live_markdown(result: dict[str, Any]) -> str:
     return f"{head}\n\n{table(columns, rows)}\n"
 
 
+def browser_markdown(result: dict[str, Any]) -> str:
+    """The tables of browser.py."""
+    live = [
+        [
+            str(row["threads"]),
+            *(f"{row[name]:.0f} ms" for name in ("find", "network", "all", "least", "processor")),
+            f"{1000 / row['all']:.1f}",
+            f"{1000 / row['processor']:.1f}",
+        ]
+        for row in result["live"]
+    ]
+    headings = ["Threads", "Finding", "Network", "A picture", "Least", "Processor",
+                "A second", "A second on one free core"]  # fmt: skip
+    apart = [
+        [row["photo"], f"{row['mean']:.4f}°", f"{row['most']:.2f}°", str(row["mask"])]
+        for row in result["differences"]
+    ]
+    facts = result["machine"]
+    rest = result["page_mb"] - result["networks_mb"] - result["runtime_mb"]
+    return f"""\
+The folder has {result["page_mb"]:.1f} MB: networks {result["networks_mb"]:.1f}, ONNX Runtime Web \
+{result["runtime"]} {result["runtime_mb"]:.1f}, the page itself {rest:.2f}. {result["pictures"]} \
+pictures of a false camera, 640 x 480, in headless Chromium on {facts["cpu"]}, {facts["cores"]} \
+cores, of which other work kept {result["busy"]} busy; medians, and what the page's process takes of \
+a processor, all threads (target: 5 pictures a second):
+
+{table(headings, live)}
+
+Normals of the page against those of Python (target: 0.5 degrees), a face each, and pixels of 65,536 \
+in which the masks differ:
+
+{table(["Photo", "Mean", "Most", "Mask"], apart)}
+"""
+
+
 def fine_markdown(result: dict[str, Any]) -> str:
     """The tables of fine.py."""
     detail = result["detail"]

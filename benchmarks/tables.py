@@ -127,6 +127,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "live": measured_tables.live_markdown,
     "video": video_markdown,
     "batch": measured_tables.batch_markdown,
+    "browser": measured_tables.browser_markdown,
     "fine": measured_tables.fine_markdown,
     "crop_accuracy": measured_tables.crop_accuracy_markdown,
     "registration": measured_tables.registration_markdown,

@@ -65,7 +65,7 @@ def served(folder: Path) -> Iterator[str]:
 class Page(Viewer):
     """The page in a tab, ready; remembers what it complained of and whom it asked."""
 
-    def __init__(self, context: Any, address: str) -> None:
+    def __init__(self, context: Any, address: str, asked: str = "") -> None:
         self.context, self.address = context, address
         self.complaints: list[str] = []
         self.requests: list[str] = []
@@ -74,7 +74,7 @@ class Page(Viewer):
         self.tab.set_default_timeout(PATIENCE)
         self.tab.on("console", lambda said: self.complaints.append(said.text))
         self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.tab.goto(address)
+        self.tab.goto(address + asked)
         self.until("document.documentElement.app?.ready")
 
     def _note(self, address: str) -> None:
