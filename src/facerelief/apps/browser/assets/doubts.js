@@ -8,21 +8,23 @@ const KNEE = 0.6, FEW = 500;
 export function calibrated(own, picture, mask, { scale, power, soft, white }) {
   let count = 0;
   for (const inside of mask) count += inside;
-  const face = count >= FEW ? mask : mask.map(() => 1);
+  const face = count >= FEW ? mask : new Uint8Array(mask.length).fill(1);
   const raised = Math.log(Math.max(scale, 1e-6)) +
     soft * Math.max(softness(picture, face) - KNEE, 0) + white * whiteness(picture, face);
   const gain = Math.exp(raised);
-  return Float32Array.from(own, (value) => Math.min(Math.max(value, 1e-3) ** power * gain, 90));
+  const errors = new Float32Array(own.length);
+  for (let at = 0; at < own.length; at++) errors[at] = Math.min(Math.max(own[at], 1e-3) ** power * gain, 90);
+  return errors;
 }
 
 /** Lines for people, of a crop's picture, its side in photo pixels, and what the network says. */
 export function warningsOf(picture, side, mask, expected) {
   const lines = [];
   let count = 0, sum = 0;
-  mask.forEach((inside, at) => {
-    count += inside;
-    if (inside && expected) sum += expected[at];
-  });
+  for (let at = 0; at < mask.length; at++) {
+    count += mask[at];
+    if (mask[at] && expected) sum += expected[at];
+  }
   if (side < SMALL) lines.push(`the face is small, ${side.toFixed(0)} pixels: its shape is coarse`);
   else if (softness(picture, mask) > BLURRED) lines.push("the face is blurred: its shape is coarse");
   const white = whiteness(picture, mask);

@@ -1,9 +1,9 @@
 // A face's numbers as the textures that its light is changed by.
 
-const SIDE = 256, LEVELS = 6, ERROR_SCALE = 40; // degrees, as the error pictures of the command line
+const SIDE = 256, COARSE = 64, LEVELS = 5, ERROR_SCALE = 40; // degrees, as the error pictures of the command line
 const DARKEST = 0.22, BRIGHTEST = 2; // of a photo's own shading over its average
 const CLEAR = 1 / 64, FULL = (1 - 1 / 1.2) / 2; // of a crop's side: where its alpha is nothing, and full
-const RIDGE = 1e-3, ITERATIONS = 5, CAUCHY = 2.385, SAMPLES = 1500;
+const RIDGE = 1e-3, ITERATIONS = 4, CAUCHY = 2.385, SAMPLES = 700;
 
 const LINEAR = Float32Array.from({ length: 256 }, (_, value) => {
   const share = value / 255;
@@ -26,76 +26,87 @@ const RISES = Float32Array.from({ length: SIDE }, (_, at) => rise((at + 0.5) / S
  * shading over 2.
  */
 export function texturesOf({ normals, mask, error, picture }) {
-  const spread = spreadOf(normals, mask), light = lightOf(picture, normals, mask);
-  const surface = new Uint8Array(4 * SIDE * SIDE), maps = new Uint8Array(4 * SIDE * SIDE);
-  for (let at = 0; at < mask.length; at++) {
-    const soft = RISES[at % SIDE] * RISES[Math.floor(at / SIDE)];
-    const [x, y, z, near] = spread.subarray(4 * at, 4 * at + 4);
-    const shading = clamp(shade(light, x, y, z), DARKEST, BRIGHTEST);
-    surface.set([x, y, z].map((value) => 127.5 * (value + 1) + 0.5), 4 * at);
-    surface[4 * at + 3] = 255 * soft * Math.min(2.5 * near, 1);
-    maps[4 * at] = 255 * mask[at] * soft;
-    maps[4 * at + 1] = error ? 255 * Math.min(error[at] / ERROR_SCALE, 1) : 0;
-    maps[4 * at + 2] = (255 * shading) / 2;
-    maps[4 * at + 3] = 255;
+  const around = spreadOf(normals, mask), light = lightOf(picture, normals, mask);
+  const surface = new Uint8Array(4 * SIDE * SIDE), maps = new Uint8Array(4 * SIDE * SIDE), beside = new Float32Array(4);
+  for (let at = 0, to = 0; at < mask.length; at++, to += 4) {
+    const soft = RISES[at % SIDE] * RISES[at >> 8];
+    let x = normals[3 * at], y = normals[3 * at + 1], z = normals[3 * at + 2], near = 1;
+    if (!mask[at]) {
+      between(around, COARSE, ((at % SIDE) + 0.5) / 4 - 0.5, ((at >> 8) + 0.5) / 4 - 0.5, beside);
+      const length = Math.sqrt(beside[0] ** 2 + beside[1] ** 2 + (beside[2] + 1e-3) ** 2);
+      [x, y, z] = [beside[0] / length, beside[1] / length, (beside[2] + 1e-3) / length];
+      near = Math.min(2.5 * beside[3], 1);
+    }
+    surface[to] = 127.5 * x + 128;
+    surface[to + 1] = 127.5 * y + 128;
+    surface[to + 2] = 127.5 * z + 128;
+    surface[to + 3] = 255 * soft * near;
+    maps[to] = 255 * mask[at] * soft;
+    maps[to + 1] = error ? 255 * Math.min(error[at] / ERROR_SCALE, 1) : 0;
+    maps[to + 2] = 127.5 * clamp(shade(light, x, y, z), DARKEST, BRIGHTEST);
+    maps[to + 3] = 255;
   }
   return { surface, maps };
 }
 
-/** Unit normals everywhere (x, y, z, how near the face is): the face's own, and means of them beside it. */
+/**
+ * Normals of the face spread beside it, and how much face is near: x, y, z, share of COARSE x COARSE
+ * pixels. What a pixel lacks of the face, the next coarser pixels fill in (a pull-push pyramid).
+ */
 function spreadOf(normals, mask) {
-  let side = SIDE, finest = new Float32Array(4 * side * side);
+  const finest = new Float32Array(4 * COARSE * COARSE), step = SIDE / COARSE;
   for (let at = 0; at < mask.length; at++) {
-    if (mask[at]) finest.set([normals[3 * at], normals[3 * at + 1], normals[3 * at + 2], 1], 4 * at);
+    if (!mask[at]) continue;
+    const to = 4 * (Math.floor((at >> 8) / step) * COARSE + Math.floor((at % SIDE) / step));
+    for (let axis = 0; axis < 3; axis++) finest[to + axis] += normals[3 * at + axis] / (step * step);
+    finest[to + 3] += 1 / (step * step);
   }
   const pyramid = [finest];
-  for (let level = 0; level < LEVELS; level++) {
+  for (let level = 0, side = COARSE; level < LEVELS; level++, side /= 2) {
     const from = pyramid.at(-1), half = side / 2, to = new Float32Array(4 * half * half);
     for (let at = 0; at < from.length; at++) {
       const pixel = at >> 2, x = (pixel % side) >> 1, y = Math.floor(pixel / side) >> 1;
       to[4 * (y * half + x) + (at & 3)] += from[at] / 4;
     }
     pyramid.push(to);
-    side = half;
   }
+  const near = upsampled(upsampled(pyramid[2], COARSE / 4), COARSE / 2); // within some 16 pixels of the crop
   let coarse = pyramid.pop();
-  const near = upsampled(upsampled(pyramid[4], 16), 32); // how much face there is within some 16 pixels
-  while (pyramid.length) {
+  for (let side = COARSE / 2 ** LEVELS; pyramid.length; side *= 2) {
     const fine = pyramid.pop(), below = upsampled(coarse, side);
-    side *= 2;
     for (let at = 0; at < fine.length; at += 4) {
       const rest = 1 - fine[at + 3];
       for (let axis = 0; axis < 4; axis++) fine[at + axis] += rest * below[at + axis];
     }
     coarse = fine;
   }
-  const wide = upsampled(upsampled(near, 64), 128);
-  for (let at = 0; at < coarse.length; at += 4) {
-    const share = mask[at >> 2] ? 1 : Math.min(wide[at + 3], 1);
-    const z = coarse[at + 2] + 1e-3, length = Math.hypot(coarse[at], coarse[at + 1], z);
-    coarse[at] /= length;
-    coarse[at + 1] /= length;
-    coarse[at + 2] = z / length;
-    coarse[at + 3] = share;
-  }
+  for (let at = 3; at < coarse.length; at += 4) coarse[at] = near[at];
   return coarse;
 }
 
 /** A picture of four channels, twice as large, with values between its pixels. */
 function upsampled(from, side) {
-  const double = 2 * side, to = new Float32Array(4 * double * double);
-  for (let y = 0, at = 0; y < double; y++) {
-    const v = clamp((y - 0.5) / 2, 0, side - 1), top = Math.floor(v), fy = v - top, bottom = Math.min(top + 1, side - 1);
-    for (let x = 0; x < double; x++) {
-      const u = clamp((x - 0.5) / 2, 0, side - 1), left = Math.floor(u), fx = u - left, right = Math.min(left + 1, side - 1);
-      for (let axis = 0; axis < 4; axis++, at++) {
-        const upper = from[4 * (top * side + left) + axis] * (1 - fx) + from[4 * (top * side + right) + axis] * fx;
-        const lower = from[4 * (bottom * side + left) + axis] * (1 - fx) + from[4 * (bottom * side + right) + axis] * fx;
-        to[at] = upper * (1 - fy) + lower * fy;
-      }
+  const to = new Float32Array(16 * side * side), value = new Float32Array(4);
+  for (let y = 0, at = 0; y < 2 * side; y++) {
+    for (let x = 0; x < 2 * side; x++, at += 4) {
+      between(from, side, (x - 0.5) / 2, (y - 0.5) / 2, value);
+      to.set(value, at);
     }
   }
   return to;
+}
+
+/** The four channels of a picture at a place between its pixels, into `value`. */
+function between(from, side, u, v, value) {
+  u = clamp(u, 0, side - 1);
+  v = clamp(v, 0, side - 1);
+  const left = Math.floor(u), top = Math.floor(v), fx = u - left, fy = v - top;
+  const right = Math.min(left + 1, side - 1), bottom = Math.min(top + 1, side - 1);
+  for (let axis = 0; axis < 4; axis++) {
+    const upper = from[4 * (top * side + left) + axis] * (1 - fx) + from[4 * (top * side + right) + axis] * fx;
+    const lower = from[4 * (bottom * side + left) + axis] * (1 - fx) + from[4 * (bottom * side + right) + axis] * fx;
+    value[axis] = upper * (1 - fy) + lower * fy;
+  }
 }
 
 const basis = (x, y, z) =>
@@ -112,7 +123,7 @@ function lightOf({ data }, normals, mask) {
   for (let at = 0; at < mask.length; at++) if (mask[at]) inside.push(at);
   const even = [1, 0, 0, 0, 0, 0, 0, 0, 0];
   if (inside.length < 500) return even;
-  const chosen = inside.filter((_, index) => index % Math.ceil(inside.length / SAMPLES) === 0);
+  const step = Math.ceil(inside.length / SAMPLES), chosen = inside.filter((_, index) => index % step === 0);
   const rows = chosen.map((at) => basis(normals[3 * at], normals[3 * at + 1], normals[3 * at + 2]));
   const values = chosen.map((at) =>
     0.2126 * LINEAR[data[3 * at]] + 0.7152 * LINEAR[data[3 * at + 1]] + 0.0722 * LINEAR[data[3 * at + 2]]);
