@@ -57,19 +57,22 @@ def live_markdown(result: dict[str, Any]) -> str:
     return f"{head}\n\n{table(columns, rows)}\n"
 
 
+LIVE_TIMES = ("find", "network", "all", "least", "processor", "spell")
+
+
 def browser_markdown(result: dict[str, Any]) -> str:
     """The tables of browser.py."""
     live = [
         [
             str(row["threads"]),
-            *(f"{row[name]:.0f} ms" for name in ("find", "network", "all", "least", "processor")),
+            *(f"{row[name]:.0f} ms" for name in LIVE_TIMES),
             f"{1000 / row['all']:.1f}",
-            f"{1000 / row['processor']:.1f}",
+            f"{1000 / row['spell']:.1f}",
         ]
         for row in result["live"]
     ]
-    headings = ["Threads", "Finding", "Network", "A picture", "Least", "Processor",
-                "A second", "A second on one free core"]  # fmt: skip
+    headings = ["Threads", "Finding", "Network", "A picture", "Least", "Processor", "Least of it",
+                "Pictures a second", "By the least on one core"]  # fmt: skip
     apart = [
         [row["photo"], f"{row['mean']:.4f}°", f"{row['most']:.2f}°", str(row["mask"])]
         for row in result["differences"]
@@ -80,13 +83,13 @@ def browser_markdown(result: dict[str, Any]) -> str:
 The folder has {result["page_mb"]:.1f} MB: networks {result["networks_mb"]:.1f}, ONNX Runtime Web \
 {result["runtime"]} {result["runtime_mb"]:.1f}, the page itself {rest:.2f}. {result["pictures"]} \
 pictures of a false camera, 640 x 480, in headless Chromium on {facts["cpu"]}, {facts["cores"]} \
-cores, of which other work kept {result["busy"]} busy; medians, and what the page's process takes of \
-a processor, all threads (target: 5 pictures a second):
+cores, of which other work kept {result["busy"]} busy. Medians, and processor time of the page's \
+process, all threads (target: 5 pictures a second):
 
 {table(headings, live)}
 
-Normals of the page against those of Python (target: 0.5 degrees), a face each, and pixels of 65,536 \
-in which the masks differ:
+Normals of the page against those of Python (target: 0.5 degrees), a face each, and in how many \
+of 65,536 pixels the masks differ:
 
 {table(["Photo", "Mean", "Most", "Mask"], apart)}
 """

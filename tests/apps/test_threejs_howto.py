@@ -1,4 +1,4 @@
-"""docs/howto/threejs.md is true: its block is run by three.js in Chromium, on the file that it names."""
+"""docs/howto/threejs.md is true: three.js runs its block in Chromium, on the file that it names."""
 
 import io
 import re
