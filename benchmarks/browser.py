@@ -4,8 +4,9 @@
 
 Headless Chromium plays a film of the example photo, which moves, to the page as its camera of 640 x
 480 pixels. Times are the page's own clock, which other programs on the machine slow down. Processor
-time is that of the page process, all threads, of spells of five pictures: the least of them is near
-what an idle machine takes. How many cores others kept busy is written beside it.
+time is that of the page process, all threads, of spells of five pictures; the least of them is told
+too, as work of others on the same core makes it longer. How many cores others kept busy is written
+beside it.
 """
 
 from __future__ import annotations
