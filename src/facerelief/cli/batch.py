@@ -100,6 +100,7 @@ def batch(
     manifest.jsonl says what is done. Photos that fail are in failures.jsonl, with the reason.
     """
     from facerelief.apps.batch import work
+    from facerelief.apps.batch.cluster import ClusterError, run_on_ray
     from facerelief.apps.batch.manifest import Manifest, ManifestError
     from facerelief.apps.batch.rows import ENCODINGS
     from facerelief.apps.batch.sinks import FORMS, PHOTOS, cannot_go_on, sink
@@ -144,8 +145,6 @@ def batch(
         with Manifest(out, described, ours) as manifest:
             keeping.open(manifest)
             if ray:
-                from facerelief.apps.batch.cluster import run_on_ray
-
                 done = run_on_ray(
                     photos, settings, estimators, keeping, manifest, retry_failed, ray_address
                 )
@@ -161,9 +160,7 @@ def batch(
             _end(manifest, out, json)
     except ManifestError as error:
         fail(str(error), code=2)
-    except RuntimeError as error:
-        if not ray:
-            raise
+    except ClusterError as error:
         fail(str(error), code=1)
     except OSError as error:
         fail(cannot_go_on(out, error), code=1)
