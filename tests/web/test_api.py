@@ -161,7 +161,8 @@ def test_wrong_parameters_are_named(api: Api) -> None:
     refused(api.post("mesh", system="casfne_compact"), 422, "system", "prnet")
     refused(api.post("normals", size=63), 422, "size", "64")
     refused(api.post("normals", format="bmp"), 422, "format", "npz")
-    refused(api.post("normals", face=1), 422, "1 face", "0 to 0")
+    refused(api.post("normals", face=1), 404, "1 face", "0 to 0")
+    refused(api.post("normals", face=2), 422, "face")
     refused(api.post("relight", azimuth="nan"), 422, "azimuth")
     refused(api.client.post("/v1/normals"), 422, "`photo`", "multipart/form-data")
     kind = {"content-type": "multipart/form-data"}
@@ -186,4 +187,4 @@ def test_a_crowd_is_cut_to_the_largest(api: Api, astronaut: Path) -> None:
     second = api.post("normals", buffer.getvalue(), face=1)
     made = files(api.post("normals", buffer.getvalue(), format="zip"))
     assert second.content == made["photo_1_normal.png"]
-    refused(api.post("mesh", buffer.getvalue(), face=2), 422, "2 faces", "0 to 1")
+    refused(api.post("mesh", face=1), 404, "1 face", "0 to 0")

@@ -287,7 +287,7 @@ def _chosen(faces: list[Face], number: int) -> Face:
     if number < len(faces):
         return faces[number]
     count = "1 face" if len(faces) == 1 else f"{len(faces)} faces"
-    raise Problem(422, f"The photo shows {count}: `face` is 0 to {len(faces) - 1}, not {number}.")
+    raise Problem(404, f"The photo shows {count}: `face` is 0 to {len(faces) - 1}, not {number}.")
 
 
 def _check_shape(face: Face, number: int) -> None:

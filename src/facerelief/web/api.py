@@ -23,15 +23,22 @@ DESCRIPTION = """Faces in photos to surface normals, meshes, new light, landmark
 Each request is one photo, as the part `photo` of `multipart/form-data`; all else are parameters of
 the query. Nothing is kept. Normals: x right, y up, z towards the viewer. Errors are
 `application/problem+json` (RFC 9457), whose `detail` says what to do."""
-_ALL = (400, 408, 413, 415, 422, 429, 503, 504)
+_ALL = (400, 404, 408, 413, 415, 422, 429, 503, 504)
+#: What the part `photo` may be.
+_PARTS = {
+    "encoding": {
+        "photo": {
+            "contentType": "image/jpeg, image/png, image/webp, image/avif, image/tiff, image/gif, "
+            "image/bmp, image/jp2"
+        }
+    }
+}
 _CLOSED = 499  # what others, too, note where the client has left
 
 Photo = Annotated[
     UploadFile,
     File(description="A picture's file: JPEG, PNG, WebP, TIFF, AVIF, ...; colours by its profile."),
 ]
-FaceNumber = Annotated[int, Query(ge=0, le=99, description="Of the formats of one face: which "
-                                  "one, the largest is 0.")]  # fmt: skip
 
 
 def create_api(settings: Settings, desk: Desk, line: Line) -> FastAPI:
@@ -47,6 +54,14 @@ def create_api(settings: Settings, desk: Desk, line: Line) -> FastAPI:
     problems.install(app)
     names = settings.names
     shaped = [name for name in names if DECODERS[catalogue.find(name).kind].makes_shapes]
+    FaceNumber = Annotated[
+        int,
+        Query(
+            ge=0,
+            le=settings.max_faces - 1,
+            description="Which face, of the formats of one; the largest is 0.",
+        ),
+    ]
     System = _choice(names, "Which network looks at the photo; GET /v1/systems tells of each.")
 
     async def work(request: Request, photo: UploadFile, job: Callable[[bytes], Answer]) -> Response:
@@ -226,6 +241,7 @@ def _operation(summary: str, *media_types: str) -> dict[str, Any]:
         "tags": ["photos"],
         "summary": summary,
         "response_class": Response,
+        "openapi_extra": {"requestBody": {"content": {"multipart/form-data": _PARTS}}},
         "responses": {
             200: {"description": "The file that was asked for.", "content": content},
             **problems.responses(*_ALL),

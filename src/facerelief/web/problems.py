@@ -36,6 +36,7 @@ SCHEMA: dict[str, Any] = {
 #: What a request for work may meet.
 MEANINGS = {
     400: "The body is not what its headers say.",
+    404: "The photo shows fewer faces.",
     408: "The body came too slowly.",
     413: "The body or the photo is too large.",
     415: "The photo is in no format that is read.",

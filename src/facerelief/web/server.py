@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -26,6 +27,7 @@ from facerelief.web.settings import Settings
 
 #: Seconds for the head of a request to come.
 HEAD_SECONDS = 15.0
+_FOLDER = "facerelief-serve-"
 _CONNECTIONS = 512  # at a time; more are answered 503 at once
 _SIGNALS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
 
@@ -45,7 +47,7 @@ class Application:
         if page:
             from facerelief.web.page import create_page  # Gradio takes seconds
 
-            self.folder = Path(tempfile.mkdtemp(prefix="facerelief-"))
+            self.folder = _own_folder()
             blocks = create_page(settings, self.desk, self.line, self.folder)
         self.front = Front(api, blocks, self.folder, settings)
         self._app = Door(self.front, settings)
@@ -61,6 +63,27 @@ class Application:
         self.line.close()
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _own_folder() -> Path:
+    """A new one, that only we may enter; those of servers that were killed are removed."""
+    for old in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+        process = old.name.removeprefix(_FOLDER).partition("-")[0]
+        if process.isdigit() and not _lives(int(process)):
+            shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
+
+
+def _lives(process: int) -> bool:
+    if os.name != "posix":  # where asking is ending it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -82,6 +105,7 @@ def serve(application: Application, at: socket.socket, begun: Callable[[], None]
 
     `begun` is called when it answers.
     """
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # tells of every broken body
     config = uvicorn.Config(
         application,
         http=_Patient,
@@ -150,6 +174,9 @@ class _Patient(H11Protocol):
         super().on_response_complete()
         if self.cycle is None or self.cycle.response_complete:
             self._wait()
+
+    def send_400_response(self, msg: str) -> None:
+        super().send_400_response(f"{msg.rstrip('.')}. Send HTTP/1.1, as curl and browsers do.")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget()
