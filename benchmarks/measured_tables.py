@@ -311,3 +311,36 @@ def batch_markdown(result: dict[str, Any]) -> str:
     sizes = list(next(iter(own.values())))
     rows = [[called[k], *(f"{own[k][n]:.0f} MB" for n in sizes)] for k in called]
     return f"{text}\n{table(['Peak memory', *(f'{n} photos' for n in sizes)], rows)}\n"
+def serve_markdown(result: dict[str, Any]) -> str:
+    """The tables of serve.py."""
+    words = {
+        "good": "good photos; answers equal the library's, byte for byte",
+        "huge": "bodies of 3 and 6 times the limit, pictures of 49 megapixels",
+        "corrupt": "cut or altered pictures, and none at all",
+        "slow": "photos that drip, half of whose clients leave",
+    }
+    rows = []
+    for kind, met in result["crowd"].items():
+        told = ", ".join(f"{what}: {count}" for what, count in met.items())
+        rows.append([words[kind], told])
+    held = [
+        [
+            f"{one['photos']}",
+            f"{one['memory_mb']:.0f} MB",
+            f"{one['threads']}",
+            f"{one['descriptors']}",
+            f"{one['files']}",
+        ]
+        for one in result["held"]
+    ]
+    heads = ["After photos", "Memory", "Threads", "Descriptors", "Files"]
+    return f"""\
+{result["clients"]} clients at once, a quarter of each kind; the status codes that they met, and \
+how often. Wrong answers: {len(result["wrong"])}. The server ended with {result["exit"]}.
+
+{table(["Clients", "Answers"], rows)}
+
+Then photos, eight at a time, half of them normals and half meshes, and what the server held:
+
+{table(heads, held)}
+"""

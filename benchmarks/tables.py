@@ -128,6 +128,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "video": video_markdown,
     "batch": measured_tables.batch_markdown,
     "browser": measured_tables.browser_markdown,
+    "serve": measured_tables.serve_markdown,
     "fine": measured_tables.fine_markdown,
     "crop_accuracy": measured_tables.crop_accuracy_markdown,
     "registration": measured_tables.registration_markdown,

@@ -1,6 +1,8 @@
 """What comes in: bodies of requests, as large and as slow as they may be.
 
-FastAPI receives a body before it looks at anything else, so that this stands in front of it.
+FastAPI receives a body before it looks at anything else: this stands in front of it. What is
+still to come of a body that is refused the server throws away for a while (`server.HEAD_SECONDS`):
+a client that is sending hears no answer before it has sent.
 """
 
 from __future__ import annotations
@@ -14,11 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from facerelief.web.problems import Problem, response
 from facerelief.web.settings import MEGABYTE, Settings
 
-_DRAINED = 4  # times the limit: what is read, and thrown away, of a body that is too large
-_PATIENCE = 10.0  # seconds of that
 #: Seconds for a part of an answer to be taken by its reader.
 READING = 60.0
-_CLOSE = {"connection": "close"}  # of a connection on which a rest of the body is still to come
 
 
 class Door:
@@ -39,16 +38,14 @@ class Door:
             return
         if self._inside >= self.settings.uploads:
             text = "Too many photos are being received. Try again in 2 s."
-            await response(503, text, {"retry-after": "2", **_CLOSE})(scope, receive, send)
+            await response(503, text, {"retry-after": "2"})(scope, receive, send)
             return
         self._inside += 1
         body = _Body(receive, self.settings, self._leave)
         try:
             declared = headers.get(b"content-length", b"")
             if declared.isdigit() and int(declared[:20]) > self.settings.max_bytes:
-                await body.drained()
-                await body.too_large()(scope, receive, send)
-                return
+                raise _too_large(self.settings)
             await self.app(scope, body.receive, _in_time(send))
         except Problem as problem:  # of an application that lets it through
             answer = response(problem.status_code, str(problem.detail), dict(problem.headers or {}))
@@ -81,32 +78,13 @@ class _Body:
                 408,
                 f"The photo did not come within {self._settings.upload_seconds:g} s. Send a "
                 "smaller one, or over a faster connection.",
-                _CLOSE,
             ) from None
         self._count += len(message.get("body", b""))
         if self._count > self._settings.max_bytes:
-            if message.get("more_body"):
-                await self.drained()
-            raise Problem(413, _too_large(self._settings), _CLOSE)
+            raise _too_large(self._settings)
         if not message.get("more_body"):
             self.end()
         return message
-
-    async def drained(self) -> None:
-        """Read on for a while: a client that is still sending does not hear an answer."""
-        until = min(time.monotonic() + _PATIENCE, self._until)
-        while self._count <= _DRAINED * self._settings.max_bytes:
-            try:
-                left = max(until - time.monotonic(), 0.001)
-                message = await asyncio.wait_for(self._receive(), left)
-            except asyncio.TimeoutError:
-                return
-            self._count += len(message.get("body", b""))
-            if not message.get("more_body"):
-                return
-
-    def too_large(self) -> ASGIApp:
-        return response(413, _too_large(self._settings), _CLOSE)
 
     def end(self) -> None:
         """Give up the place."""
@@ -115,11 +93,12 @@ class _Body:
             self._end()
 
 
-def _too_large(settings: Settings) -> str:
+def _too_large(settings: Settings) -> Problem:
     limit = settings.max_bytes / MEGABYTE
-    return (
+    return Problem(
+        413,
         f"A request has at most {limit:g} MB here. Send the photo smaller, or as JPEG with more "
-        "compression."
+        "compression.",
     )
 
 

@@ -35,6 +35,7 @@ _PAGE = {
 }  # fmt: skip
 _HEARTBEAT = "/gradio_api/heartbeat/"
 _UPLOAD = "/gradio_api/upload"
+_FILE = "/gradio_api/file="
 #: The page may show only what comes from here; it could load nothing else if it wanted.
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
@@ -78,13 +79,18 @@ class Front:
             text = "There is nothing here. / is the page, /openapi.json describes the API."
             await response(404, text)(scope, receive, send)
             return
+        if path.startswith(_FILE) and not self._is_inside(path.removeprefix(_FILE)):
+            await response(403, "That is no file of this page. Use / instead.")(
+                scope, receive, send
+            )
+            return
         if path == _UPLOAD and self._is_full():
             text = "There is no room for more photos now. Try again in a minute."
             await response(503, text, {"retry-after": "60"})(scope, receive, send)
             return
         if path == "/gradio_api/queue/join":
             try:
-                receive = await _checked(receive)
+                receive = await self._checked(receive)
             except Problem as problem:
                 answer = response(problem.status_code, str(problem.detail))
                 await answer(scope, receive, send)
@@ -105,6 +111,41 @@ class Front:
                 task.cancel()
             await asyncio.gather(beating, stopping, return_exceptions=True)
 
+    async def _checked(self, receive: Receive) -> Receive:
+        """The same body again, which names no files but the page's own. Raises Problem.
+
+        Gradio itself lets some of its components read others: it must not even see such a name.
+        """
+        body, more = b"", True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Problem(400, "The body did not come. Send it again.")
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        try:
+            names = list(_names(json.loads(body)))
+        except (ValueError, RecursionError):
+            raise Problem(400, "The body is no JSON. Use the page, or the API under /v1.") from None
+        if not all(self._is_inside(name) for name in names):
+            raise Problem(400, "That is no file of this page. Upload it first.")
+        left = [body]
+
+        async def again() -> Message:
+            if left:
+                return {"type": "http.request", "body": left.pop(), "more_body": False}
+            return await receive()
+
+        return again
+
+    def _is_inside(self, name: Any) -> bool:
+        """Whether a file is one of the page's."""
+        assert self.folder is not None
+        try:
+            return self.folder.resolve() in Path(name).resolve().parents
+        except (TypeError, ValueError, OSError, RuntimeError):  # no name at all
+            return False
+
     def _is_full(self) -> bool:
         """Whether the page's files take as much as they may."""
         return sum(_sizes(self.folder)) > self.settings.max_kept_megabytes * MEGABYTE
@@ -114,43 +155,19 @@ async def _run(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None
     await app(scope, receive, send)
 
 
-async def _checked(receive: Receive) -> Receive:
-    """The same body again, which names no files elsewhere. Raises Problem."""
-    body, more = b"", True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Problem(400, "The body did not come.")
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    try:
-        values = list(_values(json.loads(body)))
-    except (ValueError, RecursionError):
-        raise Problem(400, "The body is no JSON. Use the page, or the API under /v1.") from None
-    if any("://" in str(value) or str(value).startswith("data:") for value in values):
-        raise Problem(400, "A file is named by its place on this server. Upload it first.")
-    left = [body]
-
-    async def again() -> Message:
-        if left:
-            return {"type": "http.request", "body": left.pop(), "more_body": False}
-        return await receive()
-
-    return again
-
-
-def _values(value: Any) -> Iterator[Any]:
-    """Every `path` in JSON, and every `url` that holds what it names."""
+def _names(value: Any) -> Iterator[Any]:
+    """Of files, in what the page sends: every `path`, and every `url` that is one or holds it."""
     if isinstance(value, dict):
-        if "path" in value:
+        if value.get("path") is not None:
             yield value["path"]
-        if str(value.get("url") or "").startswith("data:"):
-            yield value["url"]
+        url = value.get("url")
+        if isinstance(url, str) and not url.startswith(("http://", "https://", _FILE)):
+            yield url
         inner: Iterable[Any] = value.values()
     else:
         inner = value if isinstance(value, list) else ()
     for one in inner:
-        yield from _values(one)
+        yield from _names(one)
 
 
 def _guarded(send: Send) -> Send:

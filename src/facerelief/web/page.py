@@ -4,6 +4,7 @@ Results travel to the browser as they are and lie nowhere here. Uploads lie in o
 visitor leaves, but for `Settings.keep_minutes` at most.
 """
 
+import io
 import json
 import os
 from collections import defaultdict
@@ -13,6 +14,7 @@ from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 from fastapi import FastAPI
 
@@ -28,7 +30,7 @@ _INTRODUCTION = """# facerelief
 One photo of a face in; surface normals, a mesh, new light and more out. The photo stays on this
 server, and is deleted when you leave."""
 _EMPTY = "<p class='fr-note'>Choose a photo, or one of the examples.</p>"
-_SECOND = 5  # of the page's files: how often old ones are looked for, in seconds
+_OFTEN = 5  # seconds between looks for files that are too old
 
 
 def create_page(settings: Settings, desk: Desk, line: Line, folder: Path) -> FastAPI:
@@ -82,7 +84,7 @@ def create_page(settings: Settings, desk: Desk, line: Line, folder: Path) -> Fas
     with gr.Blocks(
         title="facerelief",
         analytics_enabled=False,
-        delete_cache=(min(keep, _SECOND), keep),
+        delete_cache=(min(keep, _OFTEN), keep),
     ) as blocks:
         gr.Markdown(_INTRODUCTION, elem_id="introduction")
         with gr.Row():
@@ -96,8 +98,13 @@ def create_page(settings: Settings, desk: Desk, line: Line, folder: Path) -> Fas
                     buttons=[],
                     elem_id="photo",
                 )
+                # Gradio would open the file itself, without our bounds.
+                photo.preprocess = lambda payload: payload and payload.path
                 system = gr.Dropdown(
-                    settings.names, value=settings.names[0], label="System", elem_id="system"
+                    [panels.choice(name) for name in settings.names],
+                    value=settings.names[0],
+                    label="System",
+                    elem_id="system",
                 )
                 about = gr.HTML(panels.system(settings.names[0]))
                 button = gr.Button("Look again", variant="primary")
@@ -106,9 +113,7 @@ def create_page(settings: Settings, desk: Desk, line: Line, folder: Path) -> Fas
                     f"and the {settings.max_faces} largest faces. Upload, paste or use the camera."
                 )
                 gr.HTML(f"<p class='fr-note'>{limits}</p>")
-                examples = gr.Examples(
-                    [[str(path)] for path in example_files()], [photo], label="Examples"
-                )
+                gr.Examples([[str(path)] for path in example_files()], [photo], label="Examples")
             with gr.Column(scale=5, min_width=320):
                 status = gr.HTML(_EMPTY, elem_id="status")
                 with gr.Tabs():
@@ -139,7 +144,6 @@ def create_page(settings: Settings, desk: Desk, line: Line, folder: Path) -> Fas
         )
         system.input(panels.system, [system], [about], **private)
         blocks.unload(leave)
-    del examples
     blocks.queue(max_size=settings.waiting + settings.workers)
     look_of = gr.themes.Default(
         font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
@@ -180,9 +184,6 @@ def _content(path: Path, folder: Path) -> bytes:
 
 def _opened(content: bytes) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
     """Files of a zip of ours, and the sidecars among them."""
-    import io
-    from zipfile import ZipFile
-
     with ZipFile(io.BytesIO(content)) as archive:
         found = {name: archive.read(name) for name in archive.namelist()}
     said = [json.loads(found[name]) for name in sorted(found) if name.endswith(OUTPUTS["json"][0])]

@@ -40,13 +40,25 @@ def notice(text: str, is_error: bool = False) -> str:
     return f'<p class="fr-notice fr-{kind}" role="{role}">{escape(text)}</p>'
 
 
+def choice(name: str) -> tuple[str, str]:
+    """A system in a list: its label, and its name."""
+    entry = catalogue.find(name)
+    notes = ["default"] if name == catalogue.default() else []
+    notes += ["research only"] if entry.tier == "research" else []
+    return f"{name} ({', '.join(notes)})" if notes else name, name
+
+
 def system(name: str) -> str:
     """What a system is, and on what terms."""
     entry = catalogue.find(name)
     shapes = DECODERS[entry.kind].makes_shapes
-    kind = "fits a whole face: normals, mesh, pose" if shapes else "looks at each pixel: normals"
-    terms = entry.licence
-    text = f"<b>{escape(entry.system)}</b> ({escape(entry.preset)}) {kind}. {escape(terms)}."
+    kind = (
+        "It fits a whole face, which has normals, a mesh and a pose."
+        if shapes
+        else "It tells the normals pixel by pixel; the mesh is prnet's."
+    )
+    whose = f"<b>{escape(entry.system)}</b>, preset {escape(entry.preset)}"
+    text = f"{whose}. {kind} Terms: {escape(entry.licence)}."
     return f'<p class="fr-note">{text}</p>'
 
 
