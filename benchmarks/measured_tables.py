@@ -336,7 +336,8 @@ def serve_markdown(result: dict[str, Any]) -> str:
     heads = ["After photos", "Memory", "Threads", "Descriptors", "Files"]
     return f"""\
 {result["clients"]} clients at once, a quarter of each kind; the status codes that they met, and \
-how often. Wrong answers: {len(result["wrong"])}. The server ended with {result["exit"]}.
+how often (503: come again; cut off: still sending 15 s after its answer). Wrong \
+answers: {len(result["wrong"])}. The server ended with {result["exit"]}.
 
 {table(["Clients", "Answers"], rows)}
 

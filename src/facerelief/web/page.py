@@ -99,7 +99,7 @@ def create_page(settings: Settings, desk: Desk, line: Line, folder: Path) -> Fas
                     elem_id="photo",
                 )
                 # Gradio would open the file itself, without our bounds.
-                photo.preprocess = lambda payload: payload and payload.path
+                photo.preprocess = _path_of  # type: ignore[method-assign]
                 system = gr.Dropdown(
                     [panels.choice(name) for name in settings.names],
                     value=settings.names[0],
@@ -107,7 +107,7 @@ def create_page(settings: Settings, desk: Desk, line: Line, folder: Path) -> Fas
                     elem_id="system",
                 )
                 about = gr.HTML(panels.system(settings.names[0]))
-                button = gr.Button("Look again", variant="primary")
+                button = gr.Button("Look at the photo", variant="primary")
                 limits = (
                     f"Up to {settings.max_megabytes:g} MB, {settings.max_megapixels:g} megapixels "
                     f"and the {settings.max_faces} largest faces. Upload, paste or use the camera."
@@ -170,6 +170,10 @@ def example_files() -> list[Path]:
     """Pictures that may be shown: NASA's portrait of Eileen Collins, and renderings of ours."""
     folder = Path(__file__).parent / "assets" / "examples"
     return sorted(folder.glob("*.jpg"))
+
+
+def _path_of(payload: Any) -> Any:
+    return payload and payload.path
 
 
 def _content(path: Path, folder: Path) -> bytes:
