@@ -336,12 +336,12 @@ def serve_markdown(result: dict[str, Any]) -> str:
     heads = ["After photos", "Memory", "Threads", "Descriptors", "Files"]
     return f"""\
 {result["clients"]} clients at once, a quarter of each kind; the status codes that they met, and \
-how often (503: come again; cut off: still sending 15 s after its answer). Wrong \
+how often (503: come again; cut off: still sending 20 s after its answer). Wrong \
 answers: {len(result["wrong"])}. The server ended with {result["exit"]}.
 
 {table(["Clients", "Answers"], rows)}
 
-Then photos, eight at a time, half of them normals and half meshes, and what the server held:
+Then photos, eight at a time, every eighth a mesh, the others normals, and what the server held:
 
 {table(heads, held)}
 """

@@ -89,7 +89,10 @@ class Clients:
             await asyncio.gather(*calls)
 
     async def good(self, client: httpx.AsyncClient, number: int) -> None:
-        path, photo = list(self.expected)[number // len(KINDS) % len(self.expected)]
+        await self.one(client, *list(self.expected)[number // len(KINDS) % len(self.expected)])
+
+    async def one(self, client: httpx.AsyncClient, path: str, photo: int) -> None:
+        """A photo whose answer is known."""
         began = time.monotonic()
         answer = await self._asked("good", client, path, self.photos[photo])
         right = answer.status_code == 200 and answer.content == self.expected[path, photo]
@@ -211,7 +214,9 @@ async def one_after_the_other(
     done, held = 0, []
     async with httpx.AsyncClient(timeout=PATIENCE) as client:
         while done < count and time.monotonic() < until:
-            await asyncio.gather(*(clients.good(client, 4 * (done + n)) for n in range(SEVERAL)))
+            photo = done // SEVERAL % len(clients.photos)
+            paths = ["mesh?texture=256"] + (SEVERAL - 1) * ["normals"]
+            await asyncio.gather(*(clients.one(client, path, photo) for path in paths))
             done += SEVERAL
             if done // (count // 10) > len(held):
                 held.append({"photos": done, **count_now()})

@@ -25,8 +25,9 @@ from facerelief.web.front import Front
 from facerelief.web.line import Line
 from facerelief.web.settings import Settings
 
-#: Seconds for the head of a request to come.
-HEAD_SECONDS = 15.0
+#: Seconds for the head of a request to come, also the next one on a connection: longer than clients
+#: keep theirs (often 5), so that no request meets a server that is just closing.
+HEAD_SECONDS = 20.0
 _FOLDER = "facerelief-serve-"
 _CONNECTIONS = 512  # at a time; more are answered 503 at once
 _SIGNALS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
@@ -114,6 +115,7 @@ def serve(application: Application, at: socket.socket, begun: Callable[[], None]
         access_log=False,
         server_header=False,
         limit_concurrency=_CONNECTIONS,
+        timeout_keep_alive=int(HEAD_SECONDS) + 1,
         timeout_graceful_shutdown=int(application.settings.max_seconds) + 5,
     )
     try:
