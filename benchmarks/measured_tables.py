@@ -311,6 +311,8 @@ def batch_markdown(result: dict[str, Any]) -> str:
     sizes = list(next(iter(own.values())))
     rows = [[called[k], *(f"{own[k][n]:.0f} MB" for n in sizes)] for k in called]
     return f"{text}\n{table(['Peak memory', *(f'{n} photos' for n in sizes)], rows)}\n"
+
+
 def serve_markdown(result: dict[str, Any]) -> str:
     """The tables of serve.py."""
     words = {
