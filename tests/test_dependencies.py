@@ -36,6 +36,9 @@ UNNAMED = {
     "types-pyyaml": "make lint",
 }
 
+#: Modules of programs that run scripts of ours: Blender's, in tests/viewers.
+OF_PROGRAMS = {"bpy", "mathutils"}
+
 
 def declared() -> dict[str, set[str]]:
     """Package -> the extras that ask for it, the empty name for those that all have."""
@@ -59,7 +62,7 @@ def imported(*folders: str) -> set[str]:
                 names.add((node.module or "").partition(".")[0])
     beside = {path.stem for path in paths if ROOT / "src" not in path.parents}  # each other
     own = beside | {"facerelief", "tests"}
-    return names - own - set(sys.stdlib_module_names)
+    return names - own - set(sys.stdlib_module_names) - OF_PROGRAMS
 
 
 def modules(packages: set[str]) -> set[str]:
