@@ -104,6 +104,16 @@ def _read_obj(path: Path) -> Asset:
     uv: list[list[float]] = []
     fans: list[list[tuple[int, int]]] = []
     library = ""
+    known: dict[str, tuple[int, int]] = {}  # corners come six times each
+
+    def corner(text: str) -> tuple[int, int]:
+        found = known.get(text)
+        if found is None:
+            found = _corner(text, len(vertices), len(uv))
+            if "-" not in text:  # else it counts from where it stands
+                known[text] = found
+        return found
+
     for line in path.read_text(errors="replace").splitlines():
         kind, *rest = line.split() or [""]
         if kind == "v":
@@ -111,7 +121,7 @@ def _read_obj(path: Path) -> Asset:
         elif kind == "vt":
             uv.append([float(value) for value in rest[:2]])
         elif kind == "f":
-            first, *others = (_corner(text, len(vertices), len(uv)) for text in rest)
+            first, *others = map(corner, rest)
             fans += [[first, b, c] for b, c in pairwise(others)]
         elif kind == "mtllib":
             library = line.partition("mtllib")[2].strip()
@@ -140,8 +150,10 @@ def _corner(text: str, vertices: int, uv: int) -> tuple[int, int]:
 
 def _with_uv(mesh: Mesh, places: NDArray[np.int64], uv: FloatArray) -> Mesh:
     """`mesh` with the texture coordinates uv[places] at its corners; `places` is (T, 3)."""
-    used = np.stack([mesh.triangles, places], axis=-1).reshape(-1, 2)
-    pairs, corner = np.unique(used, axis=0, return_inverse=True)
+    span = max(len(uv), int(places.max()) + 1)
+    used = mesh.triangles.astype(np.int64) * span + places  # numbers sort faster than pairs
+    numbers, corner = np.unique(used, return_inverse=True)
+    pairs = np.stack(np.divmod(numbers, span), axis=-1)
     copied = np.r_[False, pairs[1:, 0] == pairs[:-1, 0]]  # sorted: the first of each stays
     count = len(mesh.vertices)
     index = np.where(copied, count + np.cumsum(copied) - 1, pairs[:, 0])
