@@ -12,7 +12,6 @@ beside it.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from measuring import busy_cores, machine
+from measuring import busy_cores, chromium_seconds, machine
 from PIL import Image
 from playwright.sync_api import sync_playwright
 from tables import write
@@ -57,16 +56,7 @@ def film(path: Path) -> None:
 
 def processor_seconds(profile: str) -> float:
     """What the page processes of the browser with this profile have used until now."""
-    total = 0.0
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (entry / "cmdline").read_bytes()
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if b"--type=renderer" in command and profile.encode() in command:
-            total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return total
+    return sum(chromium_seconds("renderer", profile))
 
 
 def live(page: Page, profile: str, pictures: int) -> dict[str, float]:

@@ -84,3 +84,18 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "onnxruntime": onnxruntime.__version__,
     }
+
+
+def chromium_seconds(kind: str, profile: str) -> list[float]:
+    """Processor seconds until now of the processes of a kind (renderer, gpu-process) of the
+    browser with this profile, all threads of each."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (entry / "cmdline").read_bytes()
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if f"--type={kind}".encode() in command and profile.encode() in command:
+            found.append((int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"))
+    return found

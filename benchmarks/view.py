@@ -10,14 +10,13 @@ programs on the machine hardly change; a frame's time on an idle machine is no l
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from measuring import launch
+from measuring import chromium_seconds, launch
 from playwright.sync_api import sync_playwright
 from tables import write
 
@@ -39,14 +38,8 @@ DRAW = """(frames) => {
 
 def processor_ms(browser_folder: str) -> float:
     """What the GPU process of the browser with this profile has used until now."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (entry / "cmdline").read_bytes()
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if b"--type=gpu-process" in command and browser_folder.encode() in command:
-            return 1000 * (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    if found := chromium_seconds("gpu-process", browser_folder):
+        return 1000 * found[0]
     raise RuntimeError("Chromium has no GPU process")
 
 

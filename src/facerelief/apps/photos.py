@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from facerelief import __version__
 from facerelief.apps.budget import Budget
 from facerelief.apps.products import Photo, Produce, Sink
+from facerelief.catalogue import Entry
 from facerelief.inputs import PhotoError, in_line
 from facerelief.photo_files import STDIN, PhotoFile
 from facerelief.runtime import Estimator
@@ -157,18 +158,19 @@ def describe_place(photo: Photo, face: Face) -> dict[str, Any]:
 
 def describe_model(estimator: Estimator) -> dict[str, Any]:
     """By which weights, for JSON sidecars."""
-    entry = estimator.entry
+    return {"model": describe_entry(estimator.entry), "facerelief": __version__}
+
+
+def describe_entry(entry: Entry) -> dict[str, Any]:
+    """Which weights, and on what terms."""
     return {
-        "model": {
-            "name": entry.name,
-            "system": entry.system,
-            "preset": entry.preset,
-            "sha256": entry.sha256,
-            "tier": entry.tier,
-            "training_data": list(entry.training_data),
-            "licence": entry.licence,
-        },
-        "facerelief": __version__,
+        "name": entry.name,
+        "system": entry.system,
+        "preset": entry.preset,
+        "sha256": entry.sha256,
+        "tier": entry.tier,
+        "training_data": list(entry.training_data),
+        "licence": entry.licence,
     }
 
 

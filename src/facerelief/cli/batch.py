@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import warnings
+import sys
 from collections.abc import Generator
 from contextlib import closing
 from functools import partial
@@ -115,15 +115,12 @@ def batch(
     kinds = jobs.split_choices("--what", what, work.WHAT)
     files = jobs.split_choices("--only", only, [k for k in (OUTPUTS | MORE) if k != "overlay"])
     ours = _shard(shard)
-    if "" in sources:
-        fail("an input is an empty name: that of no file", code=2)
+    jobs.begin(sources)
     if (to == "parquet" or needs_pyarrow(sources)) and find_spec("pyarrow") is None:
         fail(f"Parquet needs pyarrow: {INSTALL}", code=2)
     ray = ray or ray_address is not None
     if ray and find_spec("ray") is None:
         fail("--ray needs Ray: pip install 'facerelief[ray]'", code=2)
-    # What Pillow warns of is ignored where it reads, but that is not made for several threads.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
     settings = work.Settings(
         kinds,
         () if system is None else tuple(system.split(",")),
@@ -180,8 +177,6 @@ def _report(done: Generator[Results, None, None], json: bool) -> None:
 
 def _progress(done: Generator[Results, None, None]) -> Any:
     """Pass results through; on a terminal they are counted."""
-    import sys
-
     if not sys.stderr.isatty():
         yield from done
         return

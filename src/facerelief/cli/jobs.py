@@ -84,10 +84,7 @@ def run(
     from facerelief.files import identities
     from facerelief.inputs import expand_inputs, expand_trees
 
-    if "" in inputs:
-        fail("an input is an empty name: that of no file", code=2)
-    # What Pillow warns of is ignored where it reads, but that is not made for several threads.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
+    begin(inputs)
     places = expand_trees(inputs) if recursive else {Path(): expand_inputs(inputs)}
     places = _without_ours(places)
     make_folders(out, [out / place for place in places])
@@ -116,6 +113,14 @@ def run(
         stem = output_stems(paths)[0] if len(paths) == faces == 1 else "*"
         say_files(stem, endings if faces else {})
     raise typer.Exit(1 if failed else 0)
+
+
+def begin(inputs: list[str]) -> None:
+    """Fail for an input without a name, and keep Pillow silent in all threads."""
+    if "" in inputs:
+        fail("an input is an empty name: that of no file", code=2)
+    # What Pillow warns of is ignored where it reads, but that is not made for several threads.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def _without_ours(places: dict[Path, list[Path]]) -> dict[Path, list[Path]]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from facerelief import __version__, retinaface
 from facerelief.apps.browser.onnxruntime_web import NAME, pinned
+from facerelief.apps.photos import describe_entry
 from facerelief.apps.view import parts
 from facerelief.catalogue import Entry, WeightsError
 from facerelief.pictures import ERROR_SCALE, colour_error
@@ -60,15 +61,7 @@ def _settings(entry: Entry, runtime: Mapping[str, bytes]) -> dict[str, Any]:
     calibration = entry.calibration
     if isinstance(calibration, str):
         calibration = json.loads(calibration)
-    described = {
-        "name": entry.name,
-        "system": entry.system,
-        "preset": entry.preset,
-        "sha256": entry.sha256,
-        "tier": entry.tier,
-        "training_data": list(entry.training_data),
-        "licence": entry.licence,
-    }
+    described = describe_entry(entry)
     return {
         "model": {"version": __version__, "calibration": calibration, "described": described},
         "ort": {
