@@ -10,13 +10,14 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
+import tiny_system  # noqa: E402
+from facerelief import catalogue  # noqa: E402
 from facerelief.catalogue import FOLDER  # noqa: E402
 from facerelief.export import Provenance, export  # noqa: E402
 from facerelief.runtime import load  # noqa: E402
 from facerelief.train import start  # noqa: E402
 from facerelief.train.start import StartError  # noqa: E402
 from facerelief.train.systems import System, build  # noqa: E402
-from tiny_system import build as build_tiny  # noqa: E402
 
 #: What shipped before parts were called as they are now.
 OLD_NAMES = {
@@ -147,7 +148,7 @@ def test_what_is_no_network_of_ours_is_one_line(tmp_path: Path) -> None:
     noise = np.random.default_rng(1).bytes(5000)
     for name in ("foreign.onnx", "foreign.ckpt"):
         (tmp_path / name).write_bytes(noise)
-    build_tiny(tmp_path / "tiny.onnx")
+    tiny_system.build(tmp_path / "tiny.onnx")
     torch.save({"weights": 1}, tmp_path / "other.ckpt")
     cases = {
         "foreign.onnx": "not an ONNX file",
@@ -199,9 +200,11 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_shipped_network_that_was_altered_is_not_begun_with(
-    tiny_catalogue: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with open(next(tiny_catalogue.glob("*.onnx")), "ab") as file:
+    folder = tiny_system.catalogue(tmp_path)  # of its own: others read the session's
+    monkeypatch.setattr(catalogue, "FOLDER", folder)
+    with (folder / "tiny.onnx").open("ab") as file:
         file.write(b"?")
     with pytest.raises(StartError, match="altered or damaged"):
         start.read("tiny")

@@ -88,7 +88,7 @@ def test_it_works_as_an_ordinary_user_on_what_is_not_its_own(
     kept = {name: os.environ[name] for name in ("PATH",) if name in os.environ}
     environment = {**kept, **said, "HOME": str(writable), "TMPDIR": str(writable)}
     environment |= {"PYTHONPATH": str(tmp_path / "src"), "OMP_NUM_THREADS": "1"}
-    trial = [sys.executable, "-c", "import facerelief"]
+    trial = [sys.executable, "-c", "import typer, facerelief"]  # both environments
     for rights in (nothing, reading):
         if not subprocess.run([*become, *rights, *trial], env=environment, cwd=writable).returncode:
             break
@@ -104,7 +104,9 @@ def test_it_works_as_an_ordinary_user_on_what_is_not_its_own(
     ) as server:
         try:
             assert server.stdout is not None
-            address = server.stdout.readline().split()[0]
+            line = server.stdout.readline()
+            assert line, "it ended, and said why on stderr"
+            address = line.split()[0]
             fields = dict(
                 line.split(":", 1)
                 for line in Path(f"/proc/{server.pid}/status").read_text().splitlines()

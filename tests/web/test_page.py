@@ -112,10 +112,13 @@ def test_the_whole_visit(server: Server, folder: Path, astronaut: Path, tmp_path
 
         # On a phone nothing is wider than the screen.
         tab.set_viewport_size({"width": 390, "height": 844})
-        for name in ("Normals", "Download"):
-            tab.get_by_role("tab", name=name).first.click()
-            wide = tab.evaluate("document.documentElement.scrollWidth")
-            assert wide <= 390, name
+        tab.get_by_role("tab", name="Normals").click()
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+        # There is no room for all tabs: the last are behind three dots.
+        tab.get_by_role("button", name="More tabs").click()
+        tab.locator(".overflow-dropdown").get_by_text("Download").click()
+        tab.locator(".fr-download").wait_for()
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
         shots.mkdir()
         tab.screenshot(path=shots / "phone.png")
         context.close()
