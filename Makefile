@@ -24,6 +24,9 @@ OUT ?= out
 RUNS ?= runs/smoke
 PIP_QUIET = -m pip install -qq --disable-pip-version-check
 
+# Tests of a file run one after the other, files side by side. Torch and NumPy on a thread each, then.
+PYTEST = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest -n auto --maxprocesses 8 --dist loadfile
+
 # Tests and benchmarks that need photographs skip where there are none.
 ifneq ($(wildcard ../shared/data),)
 export FACERELIEF_DATA ?= $(abspath ../shared/data)
@@ -35,11 +38,11 @@ demo: $(VENV)/.installed
 	$(VENV)/bin/facerelief all examples/astronaut.jpg -o $(OUT)
 
 test: $(VENV_TEST)/.installed
-	$(VENV_TEST)/bin/python -m pytest
+	$(call PYTEST,$(VENV_TEST))
 
 # What is left out needs the extras, or newer packages for the tests themselves.
 lowest: $(VENV_LOWEST)/.installed
-	$(VENV_LOWEST)/bin/python -m pytest tests/apps \
+	$(call PYTEST,$(VENV_LOWEST)) tests/apps \
 		$(addprefix tests/geometry/test_,$(addsuffix .py,align integrate normals raster uv)) \
 		$(addprefix tests/test_,$(addsuffix .py,cli cli_convert cli_inputs cli_outputs \
 		correspondence decoders encode files images leaving mesh_files normal_png photo_files pictures runtime types))
@@ -67,8 +70,8 @@ ifdef FACERELIEF_DATA
 	ln -s train $(RUNS)/runs/renderings/wide
 	ln -s train $(RUNS)/runs/renderings/more
 	cd $(RUNS) && export OMP_NUM_THREADS=1 FACERELIEF_DATA=$(abspath $(FACERELIEF_DATA)) && \
-	for config in $(CURDIR)/configs/smoke/*.yaml; do \
-		$(abspath $(VENV_TEST))/bin/facerelief train $$config --max-time 2m --json $(SMALL) || exit 1; done
+	ls $(CURDIR)/configs/smoke/*.yaml | xargs -P $$(nproc || echo 1) -I CONFIG \
+		$(abspath $(VENV_TEST))/bin/facerelief train CONFIG --max-time 3m --json $(SMALL)
 	$(VENV_TEST)/bin/python tools/check_losses.py $(RUNS)/runs
 else
 	@echo "FACERELIEF_DATA is not set: nothing to train on"
@@ -119,5 +122,5 @@ $(VENV_TEST)/.installed: pyproject.toml constraints.txt
 
 $(VENV_LOWEST)/.installed: pyproject.toml lowest.txt
 	$(call make_environment,$(VENV_LOWEST))
-	$(VENV_LOWEST)/bin/python $(PIP_QUIET) -c lowest.txt -e . pytest hypothesis onnx
+	$(VENV_LOWEST)/bin/python $(PIP_QUIET) -c lowest.txt -e . pytest pytest-xdist hypothesis onnx
 	@touch $@

@@ -130,6 +130,22 @@ def fine_markdown(result: dict[str, Any]) -> str:
     )
 
 
+def outlines_markdown(result: dict[str, Any]) -> str:
+    """The table of outlines.py."""
+    rows = [
+        [f"`{name}`", f"{row['apart']:.1f} ± {row['error']:.1f}", f"{row['beyond']:+.1f}",
+         f"{row['ninth']:.1f}", f"{row['pieces']:.2f}"]
+        for name, row in result.items()
+    ]  # fmt: skip
+    photos = next(iter(result.values()))["photos"]
+    return (
+        f"{photos} photographs whose outlines were checked by eye, beside hair, clothes and "
+        "background (no necks, no ears). Distance of the mask's edge in pixels of the 256 x 256 "
+        "crop, above zero beyond the face:\n\n"
+        f"{table(['Mask of', 'Mean', 'Signed', 'Nine of ten within', 'Parts'], rows)}\n"
+    )
+
+
 def crop_accuracy_markdown(result: dict[str, Any]) -> str:
     """The table of crop_accuracy.py."""
 

@@ -130,6 +130,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "browser": measured_tables.browser_markdown,
     "serve": measured_tables.serve_markdown,
     "fine": measured_tables.fine_markdown,
+    "outlines": measured_tables.outlines_markdown,
     "crop_accuracy": measured_tables.crop_accuracy_markdown,
     "registration": measured_tables.registration_markdown,
     "alignment": measured_tables.alignment_markdown,
