@@ -1,13 +1,13 @@
 """What relief does on 500 photographs: counted faults, and how far re-rendered faces are off.
 
-    FACERELIEF_DATA=... python benchmarks/relief_photos.py [-n 500] [--systems full_pose,prnet]
-        [--kinds shading,fused] [--rows FILE]
+    FACERELIEF_DATA=... python benchmarks/relief_photos.py [-n 500] [--losses 500]
+        [--systems full_pose,prnet] [--kinds shading,fused] [--rows FILE]
 
 Openly licensed photographs, those that no training saw first. Of each system's meshes, coarse and
 with each kind of relief: is all finite, does a triangle of the face lie by more than a right angle
 off the coarse one's, does the mesh show holes in its photo, or skin from behind; and on photographs
-that no training saw the photo loss (`facerelief.evaluate.rerendering`). A kind is a name, or a
-relief network's file.
+that no training saw, the first --losses of them, the photo loss, which takes longest
+(`facerelief.evaluate.rerendering`). A kind is a name, or a relief network's file.
 
 Rows go to FILE as they are made, and are not made again: a call that was stopped goes on. Writes
 results/relief_photos.json and the tables of whatever rows there are.
@@ -117,10 +117,10 @@ def rows(options: argparse.Namespace, file: Path) -> Iterator[dict[str, Any]]:
         facts = {"system": estimator.name, "sha256": estimator.entry.sha256, "asked": kinds}
         known = {r["path"]: r for r in old if {k: r[k] for k in facts} == facts}
         makers = {Path(kind).stem: kind_of(kind)(512, 1) for kind in kinds}
-        for path, held in wanted:
+        for index, (path, held) in enumerate(wanted):
             if path not in known:
                 photo = fr.load_photo(data_root() / "photos" / path)
-                made = row(photo, estimator, makers, held)
+                made = row(photo, estimator, makers, held and index < options.losses)
                 known[path] = {**facts, "path": path, "held": held, **made}
                 with file.open("a") as out:
                     out.write(json.dumps(known[path]) + "\n")
@@ -168,6 +168,7 @@ def _counted(found: list[dict[str, Any]], coarse: list[dict[str, Any]]) -> dict[
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("-n", "--number", type=int, default=500)
+    parser.add_argument("--losses", type=int, default=500, help="photos with the photo loss")
     parser.add_argument("--systems", default="full_pose", help="comma-separated")
     parser.add_argument("--kinds", help="comma-separated; all that there are unless said")
     parser.add_argument("--rows", type=Path, default=ROOT / "runs" / "relief_photos.jsonl")
