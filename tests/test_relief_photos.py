@@ -53,3 +53,13 @@ def test_faults_of_a_face_are_counted_and_its_loss_falls(benchmark: ModuleType) 
     assert toy["kinds"]["right"]["loss_fell"] == 1 == toy["kinds"]["right"]["loss"]["count"]
     text = importlib.import_module("shape_tables").relief_photos_markdown(told)
     assert "| toy, right | 2 | 2 | 0 |" in text and "1 of 1" in text
+
+    # Losses that an earlier run of the same weights measured on more photographs stay.
+    more = benchmark.summary([rows[0]] * 3)
+    few = benchmark.with_losses(benchmark.summary([{**facts, **one, "held": False}]), None)
+    assert few["systems"]["toy"]["kinds"]["right"]["loss"]["count"] == 1
+    kept = benchmark.with_losses(few, more)["systems"]["toy"]
+    assert kept["photos"] == 1 and kept["kinds"]["right"]["loss"]["count"] == 3
+    other = {"systems": {"toy": {**more["systems"]["toy"], "sha256": "1"}}}
+    few = benchmark.with_losses(benchmark.summary([rows[0]]), other)
+    assert few["systems"]["toy"]["kinds"]["right"]["loss"]["count"] == 1
