@@ -42,7 +42,7 @@ STANDS_ON = {
 TOP = {
     "ground": "arrays cache calibration catalogue colour depth_files doubts easing encode"
     " environments exr exr_reading files images inference inputs memory orientation photo_files"
-    " glb retouch sampling signals",
+    " giving_up glb retouch sampling signals",
     "values": "crops depth_cameras fine mesh_reading mesh_writing normal_png photo_frame pictures"
     " relighting types",
     "runtime": "coefficients correspondence decoders depth_refinement detail detailed detect"

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facerelief import __version__
+from facerelief.giving_up import next_step
 
 #: The text of pictures that are made of photos and are none; JPEGs have it as their comment, EXRs
 #: as an attribute.
@@ -37,6 +38,7 @@ def to_png(
     pixels: NDArray[np.uint8] | NDArray[np.uint16], text: Mapping[str, str] | None = None
 ) -> bytes:
     """The PNG of `pixels` (H, W) or (H, W, 1 | 3 | 4), with `text` (Latin-1) in its chunks."""
+    next_step()
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     header = *pixels.shape[:2], channels, 8 * pixels.itemsize
     return _png(header, [deflate(_filtered(pixels, None).data)], text)
@@ -49,6 +51,7 @@ def bands_to_png(
     text: Mapping[str, str] | None = None,
 ) -> bytes:
     """As `to_png`, of a picture (H, W, 3 | 4) that comes in bands of rows (h, W, C)."""
+    next_step()
     return _png((*shape, bits), _compressed(bands), text)
 
 
@@ -152,6 +155,7 @@ def picture_format(suffix: str) -> str:
 def _by_pillow(
     picture: NDArray[np.uint8] | Image.Image, format: str, quality: int, **more: str
 ) -> bytes:
+    next_step()
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     buffer = io.BytesIO()
     # The level is that of PNG.

@@ -17,6 +17,7 @@ from facerelief import catalogue, foreign
 from facerelief.arrays import BoolArray
 from facerelief.catalogue import Entry, WeightsError, reason_of
 from facerelief.geometry.laid_out import SIZE, LaidOut, lay_out
+from facerelief.giving_up import next_step
 from facerelief.images import Source, open_photo
 from facerelief.runtime import open_session
 from facerelief.types import Face
@@ -85,6 +86,7 @@ class ReliefNetwork:
         return LearnedRelief(displacement * soft, seen.astype(np.float32), invented, laid)
 
     def _run(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
+        next_step()
         try:
             (found,) = self._session.run(["displacement"], {"maps": maps[None]})
         except Exception as error:  # ONNX Runtime's own, of no common class

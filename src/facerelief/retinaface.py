@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from facerelief.giving_up import next_step
 from facerelief.inference import giving_back, import_onnxruntime
 from facerelief.memory import give_back_freed_memory
 
@@ -50,6 +51,7 @@ class RetinaFace:
 
         And the places (k, 2) of anchors that may be at small faces, the likeliest first.
         """
+        next_step()
         mean = np.array(MEAN_RGB[::-1], np.float32)[:, None, None]
         bgr = pictures[..., ::-1].transpose(0, 3, 1, 2)
         planes = np.subtract(bgr, mean, dtype=np.float32, order="C")

@@ -20,6 +20,7 @@ from facerelief.calibration import Calibration
 from facerelief.catalogue import Entry, WeightsError, plain, reason_of
 from facerelief.decoders import CROP_SIZE, DECODERS, kind_of
 from facerelief.finding import find
+from facerelief.giving_up import next_step
 from facerelief.images import Source, open_photo
 from facerelief.inference import giving_back, import_onnxruntime
 from facerelief.memory import give_back_freed_memory
@@ -242,6 +243,7 @@ class Estimator:
     def _run(
         self, crops: NDArray[np.uint8], names: list[str], release: bool
     ) -> list[NDArray[np.float32]]:
+        next_step()
         path = self.entry.path
         arrays = _run(path, self._session, names, crops, release)
         for name, array in zip(names, arrays, strict=True):

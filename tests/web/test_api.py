@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 import facerelief
+from browser import Viewer, running
 from facerelief.apps import everything, mesh, normals, photos, relight
 from facerelief.apps.products import Photo
 from facerelief.geometry.light import Light
@@ -107,9 +109,27 @@ def test_the_photo_is_relit_as_the_library_does(
 def test_all_is_what_the_command_writes(api: Api, photo: Photo) -> None:
     made = files(api.post("all"))
     assert made == everything.produce(photo, everything.Systems.load(1)).files
+    assert {f"photo{ending}" for ending in everything.written()} == made.keys()
     told = api.post("coefficients").json()["faces"][0]["coefficients"]
     expression = json.loads(made["photo_coefficients.json"])["expression"]
     assert told["expression"].keys() == expression.keys()
+
+
+def test_the_page_opens_and_needs_nothing_else(api: Api, tmp_path: Path) -> None:
+    answer = api.post("view")
+    assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/html")
+    assert 'filename="photo.html"' in answer.headers["content-disposition"]
+    assert answer.headers["content-security-policy"] == "sandbox allow-scripts"
+    assert "default-src 'none'; img-src data:" in answer.text  # what it allows itself
+    assert not re.search(r"https?://", answer.text)
+    page = tmp_path / "photo.html"
+    page.write_bytes(answer.content)
+    with running() as browser:
+        viewer = Viewer(browser, page, 640, 340)
+        systems = viewer.tab.evaluate("document.body.textContent")
+        assert "casfne_compact" in systems and "prnet" in systems
+        assert np.ptp(viewer.picture()) > 100  # a face, and no flat colour
+        viewer.close()  # it has asked for nothing, and complained of nothing
 
 
 def test_equal_requests_get_equal_bytes(api: Api) -> None:

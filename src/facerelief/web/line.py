@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from math import ceil
-from threading import Lock
+from threading import Event, Lock
 from typing import Any, TypeVar
 
+from facerelief.giving_up import wanted_while
 from facerelief.web.problems import Problem
 
 T = TypeVar("T")
@@ -23,8 +24,9 @@ class ClientGone(Exception):
 class Line:
     """Jobs for worker threads. Its methods may be called by several event loops at once.
 
-    A job that has begun cannot be stopped: it holds its place until it ends, though nobody waits
-    for it any more, so that never more run at a time than there are workers.
+    A job that has begun, and that nobody waits for any more, ends before its next step
+    (`giving_up`). Until then it holds its place, so that never more run at a time than there are
+    workers.
     """
 
     def __init__(self, workers: int, waiting: int, per_client: int | None = None) -> None:
@@ -54,8 +56,9 @@ class Line:
         `gone` ends before the job.
         """
         self._enter(client)
+        left = Event()
         try:
-            task = self._pool.submit(self._do, job)
+            task = self._pool.submit(self._do, job, left)
         except RuntimeError:  # closed
             self._leave(client)
             raise Problem(503, "The server is stopping. Try again in a while.") from None
@@ -77,6 +80,7 @@ class Line:
                 "faces or smaller pictures.",
             )
         finally:
+            left.set()
             task.cancel()
             if watched is not None:
                 watched.cancel()
@@ -86,12 +90,13 @@ class Line:
         """Take no more jobs; wait for those that have begun, and forget those that have not."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _do(self, job: Callable[[], T]) -> T:
+    def _do(self, job: Callable[[], T], left: Event) -> T:
         since = time.monotonic()
         with self._lock:
             self._working += 1
         try:
-            return job()
+            with wanted_while(lambda: not left.is_set()):
+                return job()
         finally:
             with self._lock:
                 self._working -= 1
