@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -22,15 +20,6 @@ from facerelief.apps.video.reading import opened
 
 av = pytest.importorskip("av")
 clips = pytest.importorskip("clips")  # which imports it
-
-#: `facerelief` with parts of so few pictures that a short film has several.
-SHORT_PARTS = """
-import sys
-from facerelief.apps.video import running
-running.PART = 8
-from facerelief.__main__ import main
-main()
-"""
 
 
 def psnr(one: np.ndarray, other: np.ndarray) -> float:
@@ -114,54 +103,6 @@ def test_files_of_other_people_are_not_written_over(
     assert done.exit_code == 1
     one_line(done, "clip_side.mp4 is not facerelief's")
     assert names(tmp_path) == {"clip_side.mp4"}
-
-
-def test_killed_anywhere_it_goes_on_and_makes_the_same(tiny_folder: Path, tmp_path: Path) -> None:
-    source = tmp_path / "clip.mp4"
-    frames = list(clips.pictures(44, (160, 120), path=lambda t: (20 * t, 0), noise=3))
-    frames[20:23] = [np.full_like(frames[0], 80)] * 3
-    clips.write(source, frames, sound="aac", seconds=1.4)
-    script = tmp_path / "short.py"
-    script.write_text(SHORT_PARTS)
-    whole, out = tmp_path / "whole", tmp_path / "out"
-
-    def start(folder: Path) -> subprocess.Popen[str]:
-        words = [script, "normals", source, "-o", folder, "--system", tiny_folder / "tiny.onnx"]
-        words += ["--threads", 1, "--video", "side,normals,frames"]
-        return subprocess.Popen(
-            [sys.executable, *map(str, words)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
-        )
-
-    running = start(whole)
-    assert running.communicate()[1] == "" and running.returncode == 0
-    state = out / ".clip.work" / "state.npz"
-    came = []
-    for parts in (0, 1, 4):  # as far as a run comes before it is killed
-        running = start(out)
-        wanted = f"side.{parts:06}.nut"
-        while running.poll() is None and not (out / ".clip.work" / wanted).exists():
-            time.sleep(0.002)
-        running.send_signal(signal.SIGKILL)
-        running.communicate()
-        assert running.returncode == -signal.SIGKILL, "it was done before it could be killed"
-        came.append(state.exists())
-        assert {name for name in names(out) if name[0] != "."} == set()  # nothing half-written
-    assert came == [False, True, True]
-    running = start(out)
-    errors = running.communicate()[1]
-    assert running.returncode == 0 and "went on after picture" in errors, errors
-    assert int(errors.rsplit(" ", 1)[1]) >= 32
-    assert names(out) == names(whole) and ".clip.work" not in names(out)
-    for name in ("clip_side.mp4", "clip_normals.mp4", "clip_faces.csv"):
-        assert (out / name).read_bytes() == (whole / name).read_bytes(), name
-    for path in (whole / "clip_frames").iterdir():
-        assert (out / "clip_frames" / path.name).read_bytes() == path.read_bytes()
-    one, other = (json.loads((f / "clip_video.json").read_bytes()) for f in (out, whole))
-    assert one["steadiness"] == other["steadiness"] and one["faces"] == other["faces"]
 
 
 def test_phones_turn_their_films(tmp_path: Path) -> None:
