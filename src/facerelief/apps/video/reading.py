@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facerelief.apps.video import high_range
 from facerelief.inputs import PhotoError
 from facerelief.photo_files import check_size
 
@@ -90,7 +91,7 @@ class Clip:
         Raises VideoError for a film without pictures, or with pictures that are too small or large.
         """
         last, start, index = None, 0, 0
-        for index, frame in enumerate(self._decoded()):
+        for index, frame in enumerate(_progressive(self._decoded())):
             pts = frame.pts
             if last is None:
                 start = last = 0 if pts is None else pts
@@ -139,9 +140,57 @@ class Clip:
     def _rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """(H, W, 3), upright."""
         width, height = self._size
-        pixels: NDArray[Any] = frame.to_ndarray(format="rgb24", width=width, height=height)
+        transfer = int(self._stream.codec_context.color_trc)
+        is_plain = transfer not in high_range.TRANSFERS
+        pixels: NDArray[Any] = frame.to_ndarray(
+            format="rgb24" if is_plain else "rgb48le", width=width, height=height
+        )
+        if not is_plain:
+            pixels = high_range.to_srgb(pixels, transfer)
         quarters = round(frame.rotation / 90) % 4
         return np.ascontiguousarray(np.rot90(pixels, quarters)) if quarters else pixels
+
+
+def _progressive(frames: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
+    """The same pictures; interlaced ones, whose lines are of two moments, become whole ones."""
+    filter = None
+    for frame in frames:
+        if filter is None and frame.interlaced_frame:
+            filter = _Deinterlacer(frame)
+        if filter is None:
+            yield frame
+        else:
+            yield from filter(frame)
+    if filter is not None:
+        yield from filter(None)
+
+
+class _Deinterlacer:
+    """FFmpeg's bwdif for pictures like the first: one of each; some come later than they go in."""
+
+    def __init__(self, first: VideoFrame) -> None:
+        self._time_base = first.time_base
+        graph = self._graph = import_av().filter.Graph()
+        like = graph.add_buffer(
+            width=first.width,
+            height=first.height,
+            format=first.format.name,
+            time_base=first.time_base,
+        )
+        filter = graph.add("bwdif", "mode=send_frame:deint=interlaced")
+        graph.link_nodes(like, filter, graph.add("buffersink")).configure()
+
+    def __call__(self, frame: VideoFrame | None) -> Iterator[VideoFrame]:
+        """The pictures that are ready once there is a `frame`, or no more."""
+        self._graph.push(frame)
+        while True:
+            try:
+                made = self._graph.pull()
+            except (BlockingIOError, EOFError):
+                return
+            if made.pts is not None:  # in halves of the unit
+                made.pts = round(made.pts * made.time_base / self._time_base)
+            yield made
 
 
 @contextmanager
