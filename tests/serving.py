@@ -32,6 +32,11 @@ class Server:
     def health(self) -> dict[str, dict[str, int]]:
         return httpx.get(f"{self.address}/health", timeout=PATIENCE).json()
 
+    def worked(self) -> float:
+        """Processor seconds until now, of Linux."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def until(self, key: str, value: int) -> None:
         """Until the queue says so."""
         end = time.monotonic() + PATIENCE

@@ -130,6 +130,28 @@ def test_the_whole_visit(server: Server, folder: Path, astronaut: Path, tmp_path
         time.sleep(0.1)
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_what_has_begun_for_a_visitor_who_leaves_is_given_up(
+    server: Server, astronaut: Path, tmp_path: Path
+) -> None:
+    before = server.worked()
+    assert server.post("all", astronaut.read_bytes()).status_code == 200
+    whole = server.worked() - before
+    photo = tmp_path / "me.jpg"
+    photo.write_bytes(astronaut.read_bytes())
+    with running() as browser:
+        tab = browser.new_page()
+        tab.set_default_timeout(PATIENCE)
+        tab.goto(server.address)
+        tab.set_input_files("#photo input[type=file]", photo)
+        tab.wait_for_selector("text=takes a few seconds more")
+        server.until("working", 1)
+        before = server.worked()
+        tab.close()
+        server.until("working", 0)
+        assert server.worked() - before < 0.4 * whole
+
+
 def test_what_is_no_photo_is_told_on_the_page(server: Server, tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no picture")

@@ -4,6 +4,7 @@ Results travel to the browser as they are and lie nowhere here. Uploads lie in o
 visitor leaves, but for `Settings.keep_minutes` at most.
 """
 
+import asyncio
 import io
 import json
 import os
@@ -22,7 +23,7 @@ from facerelief import __version__
 from facerelief.apps.normals import OUTPUTS
 from facerelief.web import panels
 from facerelief.web.answers import STEM, Desk, zipped
-from facerelief.web.line import Line
+from facerelief.web.line import ClientGone, Line
 from facerelief.web.problems import Problem
 from facerelief.web.settings import Settings
 
@@ -30,6 +31,8 @@ _INTRODUCTION = """# facerelief
 One photo of a face in; surface normals, a mesh, new light and more out. The photo stays on this
 server, and is deleted when you leave."""
 _EMPTY = "<p class='fr-note'>Choose a photo, or one of the examples.</p>"
+_DELETED = "The photo has been deleted since. Choose it again."
+_SOON = 0.2  # seconds between looks for visitors who have left
 _OFTEN = 5  # seconds between looks for files that are too old
 
 
@@ -49,21 +52,24 @@ def create_page(settings: Settings, desk: Desk, line: Line, folder: Path) -> Fas
         if photo is None:
             yield [_EMPTY, *[_EMPTY] * 5]
             return
-        path = Path(photo)
-        visits[str(request.session_hash)].add(path)
+        path, session = Path(photo), str(request.session_hash)
+        visits[session].add(path)
         client = request.client.host if request.client else ""
         try:
             content = _content(path, folder)
             yield [panels.notice("Looking at the photo ..."), *unchanged]
             job = partial(desk.normals, content, system, "zip", 8, None, 0)
-            first = await line.run(job, settings.max_seconds, client)
+            first = await line.run(job, settings.max_seconds, client, partial(left, session))
             shown, said = _opened(first.content)
             text = f"{_faces(len(said))}. The mesh takes a few seconds more ..."
             yield [panels.notice(text), panels.normal_pictures(shown, said), *unchanged[1:]]
             every = partial(desk.everything, content, system)
-            made = await line.run(every, settings.max_seconds, client)
+            made = await line.run(every, settings.max_seconds, client, partial(left, session))
         except Problem as problem:
             yield [panels.notice(str(problem.detail), is_error=True), *[_EMPTY] * 5]
+            return
+        except ClientGone:  # or the connection was lost, and the page is still there
+            yield [panels.notice(_DELETED, is_error=True), *[_EMPTY] * 5]
             return
         yield [
             panels.notice(f"{_faces(len(said))}: see the tabs."),
@@ -73,6 +79,11 @@ def create_page(settings: Settings, desk: Desk, line: Line, folder: Path) -> Fas
             panels.coefficients(made),
             panels.download(zipped(made, "all"), made, _missing(made)),
         ]
+
+    async def left(session: str) -> None:
+        """Ends when the visitor has left."""
+        while session in visits:
+            await asyncio.sleep(_SOON)
 
     def leave(request: gr.Request) -> None:
         for path in visits.pop(str(request.session_hash), ()):
@@ -183,7 +194,7 @@ def _content(path: Path, folder: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError:
-        raise Problem(422, "The photo has been deleted since. Choose it again.") from None
+        raise Problem(422, _DELETED) from None
 
 
 def _opened(content: bytes) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
