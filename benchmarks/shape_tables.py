@@ -243,3 +243,33 @@ blinking is {result["blink"]["median"]:.2f}:
 
 {table(columns, rows)}
 """
+
+
+def ri2itn_passes_markdown(result: dict[str, Any]) -> str:
+    """The table of ri2itn_passes.py."""
+    columns = {
+        "Renderings, degrees": ("renderings", "error"),
+        "Displacement, mm": ("renderings", "displacement"),
+        "Photo loss": ("renderings", "photo"),
+        "Photographs, photo loss": ("photographs", "photo"),
+    }
+    lines, against = result["lines"], result["against"]
+    rows = []
+    for name in lines["renderings"]:
+        cells = []
+        for kind, figure in columns.values():
+            own = lines[kind][name][figure]
+            mean, change = own["mean"], own["change"]
+            cells.append(f"{mean['mean']:.3f}")
+            cells.append(f"{change['mean']:+.3f} ± {change['error']:.3f}" if change else "")
+        seen, spent = result["samples"].get(name), result["costs"].get(name)
+        rows.append([name, f"{seen:,}" if seen else "", *cells, f"{spent:.3f}" if spent else ""])
+    counts = [lines[kind][against]["photo"]["mean"]["count"] for kind in lines]
+    headings = [cell for head in columns for cell in (head, "Change")]
+    return f"""\
+Trained for {result["seconds"]:g} s each on {result["heads"]:,} rendered heads of {result["size"]} \
+texels a side; {counts[0]} renderings and {counts[1]} photographs that no training saw. Means, and \
+changes of `{against}` by face ± standard errors; processor seconds of a training sample:
+
+{table(["", "Samples", *headings, "Seconds"], rows)}
+"""

@@ -4,8 +4,14 @@ What they see is small: cut out of rendered heads once, it is learnt from some h
 second, a dozen times as fast as the whole network learns. The outcome is a checkpoint that
 configs/full_pose_128.yaml begins with (``start_from=closeups.ckpt``).
 
+Photographs show open mouths more often than rendered heads do, whose share the network has learnt
+to expect. ``--open-mouths`` adds to what it says of the names that open them, as logits: the
+logarithm of by how much their odds differ. benchmarks/openings.py measures it on photographs.
+
     python tools/train_closeups.py full_pose runs/renderings/train runs/renderings/wide \\
         --validation runs/renderings/val --minutes 10 -o runs/closeups.ckpt
+    python tools/train_closeups.py full_pose runs/renderings/train --keep --minutes 0 \\
+        --validation runs/renderings/val --open-mouths 0.7 -o runs/opened.ckpt
 """
 
 from __future__ import annotations
@@ -19,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from facerelief.data.augment import NO_PHOTOMETRIC, WarpRange
 from facerelief.data.renderings import Renderings
@@ -33,6 +39,7 @@ from facerelief.train.systems.full_pose_closeups import CloseUps
 _SIZE, _BATCH, _STEP = 128, 48, 64
 _RATE, _DECAY = 2e-3, 0.02
 _GAIN, _TINT, _SHIFT = 0.2, 0.15, 1  # what is varied of close-ups that were cut
+_OPENING = ("jawOpen", "mouthUpperUp", "mouthLowerDown")
 _SAY = 30.0  # seconds
 
 
@@ -54,6 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--validation", type=Path, required=True)
     parser.add_argument("--count", type=int, default=12000, help="close-ups cut of each folder")
     parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--rate", type=float, default=_RATE)
+    parser.add_argument(
+        "--keep", action="store_true", help="go on with the network's own close-ups"
+    )
+    parser.add_argument("--open-mouths", type=float, default=0.0, metavar="LOGITS")
     parser.add_argument(
         "--cuts", type=Path, help="keep what was cut in this file, or take it from there"
     )
@@ -67,23 +79,38 @@ def main(arguments: Sequence[str] | None = None) -> None:
         first = Renderings(options.folders[0], margin=1.2)
         start.settle(system, norms, first.batch(64, _SIZE, torch.Generator().manual_seed(0)).image)
     system.eval()
-    if options.cuts is not None and options.cuts.exists():
-        stored = torch.load(options.cuts, weights_only=True)
-        learnt, known = Cuts(*stored[0]), Cuts(*stored[1])
-    else:
-        parts = [
-            _cut(system, folder, options.count, 6 + i) for i, folder in enumerate(options.folders)
-        ]
-        learnt = Cuts(*(torch.cat(rows) for rows in zip(*parts, strict=True)))
-        known = _cut(system, options.validation, 960, 5, varied=False)
-        if options.cuts is not None:
-            torch.save([tuple(learnt), tuple(known)], options.cuts)
-    closeups = CloseUps()  # from nothing
-    system.network.closeups = closeups
-    _train(closeups.train(), learnt, known, 60 * options.minutes)
+    closeups = system.network.closeups if options.keep else CloseUps()
+    assert isinstance(closeups, CloseUps)
+    if options.minutes:
+        learnt, known = _stored(system, options)
+        _train(closeups.train(), learnt, known, 60 * options.minutes, options.rate)
+    system.network.closeups = closeups.eval()
+    _open(closeups, options.open_mouths)
     state = {f"system.{name}": value for name, value in system.state_dict().items()}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"state_dict": state}, options.out)
+
+
+def _stored(system: FullPose, options: argparse.Namespace) -> tuple[Cuts, Cuts]:
+    """What is learnt from, and what validates it; kept in a file if one is named."""
+    if options.cuts is not None and options.cuts.exists():
+        stored = torch.load(options.cuts, weights_only=True)
+        return Cuts(*stored[0]), Cuts(*stored[1])
+    parts = [_cut(system, folder, options.count, 6 + i) for i, folder in enumerate(options.folders)]
+    learnt = Cuts(*(torch.cat(rows) for rows in zip(*parts, strict=True)))
+    known = _cut(system, options.validation, 960, 5, varied=False)
+    if options.cuts is not None:
+        torch.save([tuple(learnt), tuple(known)], options.cuts)
+    return learnt, known
+
+
+@torch.no_grad()
+def _open(closeups: CloseUps, more: float) -> None:
+    """Add to the logits of what opens mouths. The right side's layers tell the left one's too."""
+    names = face_model().expression_names
+    told = closeups.told[-1]
+    assert isinstance(told, nn.Linear)
+    told.bias[[i for i, name in enumerate(names) if name.startswith(_OPENING)]] += more
 
 
 @torch.no_grad()
@@ -106,13 +133,13 @@ def _cut(system: FullPose, folder: Path, count: int, seed: int, varied: bool = T
     return Cuts(*(torch.cat(parts) for parts in zip(*rows, strict=True)))
 
 
-def _train(closeups: CloseUps, learnt: Cuts, known: Cuts, seconds: float) -> None:
-    optimizer = torch.optim.AdamW(closeups.parameters(), _RATE, weight_decay=_DECAY)
+def _train(closeups: CloseUps, learnt: Cuts, known: Cuts, seconds: float, highest: float) -> None:
+    optimizer = torch.optim.AdamW(closeups.parameters(), highest, weight_decay=_DECAY)
     began, said, steps = time.monotonic(), -_SAY, 0
     while (spent := time.monotonic() - began) < seconds:
         rate = min(1, steps / 50) * 0.5 * (1 + np.cos(np.pi * spent / seconds))
         for group in optimizer.param_groups:
-            group["lr"] = _RATE * rate
+            group["lr"] = highest * rate
         index = torch.randint(len(learnt.true), (_STEP,))
         told = learnt.given[index] + closeups.change(_spoilt(learnt.pictures[index].float()))
         loss = F.binary_cross_entropy_with_logits(told, learnt.true[index], reduction="none")
