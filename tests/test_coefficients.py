@@ -16,7 +16,7 @@ from facerelief.coefficients import EXPRESSIONS, OUTPUTS, from_coefficients, ver
 from facerelief.decoders import DECODERS
 from facerelief.geometry import position
 from facerelief.geometry.albedo import albedo_basis
-from facerelief.geometry.face_model import face_model
+from facerelief.geometry.face_model import face_model, face_vertices
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.mesh import check_mesh
 from facerelief.geometry.skin_mesh import skin_mesh
@@ -48,6 +48,13 @@ def test_names_and_counts_are_the_models() -> None:
     assert np.allclose(moved, 0.5 * jaw, atol=1e-4)
     with pytest.raises(ValueError, match="has no expression 'grin'; it has: browDownLeft"):
         vertices(grin=1.0)
+
+
+def test_shapes_added_up_before_they_are_subdivided_are_those_of_the_model() -> None:
+    g = np.random.default_rng(3)
+    given = g.normal(size=(2, 80)), g.uniform(size=(2, len(EXPRESSIONS)))
+    for part in (given, (given[0], None), (None, None)):
+        assert np.allclose(face_vertices(*part), face_model().vertices(*part), atol=1e-3)
 
 
 def test_the_model_is_mirror_symmetric_and_knows_people_who_were_scanned() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from facerelief.geometry import position
 from facerelief.geometry.camera import Perspective
-from facerelief.geometry.face_model import face_model
+from facerelief.geometry.face_model import cage, face_vertices
 from facerelief.geometry.skin import Skin
 from facerelief.geometry.skin_mesh import skin_mesh
 from facerelief.geometry.view import View
@@ -57,8 +57,7 @@ def vertices(identity: ArrayLike | None = None, **expressions: float) -> NDArray
     Raises:
         ValueError: an unknown name, which lists the valid ones, or too many coefficients.
     """
-    model = face_model()
-    return model.vertices(identity, model.expression_weights(**expressions))
+    return face_vertices(identity, cage().expression_weights(**expressions))
 
 
 def from_coefficients(arrays: Mapping[str, NDArray[Any]], size: int) -> Estimate:
@@ -81,7 +80,7 @@ def view(told: Mapping[str, NDArray[Any]], size: int) -> View:
 
 
 def _shape(told: dict[str, NDArray[np.float32]], size: int) -> SkinShape:
-    whole = face_model().vertices(told["identity"], told["expression"])
+    whole = face_vertices(told["identity"], told["expression"])
     head = position.spread(whole)[skin_mesh().source]
     seen = view(told, size)
     skin = Skin(

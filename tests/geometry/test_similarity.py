@@ -28,3 +28,14 @@ def test_ways_there_and_back() -> None:
     assert np.allclose(there, np.column_stack([POINTS, np.ones(7)]) @ one.matrix.T)
     assert np.allclose(one.undo(there), POINTS)
     assert np.allclose((other @ one)(POINTS), other(there))
+
+
+def test_angles_are_those_of_the_turns_in_their_order() -> None:
+    for angles in np.random.default_rng(1).uniform(-1, 1, (50, 3)) * (180, 89.9, 180):
+        turn = Rotation.from_euler("YXZ", angles, degrees=True).as_matrix()
+        assert Similarity(1.0, turn, np.zeros(3)).angles == pytest.approx(tuple(angles), abs=1e-5)
+    for pitch in (-90, 90):  # where yaw and roll are one turn
+        turn = Rotation.from_euler("YXZ", (40, pitch, 25), degrees=True).as_matrix()
+        found = Similarity(1.0, turn, np.zeros(3)).angles
+        again = Rotation.from_euler("YXZ", found, degrees=True).as_matrix()
+        assert np.allclose(again, turn) and found[1] == pytest.approx(pitch)

@@ -20,12 +20,12 @@ from facerelief.apps.overlay import overlay
 from facerelief.apps.products import Photo, Product, face_stems
 from facerelief.apps.texture import unwrap
 from facerelief.arrays import BoolArray
+from facerelief.coefficients import EXPRESSIONS
 from facerelief.correspondence import landmarks
 from facerelief.detail import Detail, Maker
 from facerelief.detailed import DetailedFace
 from facerelief.encode import MARK, to_jpeg, to_png
 from facerelief.exr import to_exr
-from facerelief.geometry.face_model import face_model
 from facerelief.images import Pixels
 from facerelief.mesh_writing import TEXTURE, WRITERS, Asset
 from facerelief.normal_png import encode_png
@@ -187,12 +187,11 @@ def describe_coefficients(shape: Shape) -> dict[str, Any]:
     if told is None or view is None:
         raise ValueError("the face has no coefficients; systems such as full_pose give them")
     crop = shape.place.crop
-    names = face_model().expression_names
     weights = (round(float(weight), 4) for weight in told["expression"])
     return {
         "model": "facerelief.geometry.face_model",
-        "expression": dict(zip(names, weights, strict=True)),
-        "expression_order": list(names),
+        "expression": dict(zip(EXPRESSIONS, weights, strict=True)),
+        "expression_order": list(EXPRESSIONS),
         "identity": np.round(told["identity"], 4).tolist(),
         "head_to_camera": {
             "rotation": np.round(view.rotation, 6).tolist(),

@@ -73,19 +73,13 @@ def unwrap(photo: Pixels, face: Face, size: int = 1024, gain: FloatArray | None 
     if gain is not None:
         sampled *= _enlarged(_written(gain, texels), factor)
 
-    theirs = own[:, ::-1]
-    both = (own * theirs)[..., 0] > 0.5
-    instead = (1 - own) * theirs
-    # Light comes from one side: the mirror image gets the mean colour of what it stands in for.
+    instead = (1 - own) * own[:, ::-1]
     # What is large is changed in place: a handful of such textures is what all else takes.
-    mirrored = sampled[:, ::-1].copy()
-    if both.any():
-        mirrored *= sampled[both].mean(0) / np.maximum(mirrored[both].mean(0), 1)
-    mirrored *= instead
+    unseen = instead[..., 0] > 0
+    mirrored = sampled[:, ::-1][unseen] * instead[unseen]
     colours = sampled
     colours *= own
-    colours += mirrored
-    del mirrored
+    colours[unseen] += mirrored
     known = own + instead
     rest = _diffused(colours, known[..., 0], size)
     rest *= 1 - known

@@ -48,7 +48,7 @@ def carry_normals(surface: Surface, look: Look, *, length: float = LENGTH) -> Fl
         normals, weight = look(by)
         by = _solved(surface, normals, weight * believed, length, by)
         over = surface.flipped(surface.displaced(by))
-        believed = np.minimum(believed, 1 - surface.links.near(over, _BESIDE))
+        believed[surface.links.near(over, _BESIDE)] = 0
     return by
 
 

@@ -10,7 +10,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from facerelief.arrays import FloatArray
 from facerelief.geometry.head import builtin_head
@@ -55,6 +54,8 @@ def _solver() -> tuple[FloatArray, FloatArray]:
 @lru_cache(maxsize=1)
 def _blend() -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]]:
     """Of every vertex beyond the face: weights (R, k) of the border's (R, k), and its own index."""
+    from scipy.spatial import cKDTree  # faces alone need not wait for it
+
     mesh = skin_mesh()
     crossing = mesh.triangles[mesh.face[mesh.triangles].any(1) & ~mesh.face_triangles]
     border = np.unique(crossing[mesh.face[crossing]])

@@ -54,7 +54,7 @@ def builtin_head(subdivisions: int = 1, bases: bool = True) -> BuiltinHead:
     """
     if not 0 <= subdivisions <= 3:
         raise ValueError(f"subdivisions must be 0 to 3, got {subdivisions}")
-    data = read_arrays("head.npz", without=() if bases else ("identity", "expression"))
+    data = read_arrays("head.npz") if bases else _stored()
     mean = data["mean"]
     quads = data["quads"].astype(np.int32)
     offsets = {
@@ -74,8 +74,8 @@ def builtin_head(subdivisions: int = 1, bases: bool = True) -> BuiltinHead:
         (data[f"{name}_quads"].astype(np.int64), data[f"{name}_st"])
         for name in ("landmark", "facemesh")
     ]
-    for _ in range(subdivisions):
-        step = catmull_clark(quads, len(mean))
+    for level in range(subdivisions):
+        step = refinement(level)
         smaller = [_keep_size(step, regions[name], mean) for name in _ROUND]
         finer = {name: step.carry(mask) for name, mask in regions.items()}
 
@@ -116,6 +116,21 @@ def builtin_head(subdivisions: int = 1, bases: bool = True) -> BuiltinHead:
         facemesh_triangles=facemesh[0],
         facemesh_barycentrics=facemesh[1],
     )
+
+
+@lru_cache(maxsize=3)
+def refinement(level: int = 0) -> Subdivision:
+    """The step from the head after `level` subdivisions to the next one; eyes shrink by it."""
+    if level == 0:
+        return catmull_clark(_stored()["quads"], len(_stored()["mean"]))
+    before = refinement(level - 1)
+    return catmull_clark(before.quads, before.matrix.shape[0])
+
+
+@lru_cache(maxsize=1)
+def _stored() -> dict[str, NDArray[Any]]:
+    """What the file has, but for its bases."""
+    return read_arrays("head.npz", without=("identity", "expression"))
 
 
 def _keep_size(

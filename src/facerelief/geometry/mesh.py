@@ -6,7 +6,6 @@ seen from outside. One set of triangles serves a whole batch of vertices.
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import sparse
 
 from facerelief.arrays import FloatArray
 from facerelief.geometry.normals import normalise
@@ -29,15 +28,14 @@ def vertex_normals(vertices: ArrayLike, triangles: ArrayLike) -> FloatArray:
     """
     vertices, triangles = np.asarray(vertices), np.asarray(triangles)
     cross = _cross(vertices, triangles)  # twice the area long: weighted already
-    count = vertices.shape[-2]
-    corners = triangles.ravel()
-    incidence = sparse.csr_array(
-        (np.ones(len(corners), cross.dtype), (corners, np.arange(len(corners)) // 3)),
-        shape=(count, len(triangles)),
-    )
-    columns = np.moveaxis(cross, -2, 0).reshape(len(triangles), -1)
-    total = (incidence @ columns).reshape(count, *vertices.shape[:-2], 3)
-    return normalise(np.moveaxis(total, 0, -2))
+    count, corners = vertices.shape[-2], triangles.ravel()
+    columns = np.moveaxis(cross, -2, -1)
+    total = [
+        np.bincount(corners, np.repeat(one, 3), count)
+        for one in columns.reshape(-1, len(triangles))
+    ]
+    sums = np.reshape(total, (*columns.shape[:-1], count)).astype(cross.dtype)
+    return normalise(np.moveaxis(sums, -1, -2))
 
 
 def check_mesh(vertices: ArrayLike, triangles: ArrayLike) -> None:
@@ -73,6 +71,6 @@ def check_mesh(vertices: ArrayLike, triangles: ArrayLike) -> None:
 
 def _cross(vertices: ArrayLike, triangles: ArrayLike) -> FloatArray:
     """(..., T, 3): along the normal of each triangle, twice its area long."""
-    corners = np.asarray(vertices)[..., np.asarray(triangles), :]
-    a, b, c = corners[..., 0, :], corners[..., 1, :], corners[..., 2, :]
+    places = np.asarray(vertices)
+    a, b, c = (places[..., corner, :] for corner in np.asarray(triangles).T)
     return np.cross(b - a, c - a)

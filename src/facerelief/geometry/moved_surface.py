@@ -55,22 +55,35 @@ class Links:
         spread: FloatArray = self.beside @ values
         return 0.5 * values + 0.5 * spread / self.neighbours.reshape(-1, *[1] * (values.ndim - 1))
 
-    def near(self, triangles: NDArray[np.bool_], edges: int) -> FloatArray:
-        """(V,) 1 for what is at most so many edges off such triangles (T,), 0 elsewhere."""
-        found = np.zeros(self.count)
-        found[self.triangles[triangles]] = 1
-        for _ in range(edges):
-            found = np.minimum(found + self.beside @ found, 1)
-        return found
+    def near(self, triangles: NDArray[np.bool_], edges: int) -> NDArray[np.bool_]:
+        """(V,) what is at most so many edges off such triangles (T,)."""
+        return self.off(triangles, edges + 1) <= edges
 
-    def off(self, triangles: NDArray[np.bool_], most: int) -> FloatArray:
+    def off(self, triangles: NDArray[np.bool_], most: int) -> NDArray[np.int64]:
         """(V,) how many edges off such triangles (T,), at most so many."""
-        reached = self.near(triangles, 0)
-        edges: FloatArray = np.zeros(self.count)
-        for _ in range(most):
-            edges += 1 - reached
-            reached = np.minimum(reached + self.beside @ reached, 1)
+        edges = np.full(self.count, most)
+        reached = self.triangles[triangles].ravel()
+        starts, counts = self.beside.indptr, np.diff(self.beside.indptr)
+        for passed in range(most):
+            edges[reached] = -1 - np.arange(len(reached))  # of one that comes twice the last counts
+            reached = reached[edges[reached] == -1 - np.arange(len(reached))]
+            edges[reached] = passed
+            many = counts[reached]
+            ends = np.cumsum(many)
+            places = np.repeat(starts[reached] - ends + many, many) + np.arange(many.sum())
+            reached = self.beside.indices[places]
+            reached = reached[edges[reached] == most]
         return edges
+
+    def touching(self, vertices: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """(n,) the triangles, by number, with a corner among such vertices (V,)."""
+        a, b, c = self.corners
+        return np.flatnonzero(vertices[a] | vertices[b] | vertices[c])
+
+    @cached_property
+    def corners(self) -> NDArray[np.intp]:
+        """(3, T) the triangles, corner by corner."""
+        return np.ascontiguousarray(self.triangles.T, np.intp)
 
     @cached_property
     def _edges(self) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
@@ -153,23 +166,47 @@ class Surface:
             if not over.any():
                 break
             times[np.unique(self.triangles[over])] += 1
-            near = links.near(over, 2 + int(times.max())) > 0
-            moved = np.flatnonzero(near)
-            rows = (0.5 / links.neighbours[moved, None] * links.beside[moved]).tocsr()
-            for _ in range(6 * often):
-                moves[moved] = 0.5 * moves[moved] + rows @ moves
-            again = np.flatnonzero(near[self.triangles].any(axis=1))
+            near = links.near(over, 2 + int(times.max()))
+            self._smooth(moves, np.flatnonzero(near), 6 * often)
+            again = links.touching(near)
             over[again] = chosen[again] & (self._turn(self.vertices + moves, again) < 0)
         return moves
+
+    def _smooth(self, moves: FloatArray, moved: NDArray[np.intp], times: int) -> None:
+        """Write into moves (V, 3), for those of the vertices `moved`, by number, half of each and
+        half of its neighbours' mean, so many times."""
+        links = self.links
+        rows = links.beside[moved]
+        beside = np.zeros(links.count, bool)
+        beside[rows.indices] = True
+        beside[moved] = False
+        around = np.flatnonzero(beside)
+        # What is not near need not be in memory that all passes go through.
+        place = np.empty(links.count, np.intp)
+        place[moved], place[around] = np.arange(len(moved)), len(moved) + np.arange(len(around))
+        shares = np.repeat(0.5 / links.neighbours[moved], np.diff(rows.indptr))
+        size = len(moved), len(moved) + len(around)
+        mean = sparse.csr_array((shares, place[rows.indices], rows.indptr), size)
+        values = np.concatenate([moves[moved], moves[around]])
+        own = values[: len(moved)]
+        for _ in range(times):
+            spread = mean @ values
+            own *= 0.5
+            own += spread
+        moves[moved] = own
 
     def _halved(self, moves: FloatArray, chosen: NDArray[np.bool_]) -> FloatArray:
         """Moves (V, 3), smaller where they turn chosen triangles (T,) over; not all may yield."""
         moves = moves.copy()
+        over = np.flatnonzero(chosen & self.flipped(self.vertices + moves))
         for _ in range(_OFTEN):
-            over = chosen & self.flipped(self.vertices + moves)
-            if not over.any():
+            if not len(over):
                 break
-            moves[self.triangles[over]] *= 0.5
+            smaller = np.zeros(len(moves), bool)
+            smaller[self.triangles[over]] = True
+            moves[smaller] *= 0.5
+            again = self.links.touching(smaller)
+            over = again[chosen[again] & (self._turn(self.vertices + moves, again) < 0)]
         return moves
 
     def _stilled(self, moves: FloatArray) -> FloatArray:
@@ -190,13 +227,21 @@ class Surface:
     def _turn(self, vertices: FloatArray, chosen: Any = slice(None)) -> FloatArray:
         """(n,) twice the area, mm^2, that chosen triangles, by number, show in front with such
         vertices (V, 3); negative for those that turn away."""
-        a, b, c = np.moveaxis(vertices[self.triangles[chosen]], 1, 0)
-        (ux, uy, uz), (vx, vy, vz) = (b - a).T, (c - a).T
-        x, y, z = self.facing[chosen].T
+        a, b, c = self.links.corners[:, chosen]
+        # Column by column: rows of three are many times as slow.
+        (ux, uy, uz), (vx, vy, vz) = zip(
+            *((column[b] - (start := column[a]), column[c] - start) for column in vertices.T),
+            strict=True,
+        )
+        x, y, z = self._facing[:, chosen]
         shown: FloatArray = (
             x * (uy * vz - uz * vy) + y * (uz * vx - ux * vz) + z * (ux * vy - uy * vx)
         )
         return shown
+
+    @cached_property
+    def _facing(self) -> FloatArray:
+        return np.ascontiguousarray(self.facing.T)
 
     @cached_property
     def _areas(self) -> FloatArray:

@@ -32,7 +32,9 @@ def normalise(vectors: ArrayLike) -> FloatArray:
     """`vectors` (..., 3) at length 1; zero and non-finite vectors become zero."""
     vectors = _floating(vectors)
     # Dividing by the largest component first keeps tiny and huge vectors from under- or overflow.
-    largest = np.abs(vectors).max(axis=-1, keepdims=True)
+    # (Column by column: a maximum over so few is many times as slow.)
+    x, y, z = np.moveaxis(np.abs(vectors), -1, 0)
+    largest = np.maximum(np.maximum(x, y), z)[..., None]
     usable = np.isfinite(largest) & (largest > 0)
     scaled = np.divide(vectors, largest, out=np.zeros_like(vectors), where=usable)
     length = np.sqrt(np.einsum("...i,...i", scaled, scaled))[..., None]

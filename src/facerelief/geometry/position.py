@@ -11,8 +11,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from scipy.sparse.linalg import splu
+from scipy.sparse.linalg import SuperLU
 
+from facerelief.geometry.factorised import factorised
 from facerelief.geometry.skin import Skin
 from facerelief.geometry.skin_mesh import SUBDIVISIONS, skin_mesh
 from facerelief.geometry.uv import skin_layout
@@ -50,16 +51,16 @@ def read(position: ArrayLike) -> NDArray[np.float32]:
 
 def spread(vertices: NDArray[np.float32]) -> NDArray[np.float32]:
     """Vertices (V, 3) of the head with its skin spread over eyes and mouth, from rim to rim."""
-    inner, rim, shares = _membranes()
+    inner, rim, beside, factors = _membranes()
     result = vertices.copy()
-    result[inner] = shares @ vertices[rim]
+    result[inner] = factors.solve(beside @ vertices[rim].astype(np.float64))
     return result
 
 
 @lru_cache(maxsize=1)
-def _membranes() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Vertices (n,) of the head that are `inner`, those (m,) around them, and shares (n, m) of
-    these in the places where the inner ones come to rest.
+def _membranes() -> tuple[NDArray[np.int64], NDArray[np.int64], sparse.csr_array, SuperLU]:
+    """Vertices (n,) of the head that are `inner`, those (m,) around them, which of these are beside
+    which (n, m), and the factors of the system whose solution is where the inner ones come to rest.
 
     Every inner vertex is the mean of its neighbours (Tutte, "How to draw a graph", 1963).
     """
@@ -77,5 +78,4 @@ def _membranes() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float
     rim = np.setdiff1d(around.indices, inner)
     degrees = sparse.diags_array(around.sum(axis=1))
     system = sparse.csc_array(degrees - around[:, inner])
-    factors = splu(system, permc_spec="MMD_AT_PLUS_A")  # the system is symmetric: less fill
-    return inner, rim, factors.solve(around[:, rim].toarray()).astype(np.float32)
+    return inner, rim, sparse.csr_array(around[:, rim]), factorised(system)

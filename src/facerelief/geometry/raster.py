@@ -88,6 +88,7 @@ def rasterise(
         raise ValueError(f"triangles must be (T, 3), got {faces.shape}")
     height, width = size
     corners = screen[faces]  # (T, 3 corners, 3 coordinates)
+    columns = np.ascontiguousarray(corners.T)  # (3 coordinates, 3 corners, T): quicker to look up
 
     nearest = np.full(height * width, -np.inf)
     triangle = np.full(height * width, -1, np.int32)
@@ -95,12 +96,12 @@ def rasterise(
     first = np.full(height * width, len(faces), np.int32)  # so again after each round
     usable = _usable(corners, perspective, cull_back_faces)
     for index, column, row in _pairs(corners, usable, height, width):
-        edges = _edge_functions(corners, index, column + 0.5, row + 0.5)
+        edges = _edge_functions(columns, index, column + 0.5, row + 0.5)
         area = edges[0] + edges[1] + edges[2]
         inside = ((edges >= 0).all(axis=0) | (edges <= 0).all(axis=0)) & (area != 0)
         index, pixel = index[inside], row[inside] * width + column[inside]
         share = edges[:, inside] / area[inside]
-        z = corners[index, :, 2].T
+        z = columns[2][:, index]
         if perspective:
             share = share / z
             depth = 1 / (share[0] + share[1] + share[2])
@@ -142,29 +143,39 @@ def _pairs(
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]]:
     """Triangle, column and row of all pixels whose centres are in a triangle's bounding box."""
     index = np.flatnonzero(usable)
-    low = np.ceil(corners[index, :, :2].min(axis=1) - 0.5).clip(0, [width, height]).astype(np.intp)
-    high = np.floor(corners[index, :, :2].max(axis=1) + 0.5).clip(0, [width, height])
-    extent = (high.astype(np.intp) - low).clip(0)
-    count = extent.prod(axis=1)
-    index, low, extent, count = (values[count > 0] for values in (index, low, extent, count))
+    first, second, third = np.moveaxis(corners[index, :, :2], 1, 0)
+    low = np.minimum(np.minimum(first, second), third)
+    low = np.ceil(low - 0.5).clip(0, [width, height]).astype(np.intp)
+    high = np.maximum(np.maximum(first, second), third)
+    high = np.floor(high + 0.5).clip(0, [width, height]).astype(np.intp)
+    wide, tall = (high - low).clip(0).T
+    drawn = (wide > 0) & (tall > 0)
+    index, left, top = index[drawn], low[drawn, 0], low[drawn, 1]
+    wide, tall = wide[drawn], tall[drawn]
+    count = wide * tall
     # Slices of the list with a bounded number of pairs; one triangle is never split.
     parts = (np.cumsum(count) - count) // PAIRS_AT_ONCE
     for part in np.split(np.arange(len(index)), np.flatnonzero(np.diff(parts)) + 1):
-        owner = np.repeat(part, count[part])
-        position = np.arange(len(owner)) - np.repeat(
-            np.cumsum(count[part]) - count[part], count[part]
-        )
-        row, column = np.divmod(position, extent[owner, 0])
-        yield index[owner], low[owner, 0] + column, low[owner, 1] + row
+        owner, row = _counted(tall[part])
+        owner = part[owner]
+        line, column = _counted(wide[owner])
+        owner, row = owner[line], row[line]
+        yield index[owner], left[owner] + column, top[owner] + row
+
+
+def _counted(counts: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Every number i as often as `counts` (n,) says, and each time the number of it from 0 on."""
+    owner = np.repeat(np.arange(len(counts)), counts)
+    return owner, np.arange(len(owner)) - (np.cumsum(counts) - counts)[owner]
 
 
 def _edge_functions(
-    corners: FloatArray, index: NDArray[np.intp], x: FloatArray, y: FloatArray
+    columns: FloatArray, index: NDArray[np.intp], x: FloatArray, y: FloatArray
 ) -> FloatArray:
     """(3, P): twice the signed area that the pixel spans with the edge opposite each corner.
 
     a * d - b * c with both ends relative to the pixel: exchanging the ends changes the sign and
     not one bit more.
     """
-    dx, dy = corners[index, :, 0].T - x, corners[index, :, 1].T - y
+    dx, dy = columns[0][:, index] - x, columns[1][:, index] - y
     return np.stack([dx[i] * dy[j] - dy[i] * dx[j] for i, j in ((1, 2), (2, 0), (0, 1))])

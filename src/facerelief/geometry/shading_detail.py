@@ -22,7 +22,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 from scipy.ndimage import binary_erosion, gaussian_filter
 
 from facerelief.arrays import BoolArray, FloatArray
@@ -164,7 +163,9 @@ class _Riesz:
     """Transforms that scale with no length: gradient of |w|^-1 e, its adjoint, and that height."""
 
     def __init__(self, shape: tuple[int, int], workers: int) -> None:
-        self.shape, self.workers = shape, workers
+        from scipy import fft  # whether there is light can be seen without it
+
+        self.shape, self.workers, self._fft = shape, workers, fft
         # Room beside the picture, so that its edges do not meet.
         self.room = tuple(fft.next_fast_len(side + side // 6, real=True) for side in shape)
         down = fft.fftfreq(self.room[0]).astype(np.float32)[:, None]
@@ -188,11 +189,11 @@ class _Riesz:
         return self._back(self._forward(e) * self.inverse)
 
     def _forward(self, values: FloatArray) -> FloatArray:
-        return fft.rfft2(values, self.room, workers=self.workers)
+        return self._fft.rfft2(values, self.room, workers=self.workers)
 
     def _back(self, spectrum: FloatArray) -> FloatArray:
         height, width = self.shape
-        return fft.irfft2(spectrum, self.room, workers=self.workers)[:height, :width]
+        return self._fft.irfft2(spectrum, self.room, workers=self.workers)[:height, :width]
 
 
 class _Slopes:

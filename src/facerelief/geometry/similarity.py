@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import atan2, degrees, hypot
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facerelief.arrays import FloatArray
+
+_UPRIGHT = 1e-7  # cosine of pitch, below which there is no telling yaw from roll
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +68,9 @@ class Similarity:
         Of a head in camera space, yaw is positive when the nose points to the picture's right,
         pitch when it points down, roll when the head leans to the picture's left.
         """
-        from scipy.spatial.transform import Rotation
-
-        yaw, pitch, roll = Rotation.from_matrix(self.rotation).as_euler("YXZ", degrees=True)
-        return float(yaw), float(pitch), float(roll)
+        (x, _, sin_yaw), (sin_roll, cos_roll, down), (z, _, cos_yaw) = self.rotation.tolist()
+        level = hypot(sin_roll, cos_roll)
+        if level < _UPRIGHT:  # straight up or down, yaw and roll are one turn: all of it is yaw
+            sin_yaw, cos_yaw, sin_roll, cos_roll = -z, x, 0.0, 1.0
+        yaw, pitch, roll = atan2(sin_yaw, cos_yaw), atan2(-down, level), atan2(sin_roll, cos_roll)
+        return degrees(yaw), degrees(pitch), degrees(roll)

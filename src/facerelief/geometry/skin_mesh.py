@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import Delaunay, cKDTree
 
 from facerelief.arrays import BoolArray, FloatArray
 from facerelief.geometry.camera import camera_space
@@ -59,8 +59,14 @@ class SkinMesh:
     @cached_property
     def mirror(self) -> NDArray[np.int64]:
         """(M,) the vertex that each one is in a mirrored face, copies at seams included."""
-        nearest = cKDTree(self.uv).query(self.uv * (-1, 1) + (1, 0))[1]
-        return nearest.astype(np.int64)
+        there = builtin_head(SUBDIVISIONS, bases=False).symmetry[self.source]
+        first = np.searchsorted(self.source, there)
+        # On seams a vertex comes twice: its image is the copy that lies opposite in the layout.
+        second = np.minimum(first + 1, len(there) - 1)
+        apart = [
+            np.abs(self.uv[one] - (1, 0) - self.uv * (-1, 1)).sum(1) for one in (first, second)
+        ]
+        return np.where(apart[1] < apart[0], second, first).astype(np.int64)
 
     @cached_property
     def face_mesh(self) -> SkinMesh:
@@ -87,9 +93,12 @@ def skin_mesh() -> SkinMesh:
     head = builtin_head(SUBDIVISIONS, bases=False)
     skin = head.regions["skin"][head.triangles].all(axis=1)
     corners, places = head.triangles[skin].ravel(), head.uv_triangles[skin].ravel()
-    pairs, triangles = np.unique(np.stack([corners, places], 1), axis=0, return_inverse=True)
-    source = pairs[:, 0].astype(np.int64)
-    uv, landmarks = head.uv[pairs[:, 1]], np.searchsorted(source, head.landmarks)
+    # Single numbers sort many times faster than pairs.
+    pairs, triangles = np.unique(
+        corners.astype(np.int64) * len(head.uv) + places, return_inverse=True
+    )
+    source, place = np.divmod(pairs, len(head.uv))
+    uv, landmarks = head.uv[place], np.searchsorted(source, head.landmarks)
     # In the layout, sockets and the bag of the mouth lie within the openings that lead to them.
     inner = np.any([_within(uv, uv[landmarks[list(marks)]]) for marks in _OPENINGS], axis=0)
     inner[landmarks] = False
@@ -109,8 +118,21 @@ def skin_mesh() -> SkinMesh:
 def _within(points: FloatArray, corners: FloatArray) -> BoolArray:
     """(N,) which of the points (N, 2) lie in the convex hull of the corners."""
     inside = np.all((points >= corners.min(0)) & (points <= corners.max(0)), axis=1)
-    inside[inside] = Delaunay(corners).find_simplex(points[inside]) >= 0
+    near, found = points[inside].astype(np.float64), np.zeros(np.count_nonzero(inside), bool)
+    for triangle in combinations(corners.astype(np.float64), 3):  # they cover it
+        turns = np.stack(
+            [_turn(a, b, near) for a, b in zip(triangle, np.roll(triangle, 1, 0), strict=True)]
+        )
+        found |= (turns >= 0).all(0) | (turns <= 0).all(0)
+    inside[inside] = found
     return inside
+
+
+def _turn(a: FloatArray, b: FloatArray, points: FloatArray) -> FloatArray:
+    """(N,) on which side of the line from a (2,) to b (2,) points (N, 2) lie, by sign."""
+    (x, y), (across, down) = b - a, (points - a).T
+    side: FloatArray = x * down - y * across
+    return side
 
 
 def face_part(mean: FloatArray) -> BoolArray:

@@ -57,9 +57,10 @@ def catmull_clark(quads: ArrayLike, count: int, *, linear: bool = False) -> Subd
     """
     old = np.asarray(quads).astype(np.int64)
     sides = np.stack([old, np.roll(old, -1, axis=1)], axis=-1)  # (Q, 4, 2) from corner c to c + 1
-    keys = np.sort(sides.reshape(-1, 2), axis=1)
-    edges, side_edge = np.unique(keys, axis=0, return_inverse=True)
-    side_edge = side_edge.reshape(-1, 4)
+    low, high = np.sort(sides.reshape(-1, 2), axis=1).T
+    # Single numbers sort many times faster than rows.
+    known, side_edge = np.unique(low * count + high, return_inverse=True)
+    edges, side_edge = np.stack(np.divmod(known, count), -1), side_edge.reshape(-1, 4)
     faces = np.arange(len(old))
     edge_points, face_points = count + side_edge, count + len(edges) + faces
     parts = np.stack(
@@ -134,10 +135,18 @@ def _scale(values: ArrayLike) -> sparse.dia_array:
 
 def _find(wanted: NDArray, table: NDArray) -> NDArray[np.int64]:
     """Row of `table` that equals each row of `wanted`."""
-    both, index = np.unique(np.concatenate([table, wanted]), axis=0, return_inverse=True)
-    index = index.ravel()
-    if len(both) != len(table):
+    numbers = _numbered(np.concatenate([table, wanted]))
+    if numbers.max(initial=-1) >= len(table):
         raise ValueError("the mesh is not its own mirror image")
-    place = np.empty(len(both), np.int64)
-    place[index[: len(table)]] = np.arange(len(table))
-    return place[index[len(table) :]]
+    place = np.empty(len(table), np.int64)
+    place[numbers[: len(table)]] = np.arange(len(table))
+    return place[numbers[len(table) :]]
+
+
+def _numbered(rows: NDArray) -> NDArray[np.int64]:
+    """(n,) of rows (n, k) of numbers that are not negative: from 0 on, equal ones alike."""
+    numbers = rows[:, 0].astype(np.int64)
+    beyond = int(rows.max(initial=0)) + 1
+    for column in rows.T[1:]:  # single numbers sort many times faster than rows
+        numbers = np.unique(numbers * beyond + column, return_inverse=True)[1].ravel()
+    return numbers

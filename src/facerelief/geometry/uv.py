@@ -123,8 +123,10 @@ def _bilinear(
 
     A vertex that lies on a seam has a place in every chart and takes their mean.
     """
-    places = np.unique(np.stack([triangles.ravel(), uv_triangles.ravel()], 1), axis=0)
-    vertices, at = places[:, 0], points[places[:, 1]] - 0.5
+    # Single numbers sort many times faster than pairs.
+    places = np.unique(triangles.ravel().astype(np.int64) * len(points) + uv_triangles.ravel())
+    vertices, corners = np.divmod(places, len(points))
+    at = points[corners] - 0.5
     low = np.floor(at).astype(int)
     number = np.full(mask.shape, -1)
     number[mask] = np.arange(np.count_nonzero(mask))

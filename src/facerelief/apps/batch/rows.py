@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facerelief.apps.batch.work import Found
+from facerelief.coefficients import EXPRESSIONS
 from facerelief.encode import to_png
-from facerelief.geometry.face_model import face_model
 from facerelief.normal_png import encode_png
 from facerelief.types import Face
 
@@ -120,7 +120,7 @@ class Row:
         """What a reader needs to know besides the columns."""
         more: dict[str, Any] = {"frame": "opengl: x right, y up, z towards the viewer, in the crop"}
         if "coefficients" in self.what:
-            more["expression_order"] = list(face_model().expression_names)
+            more["expression_order"] = list(EXPRESSIONS)
         return {**said, **more}
 
 

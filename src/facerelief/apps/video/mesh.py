@@ -20,7 +20,7 @@ from facerelief.apps.video.running import measured
 from facerelief.apps.video.smoothing import CENTRE, SIDE, Steadiness
 from facerelief.apps.video.steps import Seen, Step
 from facerelief.apps.video.work import Work, pack, unpack
-from facerelief.geometry.face_model import face_model
+from facerelief.coefficients import EXPRESSIONS
 from facerelief.geometry.one_euro import OneEuro, Strength
 from facerelief.runtime import Estimator
 from facerelief.types import Crop, Place, Shape
@@ -254,12 +254,11 @@ class Heads:
 
 
 def _write_table(path: Path, whole: dict[str, NDArray[Any]]) -> None:
-    names = face_model().expression_names
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(
             ["picture", "seconds", "face", "yaw", "pitch", "roll", "origin_x", "origin_y",
-             "pixels_a_mm", *names]
+             "pixels_a_mm", *EXPRESSIONS]
         )  # fmt: skip
         for index in range(len(whole.get("numbers", ()))):
             values = [*angles(whole["turns"][index]), *whole["origins"][index]]
