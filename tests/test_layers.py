@@ -47,7 +47,7 @@ TOP = {
     " relighting types",
     "runtime": "coefficients correspondence decoders depth_refinement detail detailed detect"
     " detections enhancement facerelief finding foreign learned placement reconstruction retinaface"
-    " runtime tracking",
+    " runtime sessions tracking",
     "train": "combine export",
     "cli": "__main__",
 }

@@ -19,7 +19,7 @@ from facerelief.catalogue import Entry, WeightsError, reason_of
 from facerelief.geometry.laid_out import SIZE, LaidOut, lay_out
 from facerelief.giving_up import next_step
 from facerelief.images import Source, open_photo
-from facerelief.runtime import open_session
+from facerelief.sessions import open_session, session_of
 from facerelief.types import Face
 
 #: Of such networks, in their metadata and in the catalogue.
@@ -51,11 +51,12 @@ class ReliefNetwork:
 
     def __init__(self, network: Path | Entry, threads: int | None = None) -> None:
         if isinstance(network, Entry):
-            path, content = network.path, network.read()
+            path = network.path
+            self._session = session_of(network, threads)
         else:
             path, content = network, catalogue.read_weights(network)
             foreign.check(path, content)
-        self._session = open_session(path, content, threads, None)
+            self._session = open_session(path, content, threads, None)
         names = [value.name for value in self._session.get_inputs()]
         kind = self._session.get_modelmeta().custom_metadata_map.get("kind")
         if kind != KIND or names != ["maps"]:

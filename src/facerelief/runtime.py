@@ -25,6 +25,7 @@ from facerelief.images import Source, open_photo
 from facerelief.inference import giving_back, import_onnxruntime
 from facerelief.memory import give_back_freed_memory
 from facerelief.photo_files import Picture
+from facerelief.sessions import CPU, open_session, session_of
 from facerelief.types import Estimate, Face, Place
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ BATCH = 8
 
 #: Of a crop: what may be looked at again round it. Shapes reach beyond, and so do larger crops.
 _ROUND = 2.0
-
-CPU = "CPUExecutionProvider"
 
 
 def load(
@@ -64,7 +63,7 @@ def load(
         entry = catalogue.describe(path, content, kind, metadata)
     else:
         entry = catalogue.find(name)
-        session = open_session(entry.path, entry.read(), threads, providers)
+        session = session_of(entry, threads, providers)
     _check(entry, session)
     return Estimator(entry, session, threads, providers)
 
@@ -285,24 +284,6 @@ def find_providers(name: str) -> list[str]:
     if name.lower() not in available:
         raise ValueError(f"no provider is called {name!r}; there are: {', '.join(available)}")
     return list(dict.fromkeys([available[name.lower()], CPU]))
-
-
-def open_session(
-    path: Path, content: bytes, threads: int | None, providers: Sequence[str] | None
-) -> InferenceSession:
-    """An ONNX Runtime session over the bytes of `path`. Raises WeightsError."""
-    onnxruntime = import_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # errors are raised, and need not be printed as well
-    options.intra_op_num_threads = threads or 0
-    # Waiting threads that spin win little on idle cores and lose half the speed on busy ones.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        session = onnxruntime.InferenceSession(content, options, providers=providers or [CPU])
-    except Exception as error:  # ONNX Runtime raises a dozen unrelated classes for a bad file
-        reason = reason_of(error)
-        raise WeightsError(f"{path}: not an ONNX network that can be run here: {reason}") from error
-    return session
 
 
 def _run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -116,6 +116,26 @@ def load_system(system: str, threads: int | None, provider: str | None) -> Estim
     if estimator.entry.tier == "research":
         typer.echo(f"{estimator.name}: {estimator.entry.licence}", err=True)
     return estimator
+
+
+def begin_loading(
+    inputs: Sequence[str | Path], systems: Sequence[str], threads: int | None, provider: str | None
+) -> None:
+    """Let the networks of one photo be read while what works on them is imported.
+
+    Names that are in no catalogue, and files, are left to `load_system`; so are many photos, which
+    share the threads, and films.
+    """
+    from facerelief import catalogue
+    from facerelief.inputs import SUFFIXES
+    from facerelief.sessions import begin
+
+    if provider is not None or len(inputs) != 1:
+        return
+    if Path(inputs[0]).suffix.lower() in SUFFIXES and os.path.isfile(inputs[0]):
+        known = {"default", *catalogue.systems()}
+        entries = [catalogue.find(name) for name in systems if name in known]
+        begin(entries, threads or cores())
 
 
 def load_shapes(system: str, threads: int | None, provider: str | None) -> Estimator:

@@ -18,6 +18,7 @@ from facerelief.cli.common import (
     System,
     Threads,
     app,
+    begin_loading,
     cannot_write,
     cores,
     fail,
@@ -204,10 +205,11 @@ def mesh(
     Of a film or camera, by full_pose: clip.glb, a head with ARKit's 52 morph targets that moves as
     in the film, clip_coefficients.csv, clip_faces.csv and clip_video.json.
     """
+    begin_loading(inputs, [system], threads, provider)
     from facerelief.apps.mesh import GEOMETRIES, HEADS, RELIEF, SIDECARS, Options, produce
     from facerelief.apps.photos import Search
     from facerelief.catalogue import WeightsError
-    from facerelief.detail import DETAILS, SIZES, kind_of
+    from facerelief.detail import DETAILS, NORMALS, SIZES, kind_of
     from facerelief.finding import ORDERS
     from facerelief.geometry.landmark_schemes import SCHEMES
     from facerelief.mesh_writing import WRITERS
@@ -253,6 +255,7 @@ def mesh(
         )
     except ValueError as error:
         fail(f"--eye-distance: {error}", code=2)
+    begin_loading(inputs, [NORMALS] * (detail == "fused"), threads, provider)
     left_out = (() if overlay else ("overlay",)) + (RELIEF if detail == "none" else ())
     beside = [SIDECARS[key] for key in SIDECARS if key not in left_out]
 

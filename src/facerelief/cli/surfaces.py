@@ -14,6 +14,7 @@ from facerelief.cli.common import (
     System,
     Threads,
     app,
+    begin_loading,
     cores,
     fail,
     load_shapes,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 Formats = Annotated[str, typer.Option(help="Comma-separated meshes: glb, obj, ply.")]
 OneOut = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to; made if missing.")]
+#: Whose landmarks tell where meshes lie.
+LANDMARKS = "prnet"
 OnePhoto = Annotated[Path, typer.Argument(metavar="PHOTO", help="Its largest face is meant.")]
 
 
@@ -129,6 +132,7 @@ def enhance(
     Writes me_enhanced.glb, me_enhanced_tangent_normal.png if MESH has texture coordinates, and
     me_enhanced.json.
     """
+    begin_loading([photo], [system, LANDMARKS], threads, provider)
     from facerelief.apps.enhance import GEOMETRIES, SIZES, Options, endings, produce, read_pose
     from facerelief.apps.products import Photo, Product
     from facerelief.mesh_reading import MeshError, read_asset
@@ -144,7 +148,7 @@ def enhance(
         fail(str(error), code=1)
     threads = threads or cores()
     normals = load_system(system, threads, provider)
-    shapes = load_shapes("prnet", threads, provider)
+    shapes = load_shapes(LANDMARKS, threads, provider)
     options = Options(formats, geometry, size, matrix)
 
     def job(one: Photo) -> Product:
