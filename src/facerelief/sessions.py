@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from facerelief.catalogue import Entry, WeightsError, reason_of
 from facerelief.inference import import_onnxruntime
+from facerelief.memory import give_back_freed_memory
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -51,7 +52,7 @@ def begin(entries: Sequence[Entry], threads: int | None) -> None:
         for entry in entries:
             key = entry.path, threads
             if key not in _begun:
-                _begun[key] = worker.submit(_opened, entry, threads, None)
+                _begun[key] = worker.submit(_opened_apart, entry, threads)
     worker.shutdown(wait=False)
 
 
@@ -62,6 +63,12 @@ def session_of(
     with _lock:
         begun = _begun.pop((entry.path, threads), None) if providers is None else None
     return _opened(entry, threads, providers) if begun is None else begun.result()
+
+
+def _opened_apart(entry: Entry, threads: int | None) -> InferenceSession:
+    session = _opened(entry, threads, None)
+    give_back_freed_memory()  # which other threads cannot use
+    return session
 
 
 def _opened(entry: Entry, threads: int | None, providers: Sequence[str] | None) -> InferenceSession:
