@@ -70,7 +70,7 @@ ifdef FACERELIEF_DATA
 	ln -s train $(RUNS)/runs/renderings/wide
 	ln -s train $(RUNS)/runs/renderings/more
 	cd $(RUNS) && export OMP_NUM_THREADS=1 FACERELIEF_DATA=$(abspath $(FACERELIEF_DATA)) && \
-	ls $(CURDIR)/configs/smoke/*.yaml | xargs -P $$(nproc || echo 1) -I CONFIG \
+	ls $(CURDIR)/configs/smoke/*.yaml | xargs -P $$(getconf _NPROCESSORS_ONLN || echo 1) -I CONFIG \
 		$(abspath $(VENV_TEST))/bin/facerelief train CONFIG --max-time 3m --json $(SMALL)
 	$(VENV_TEST)/bin/python tools/check_losses.py $(RUNS)/runs
 else
