@@ -29,7 +29,7 @@ UNNAMED = {
     "mkdocstrings": "a plugin of the documentation",
     "mypy": "make lint",
     "onnxscript": "torch.onnx.export writes with it",
-    "pytest-xdist": "make test and make lowest",
+    "pytest-xdist": "make lowest",
     "python-multipart": "FastAPI reads uploads with it",
     "ruff": "make lint",
     "tensorboard": "Lightning's TensorBoardLogger writes with it",
