@@ -24,9 +24,6 @@ OUT ?= out
 RUNS ?= runs/smoke
 PIP_QUIET = -m pip install -qq --disable-pip-version-check
 
-# Tests of a file run one after the other, files side by side. Torch and NumPy on a thread each, then.
-PYTEST = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest -n auto --maxprocesses 8 --dist loadfile
-
 # Tests and benchmarks that need photographs skip where there are none.
 ifneq ($(wildcard ../shared/data),)
 export FACERELIEF_DATA ?= $(abspath ../shared/data)
@@ -40,9 +37,10 @@ demo: $(VENV)/.installed
 test: $(VENV_TEST)/.installed
 	$(VENV_TEST)/bin/python -m pytest
 
-# What is left out needs the extras, or newer packages for the tests themselves.
+# What is left out needs the extras, or newer packages for the tests themselves. Files are tested side
+# by side, with a thread for NumPy each.
 lowest: $(VENV_LOWEST)/.installed
-	$(call PYTEST,$(VENV_LOWEST)) tests/apps \
+	OMP_NUM_THREADS=1 $(VENV_LOWEST)/bin/python -m pytest -n auto --maxprocesses 8 --dist loadfile tests/apps \
 		$(addprefix tests/geometry/test_,$(addsuffix .py,align integrate normals raster uv)) \
 		$(addprefix tests/test_,$(addsuffix .py,cli cli_convert cli_inputs cli_outputs \
 		correspondence decoders encode files images leaving mesh_files normal_png photo_files pictures runtime types))

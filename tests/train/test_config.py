@@ -155,7 +155,10 @@ def test_a_validation_has_a_bounded_size() -> None:
         "start_from=nobody",
     ],
 )
-def test_odd_options_are_one_line(tmp_path: Path, override: str) -> None:
+def test_odd_options_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, override: str
+) -> None:
+    monkeypatch.setenv("FACERELIEF_DATA", "")  # the option changes it: put back afterwards
     path = tmp_path / "good.yaml"
     path.write_text(yaml.safe_dump(yaml.safe_load(GOOD)))
     call = ["train", str(path), override, "-o", str(tmp_path / "run"), "--data", str(tmp_path)]

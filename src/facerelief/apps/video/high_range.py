@@ -12,6 +12,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from facerelief.geometry.light import linear_to_srgb
+
 #: FFmpeg's numbers of the transfer characteristics that are meant (ITU-T H.273).
 PQ, HLG = 16, 18
 TRANSFERS = (PQ, HLG)
@@ -74,5 +76,4 @@ def _lights(transfer: int) -> NDArray[np.float32]:
 def _codes() -> NDArray[np.uint8]:
     """(_STEPS + 1,): sRGB of each square root of light."""
     light = (np.arange(_STEPS + 1) / _STEPS) ** 2
-    curve = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.rint(255 * curve).astype(np.uint8)
+    return np.rint(255 * linear_to_srgb(light)).astype(np.uint8)
