@@ -186,7 +186,7 @@ def photographs(count: int, size: int) -> list[Sample]:
         true = torch.ones(1, dtype=torch.bool)
         made.append(
             Sample(maps, nothing, torch.zeros_like(visible), visible, torch.ones_like(visible),
-                   true, true, layouts=layouts)
+                   true, true, ~true, layouts=layouts)
         )  # fmt: skip
     return made
 

@@ -14,7 +14,8 @@ def sample(count: int = 2, size: int = 64) -> Sample:
     ones = torch.ones(count, 1, size, size)
     weak = torch.arange(count) % 2 == 1
     image = torch.rand(count, 3, size, size, generator=g)
-    return Sample(image, normals, ones, ones, ones, weak, torch.ones(count, dtype=torch.bool))
+    yes = torch.ones(count, dtype=torch.bool)
+    return Sample(image, normals, ones, ones, ones, weak, yes, ~yes)
 
 
 def terms_of(system: System, batch: Sample, player: str = "estimator") -> dict[str, torch.Tensor]:

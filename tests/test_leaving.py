@@ -326,3 +326,21 @@ def test_an_interrupt_while_modules_are_made_is_130_too(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "interrupted"]
     done = subprocess.run(words, capture_output=True, text=True, env=environment(), cwd=tmp_path)
     assert (done.returncode, done.stderr) == (130, "facerelief: interrupted\n")
+
+
+@linux
+def test_an_interrupt_in_the_moment_of_ending_is_130_too(tmp_path: Path) -> None:
+    (tmp_path / "ending.py").write_text(
+        "import os, signal\n"
+        "from facerelief import __main__\n"
+        "ignore = __main__.ignore_interrupts\n"
+        "def late():\n"
+        "    __main__.ignore_interrupts = ignore\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    ignore()\n"
+        "__main__.ignore_interrupts = late\n"
+        "__main__.main()\n"
+    )
+    words = [sys.executable, "-m", "ending", "--version"]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment(), cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (130, "facerelief: interrupted\n")

@@ -31,7 +31,8 @@ def test_true_slopes_integrate_to_the_relief_that_they_are_of(benchmark: ModuleT
     known[..., :5] = 0
     raised = Relief(bump[None, None], layouts).normals
     batch = Sample(torch.zeros(1, 9, size, size), raised, known, known, known,
-                   torch.tensor([False]), torch.tensor([True]), layouts=layouts)  # fmt: skip
+                   torch.tensor([False]), torch.tensor([True]), torch.tensor([False]),
+                   layouts=layouts)  # fmt: skip
     found = benchmark.true_displacements(batch)[0]
     assert np.isnan(found[:, :5]).all()
     inside = np.isfinite(found)

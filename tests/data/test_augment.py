@@ -79,6 +79,7 @@ def test_occluders_hide_truth_and_face() -> None:
         face_known=torch.zeros_like(mask),
         weak=torch.zeros(16, dtype=torch.bool),
         pictured=torch.ones(16, dtype=torch.bool),
+        estimated=torch.zeros(16, dtype=torch.bool),
     )
     textures = torch.ones(1, 3, SIZE, SIZE)
     out = augment.occlude(sample, 1.0, textures, torch.Generator().manual_seed(1))
@@ -116,7 +117,7 @@ def test_beyond_the_edge_of_a_photo_is_no_face() -> None:
     ones = torch.ones(count, 1, SIZE, SIZE)
     mask = surface[:, 3:]
     some, none = torch.ones(count).bool(), torch.zeros(count).bool()
-    full = Sample(ones.expand(-1, 3, -1, -1), surface[:, :3], mask, mask, ones, none, some)
+    full = Sample(ones.expand(-1, 3, -1, -1), surface[:, :3], mask, mask, ones, none, some, none)
     g = torch.Generator().manual_seed(0)
     framed = augment.frame(full, 0.5, g)
     black = framed.image[:, :1] == 0

@@ -22,8 +22,9 @@ class Noise:
     def batch(self, count: int, size: int, g: torch.Generator) -> Sample:
         ones = torch.ones(count, 1, size, size)
         image = torch.rand(count, 3, size, size, generator=g)
-        weak = torch.zeros(count, dtype=torch.bool)
-        return Sample(image, ones.expand(-1, 3, -1, -1) * self.mark, ones, ones, ones, weak, ~weak)
+        no = torch.zeros(count, dtype=torch.bool)
+        normals = ones.expand(-1, 3, -1, -1) * self.mark
+        return Sample(image, normals, ones, ones, ones, no, ~no, no)
 
 
 def mixture(start: int = 0, seed: int = 4, alternate: bool = False) -> Mixture:

@@ -54,6 +54,7 @@ def batch() -> Sample:
         face_known=torch.ones_like(visible),
         weak=torch.tensor([not flag for _, _, flag in parts]),
         pictured=torch.ones(2, dtype=torch.bool),
+        estimated=torch.zeros(2, dtype=torch.bool),
         layouts=Layouts(position, normals, light),
     )
 

@@ -36,9 +36,8 @@ def even(weak: bool) -> Sample:
     normals[:, 2] = 1
     face = torch.zeros(4, 1, SIZE, SIZE)
     face[..., 8:-8, 8:-8] = 1
-    return Sample(
-        normals / 2 + 0.5, normals, face, face, face, torch.full((4,), weak), torch.ones(4) > 0
-    )
+    yes = torch.ones(4, dtype=torch.bool)
+    return Sample(normals / 2 + 0.5, normals, face, face, face, yes & weak, yes, ~yes)
 
 
 def settings(flip: float) -> ConsistencyConfig:

@@ -39,7 +39,7 @@ class Ellipsoids:
         normals = normalize(torch.stack([x / radii[:, 0], y / radii[:, 1], z], 1)) * mask
         ones = torch.ones_like(mask)
         some, none = torch.ones(count).bool(), torch.zeros(count).bool()
-        return Sample(normals / 2 + 0.5, normals, mask, mask, ones, none, some)
+        return Sample(normals / 2 + 0.5, normals, mask, mask, ones, none, some, none)
 
 
 @pytest.fixture(autouse=True)

@@ -124,6 +124,7 @@ class AdditiveLight:
             face_mask=mask,
             face_known=torch.maximum(mask, 1 - inside),
             weak=torch.zeros(count, dtype=torch.bool),
+            estimated=torch.zeros(count, dtype=torch.bool),
             pictured=torch.ones(count, dtype=torch.bool),
         )
         return augment.spoil(sample, self.occluded, self.photometric, g)

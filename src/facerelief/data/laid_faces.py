@@ -182,6 +182,7 @@ class _Maps:
             face_mask=visible,
             face_known=torch.ones_like(visible),
             weak=torch.full((len(index),), "relief" not in read),
+            estimated=torch.zeros(len(index), dtype=torch.bool),
             pictured=torch.ones(len(index), dtype=torch.bool),
             layouts=Layouts(plane("position", _MM, 0), normals, light),
         )

@@ -126,6 +126,7 @@ class Photos:
             face_mask=face,
             face_known=known,
             weak=torch.ones(count, dtype=torch.bool),
+            estimated=torch.zeros(count, dtype=torch.bool),
             pictured=torch.ones(count, dtype=torch.bool),
             shapes=self._shapes(index, warp, size),
         )

@@ -87,6 +87,7 @@ class Renderings:
             face_mask=mask,
             face_known=torch.ones_like(mask),
             weak=torch.zeros(count, dtype=torch.bool),
+            estimated=torch.zeros(count, dtype=torch.bool),
             pictured=torch.full((count,), self.pictured),
             shapes=self._shapes(places, warp, photo.shape[-1], size) if self.positions else None,
             heads=self._heads(places, warp, size) if self.heads else None,

@@ -69,6 +69,7 @@ class Sample:
     face_known: Tensor  # (B, 1, H, W) float in [0, 1]: where face_mask is known
     weak: Tensor  # (B,) bool: the normals are a smooth teacher's, not measured
     pictured: Tensor  # (B,) bool: there is a picture; where there is none, image is zero
+    estimated: Tensor  # (B,) bool: a network said the normals; nobody knows how far it erred
     shapes: Shapes | None = None  # of sources that were asked for them
     heads: Heads | None = None  # likewise
     layouts: Layouts | None = None  # of sources that lay faces out

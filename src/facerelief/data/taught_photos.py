@@ -72,7 +72,8 @@ class TaughtPhotos:
     def batch(self, count: int, size: int, g: Generator) -> Sample:
         """``count`` samples of ``size`` x ``size`` pixels."""
         sample = self.photos.batch(count, size, g)
-        return replace(sample, weak=torch.full((count,), not self.measured))
+        yes = torch.ones(count, dtype=torch.bool)
+        return replace(sample, weak=yes & (not self.measured), estimated=yes)
 
 
 def label(

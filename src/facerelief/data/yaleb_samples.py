@@ -39,5 +39,6 @@ def _sample(images: np.ndarray, normals: np.ndarray, masks: np.ndarray) -> Sampl
         face_mask=mask,
         face_known=mask,
         weak=torch.zeros(len(mask), dtype=torch.bool),
+        estimated=torch.zeros(len(mask), dtype=torch.bool),
         pictured=torch.ones(len(mask), dtype=torch.bool),
     )
