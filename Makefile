@@ -34,13 +34,15 @@ endif
 demo: $(VENV)/.installed
 	$(VENV)/bin/facerelief all examples/astronaut.jpg -o $(OUT)
 
-test: $(VENV_TEST)/.installed
-	$(VENV_TEST)/bin/python -m pytest
+# Files are tested side by side, with a thread for NumPy each.
+SIDE_BY_SIDE = -m pytest -n auto --maxprocesses 8 --dist loadfile
 
-# What is left out needs the extras, or newer packages for the tests themselves. Files are tested side
-# by side, with a thread for NumPy each.
+test: $(VENV_TEST)/.installed
+	OMP_NUM_THREADS=1 $(VENV_TEST)/bin/python $(SIDE_BY_SIDE)
+
+# What is left out needs the extras, or newer packages for the tests themselves.
 lowest: $(VENV_LOWEST)/.installed
-	OMP_NUM_THREADS=1 $(VENV_LOWEST)/bin/python -m pytest -n auto --maxprocesses 8 --dist loadfile tests/apps \
+	OMP_NUM_THREADS=1 $(VENV_LOWEST)/bin/python $(SIDE_BY_SIDE) tests/apps \
 		$(addprefix tests/geometry/test_,$(addsuffix .py,align integrate normals raster uv)) \
 		$(addprefix tests/test_,$(addsuffix .py,cli cli_convert cli_inputs cli_outputs \
 		correspondence decoders encode files images leaving mesh_files normal_png photo_files pictures runtime types))
