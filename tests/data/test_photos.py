@@ -65,7 +65,7 @@ def test_a_prepared_photo_shows_the_face_and_its_normals(
 
 def test_points_are_those_of_facemesh_and_of_annotators(data_root: Path) -> None:
     paths, _ = facemesh.stored_points(data_root)
-    points = photos._points(data_root)
+    points = photos._points(data_root, paths)
     assert points.shape == (len(paths), 68 + facemesh.SKIN_POINTS, 5)
     marked = points[:, 0, 3] > 0
     assert {path.split("/")[0] for path, one in zip(paths, marked, strict=True) if one} == {
@@ -130,3 +130,21 @@ def test_of_two_that_start_together_one_prepares(tmp_path: Path) -> None:
     assert sorted(calls) == [3, 5]
     assert pictures[:, 0, 0, 0].tolist() == [3, 5]
     assert maps.tolist() == [[-3, -3], [-5, -5]]
+
+
+def test_only_what_is_asked_for_is_prepared(data_root: Path, tmp_path: Path) -> None:
+    paths, points = facemesh.stored_points(data_root)
+    with pytest.raises(ValueError, match="no photographs of nowhere"):
+        photos.Photos(data_root, tmp_path, ["nowhere"])
+    train, held = (
+        photos.Photos(data_root, tmp_path, ["houseclerk"], held_out=flag, positions=True)
+        for flag in (False, True)
+    )
+    theirs = [path for path in paths if path.startswith("houseclerk/")]
+    assert len(train.pictures) == len(theirs) == len(train.points)
+    assert sorted([*train.chosen.tolist(), *held.chosen.tolist()]) == list(range(len(theirs)))
+    assert len(list(tmp_path.iterdir())) == 1  # both read the same
+    first = photos._kept_crop(points[paths.index(theirs[0])])
+    assert np.array_equal(
+        train.pictures[0], first.extract(load_photo(data_root / "photos" / theirs[0]))
+    )

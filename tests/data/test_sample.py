@@ -35,8 +35,8 @@ def rich(count: int, start: float = 0.0) -> Richer:
     flags = torch.arange(count) % 2 == 0
     identity = torch.arange(count).float()[:, None] + start
     return Richer(
-        maps.expand(-1, 3, -1, -1), maps.expand(-1, 3, -1, -1), maps, maps, maps, flags, ~flags, flags,
-        shapes(count), coefficients=Coefficients(identity, shapes(count)),
+        maps.expand(-1, 3, -1, -1), maps.expand(-1, 3, -1, -1), maps, maps, maps,
+        flags, ~flags, flags, shapes(count), coefficients=Coefficients(identity, shapes(count)),
     )  # fmt: skip
 
 

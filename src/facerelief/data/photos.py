@@ -17,6 +17,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Generator
 
@@ -46,7 +47,8 @@ class Photos:
     """A source of photograph samples; the normals are weak.
 
     Args:
-        root: the data folder; cache: where crops are kept (about 2 GB for 6,000 photos).
+        root: the data folder; cache: where crops are kept, those of other sources apart (about 2 GB
+            for 6,000 photos).
         sources: names in the manifest's ``source`` column, or None for all.
         held_out: give the photos that training never sees instead of those that it does.
         truth: what the normals are of. ``aligned`` is for the open photos only, and its
@@ -81,20 +83,17 @@ class Photos:
         self.positions: np.ndarray | None = None
         self.points: np.ndarray | None = None
         if truth == "facemesh":
-            paths, self.pictures, self.surfaces = _prepared(Path(root), Path(cache))
-            self.points = _points(Path(root)) if positions else None
+            paths, self.pictures, self.surfaces = _prepared(Path(root), Path(cache), sources)
+            self.points = _points(Path(root), paths) if positions else None
         else:
-            paths, self.pictures, self.surfaces, maps = _prepared_aligned(Path(root), Path(cache))
+            paths, self.pictures, self.surfaces, maps = _prepared_aligned(
+                Path(root), Path(cache), sources or []
+            )
             self.positions = maps if positions else None
         held = held_out_paths(Path(root))
-        wanted = [
-            i
-            for i, path in enumerate(paths)
-            if (path in held) == held_out and (sources is None or path.split("/")[0] in sources)
-        ]
-        if not wanted:
+        self.chosen = torch.tensor([i for i, p in enumerate(paths) if (p in held) == held_out])
+        if not len(self.chosen):
             raise ValueError(f"no photographs of {sources} under {root}")
-        self.chosen = torch.tensor(wanted)
 
     def batch(self, count: int, size: int, g: Generator) -> Sample:
         """``count`` samples of ``size`` x ``size`` pixels."""
@@ -159,34 +158,45 @@ def landmark_crop(points: np.ndarray) -> Crop:
     return Crop.from_landmarks(points[list(facemesh.TO_68), :2].astype(np.float64))
 
 
-def _prepared(root: Path, cache: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
+def _of_sources(
+    root: Path, paths: Sequence[str], sources: Sequence[str] | None
+) -> NDArray[np.int64]:
+    """Which of all photos are of `sources`, of any if None. Raises ValueError if none is."""
+    found = [i for i, path in enumerate(paths) if not sources or path.split("/")[0] in sources]
+    if not found:
+        raise ValueError(f"no photographs of {', '.join(sources or ())} under {root}")
+    return np.array(found)
+
+
+def _prepared(
+    root: Path, cache: Path, sources: Sequence[str] | None
+) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Paths, pictures (N, 320, 320, 3) and surfaces (N, 160, 160, 4), made on first use."""
     paths, points = facemesh.stored_points(root)
+    chosen = _of_sources(root, paths, sources)
     # Some hundred faces give the mean; the rest would not move it.
     triangles = facemesh.triangulate(facemesh.mean_face(points[::12]))
 
     def prepare(index: int) -> dict[str, np.ndarray]:
         return _prepare(load_photo(root / "photos" / paths[index]), points[index], triangles)
 
-    key = digest(points, _VERSION)
+    key = digest(points[::12], points[chosen], _VERSION)
     names = ("pictures", "surfaces")
-    pictures, surfaces = _prepared_once(cache, key, names, prepare, range(len(paths)))
-    return paths, pictures, surfaces
+    pictures, surfaces = _prepared_once(cache, key, names, prepare, chosen)
+    return [paths[i] for i in chosen], pictures, surfaces
 
 
 def _prepared_aligned(
-    root: Path, cache: Path
+    root: Path, cache: Path, sources: Sequence[str]
 ) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
-    """The same of the open photos: surfaces (N, 160, 160, 6) of heads fitted to them, and maps.
+    """The same of open photos: surfaces (N, 160, 160, 6) of heads fitted to them, and maps.
 
     Channels are the normal, its confidence, whether there is a face, and whether there may be.
     Maps (N, 128, 128, 4) int16 are positions in steps of 1/32 pixel from the picture's middle and,
     the same for all texels, how far the fit is believed, in percent.
     """
     paths, points = facemesh.stored_points(root)
-    chosen = [i for i, path in enumerate(paths) if path.split("/")[0] in facemesh.OPEN_SOURCES]
-    if not chosen:
-        raise ValueError(f"no photographs of {', '.join(facemesh.OPEN_SOURCES)} under {root}")
+    chosen = _of_sources(root, paths, sources)
     # Heads and anchors have their own digests, by which the fitter finds them.
     fitter = pseudo_normals.head_fitter(root, cache.parent)
     code = (sys.modules[__name__], positions, pseudo_normals, align, alignment_solver)
@@ -206,7 +216,7 @@ def _prepared_once(
     key: str,
     names: Sequence[str],
     prepare: Callable[[int], dict[str, np.ndarray]],
-    indices: Sequence[int],
+    indices: Sequence[int] | NDArray[np.int64],
 ) -> list[np.ndarray]:
     """What `prepare` makes of the photos `indices`, stacked: the arrays `names`."""
 
@@ -219,17 +229,18 @@ def _prepared_once(
     return [stacks[name] for name in names]
 
 
-def _points(root: Path) -> np.ndarray:
-    """(N, P, 5) of all photos: `positions.POINTS` in pixels from the kept picture's middle, and how
-    far x with y, and z, are believed. Jaws and outlines are those of the picture, hence less."""
-    paths, meshes = facemesh.stored_points(root)
+def _points(root: Path, paths: Sequence[str]) -> np.ndarray:
+    """(N, P, 5) of the photos `paths`: `positions.POINTS` in pixels from the kept picture's middle,
+    and how far x with y, and z, are believed. Jaws and outlines are the picture's, hence less."""
+    stored = dict(zip(*facemesh.stored_points(root), strict=True))
     mesh_known = np.tile((1, _DEPTH_KNOWN), (facemesh.SKIN_POINTS, 1))
     mesh_known[list(facemesh.OUTLINE), 0] = _OUTLINE_KNOWN
     marks_known = np.where(np.arange(68) < 17, _OUTLINE_KNOWN, 1)
     marks = np.zeros((len(paths), 68 + facemesh.SKIN_POINTS, 5), np.float32)
     with np.load(root / "photos" / "landmarks.npz") as marked:
         names = set(marked.files)
-        for row, path, mesh in zip(marks, paths, meshes, strict=True):
+        for row, path in zip(marks, paths, strict=True):
+            mesh = stored[path]
             crop = _kept_crop(mesh)
             skin = mesh[: facemesh.SKIN_POINTS]
             row[68:, :2] = crop.to_crop(skin[:, :2]) - crop.size / 2
