@@ -1,5 +1,6 @@
 """Samples from worker processes: order, sameness, failures."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -48,6 +49,14 @@ def test_what_goes_wrong_in_a_worker_is_raised_here(
 def test_what_goes_wrong_at_the_start_is_raised_too() -> None:
     with pytest.raises(ValueError, match="no such skin"):
         list(produce(broken, range(5), 1))
+
+
+def test_workers_that_are_in_the_middle_of_an_answer_are_left_too() -> None:
+    # An answer is longer than what a pipe holds: its sender waits until it is read.
+    with closing(produce(partial(Spheres, 256), range(50), 2)) as samples:
+        assert len(next(samples)["photo.png"]) > 0
+        time.sleep(1)
+    assert not multiprocessing.active_children()
 
 
 def test_nothing_to_do_is_nothing() -> None:

@@ -7,12 +7,11 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
-from itertools import islice
+from itertools import count, islice
+from multiprocessing.connection import wait
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from facerelief.memory import keep_freed_memory
 from facerelief.samples.files import FILES, to_files
@@ -74,31 +73,48 @@ def produce(
         WorkerError: a process was killed, most often for want of memory.
         Exception: whatever `make` or the drawing raises.
     """
+    tasks = enumerate(indices)
+    first = list(islice(tasks, 2 * workers))
     context = multiprocessing.get_context("spawn")
-    line, end = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(workers, context, _start, (make, tuple(files), line))
-    waiting: deque[Future[dict[str, bytes]]] = deque()
-    remaining = iter(indices)
-
-    def submit(count: int) -> None:
-        with held_interrupts(), deaf_children(), _one_thread_each():  # it may start a process
-            waiting.extend(pool.submit(_sample, index) for index in islice(remaining, count))
-
+    end, here = context.Pipe(duplex=False)
+    lines: list[Connection] = []  # one to each worker: whoever dies harms no other's answer
+    crew = []
+    found: dict[int, dict[str, bytes] | Exception] = {}
     try:
-        submit(2 * workers)
-        while waiting:
-            sample = waiting[0].result()
-            waiting.popleft()
-            submit(1)
+        with held_interrupts(), deaf_children(), _one_thread_each():
+            for _ in range(min(workers, len(first))):
+                line, theirs = context.Pipe()
+                lines.append(line)
+                told = (make, tuple(files), theirs, end)
+                process = context.Process(target=_work, args=told, daemon=True)
+                process.start()
+                crew.append(process)
+                theirs.close()  # so that a line whose worker has died ends
+        idle = deque(lines * 2)  # the next sample goes to whoever was ready first
+        for task in first:
+            idle.popleft().send(task)
+        given = len(first)
+        for place in count():
+            if place == given:
+                return
+            while place not in found:
+                for ready in cast("list[Connection]", wait(lines)):
+                    found.update([ready.recv()])
+                    idle.append(ready)
+            if isinstance(sample := found.pop(place), Exception):
+                raise sample
+            for task in islice(tasks, 1):
+                idle.popleft().send(task)
+                given += 1
             yield sample
-    except BrokenProcessPool:
+    except (EOFError, ConnectionError):
         raise WorkerError("a worker process died; was there enough memory for all?") from None
     finally:
-        if waiting:
-            end.close()  # the workers end at once, whatever they do
-        pool.shutdown(cancel_futures=True)
-        end.close()
-        line.close()
+        here.close()  # the workers end at once, whatever they do
+        for process in crew:
+            process.join()
+        for line in (*lines, end):
+            line.close()
 
 
 @contextmanager
@@ -119,21 +135,22 @@ def _one_thread_each() -> Iterator[None]:
                 os.environ[name] = value
 
 
-_draw: Draw | None = None  # of a worker process
-_failure: Exception | None = None
-_files: tuple[str, ...] = ()
-
-
-def _start(make: Callable[[], Draw], files: tuple[str, ...], line: Connection) -> None:
-    global _draw, _failure, _files
-    Thread(target=_end_with, args=(line,), daemon=True).start()
+def _work(
+    make: Callable[[], Draw], files: tuple[str, ...], line: Connection, end: Connection
+) -> None:
+    """The life of a worker: answers places and indices that come by `line`, until `end` ends."""
+    Thread(target=_end_with, args=(end,), daemon=True).start()
     keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and stops the workers
-    _files = files
-    try:
-        _draw = make()
-    except Exception as error:  # told with the first sample: a pool only says that it broke
-        _failure = error
+    draw: Draw | None = None
+    while True:
+        place, index = line.recv()
+        try:
+            draw = draw or make()
+            answer: dict[str, bytes] | Exception = to_files(draw(index), files)
+        except Exception as error:
+            answer = error
+        line.send((place, answer))
 
 
 def _end_with(line: Connection) -> None:
@@ -141,9 +158,3 @@ def _end_with(line: Connection) -> None:
     with suppress(OSError):
         line.poll(None)
     os._exit(1)
-
-
-def _sample(index: int) -> dict[str, bytes]:
-    if _draw is None:
-        raise _failure or RuntimeError("the worker did not start")
-    return to_files(_draw(index), _files)
