@@ -1,5 +1,6 @@
 """What a teacher says of photographs."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,8 +9,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import network_checks  # noqa: E402
 from facerelief.data import taught_photos  # noqa: E402
 from facerelief.data.photos import PIXELS, SURFACE_PIXELS  # noqa: E402
+from facerelief.data.sample import Sample  # noqa: E402
 from facerelief.data.taught_photos import View, label  # noqa: E402
 from facerelief.runtime import load  # noqa: E402
 
@@ -66,8 +69,8 @@ def test_labels_are_samples_with_measured_normals(
             self.pictures = g.integers(0, 255, (6, PIXELS, PIXELS, 3), np.uint8)
             self.chosen = torch.tensor([1, 4])
 
-        def batch(self, count: int, size: int, g: torch.Generator) -> SimpleNamespace:
-            raise AssertionError
+        def batch(self, count: int, size: int, g: torch.Generator) -> Sample:
+            return replace(network_checks.sample(count, size), weak=torch.ones(count).bool())
 
     monkeypatch.setattr(taught_photos, "Photos", Photos)
     made = taught_photos.TaughtPhotos(data_root, tmp_path, "casfne_compact", ["fairface"])
@@ -75,3 +78,5 @@ def test_labels_are_samples_with_measured_normals(
     assert made.photos.surfaces.shape == (2, SURFACE_PIXELS, SURFACE_PIXELS, 6)
     expected = label(load("casfne_compact"), made.photos.pictures)
     np.testing.assert_array_equal(made.photos.surfaces, expected)
+    batch = made.batch(3, 64, torch.Generator())
+    assert not batch.weak.any() and batch.estimated.all()  # as measured, but for the errors

@@ -1,5 +1,6 @@
 """The network: published sizes, options, losses."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,16 @@ def test_weak_normals_do_not_reach_the_measured_losses() -> None:
     assert torch.equal(before["cosine"], after["cosine"])
     assert torch.equal(before["angular"], after["angular"])
     assert not torch.equal(before["weak"], after["weak"])
+
+
+def test_normals_that_a_network_said_teach_nothing_of_errors() -> None:
+    batch = replace(sample(4), estimated=torch.tensor([False, False, True, False]))
+    network = build("casfne", "compact", pretrained=False, stages=0).eval()
+    before = terms_of(network, batch)
+    batch.normals[2] *= -1
+    after = terms_of(network, batch)
+    assert torch.equal(before["angular"], after["angular"])
+    assert not torch.equal(before["cosine"], after["cosine"])
 
 
 def test_a_torchvision_checkpoint_loads_and_another_does_not(tmp_path: Path) -> None:
