@@ -75,18 +75,20 @@ def _looked_up(image: NDArray[Any], places: NDArray[Any]) -> NDArray[np.float32]
     height, width, channels = image.shape
     x, y = places.astype(np.float32).T - np.float32(0.5)
     x, y = np.clip(x, 0, width - 1.001), np.clip(y, 0, height - 1.001)
-    left, top = x.astype(np.int32), y.astype(np.int32)
-    fx, fy = x - left, y - top
+    left, top = x.astype(np.intp), y.astype(np.intp)
+    fx, fy = x - left.astype(np.float32), y - top.astype(np.float32)
+    gx, gy = 1 - fx, 1 - fy
     result = np.empty((len(places), channels), np.float32)
     x0, y0 = left.min(), top.min()
     part = image[y0 : top.max() + 2, x0 : left.max() + 2]
     width = part.shape[1]
     index = (top - y0) * width + (left - x0)
+    below = index + width
     for channel in range(channels):
-        flat = np.ascontiguousarray(part[..., channel]).ravel()
-        upper = flat[index] * (1 - fx) + flat[index + 1] * fx
-        lower = flat[index + width] * (1 - fx) + flat[index + width + 1] * fx
-        result[:, channel] = upper * (1 - fy) + lower * fy
+        flat = part[..., channel].astype(np.float32).ravel()
+        upper = flat.take(index) * gx + flat[1:].take(index) * fx
+        lower = flat.take(below) * gx + flat[1:].take(below) * fx
+        result[:, channel] = upper * gy + lower * fy
     return result
 
 

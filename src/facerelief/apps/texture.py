@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from scipy.ndimage import distance_transform_edt, gaussian_filter, uniform_filter
 
 from facerelief.arrays import FloatArray
@@ -29,6 +28,7 @@ SEEN, MIRRORED, FILLED = 255, 128, 0
 
 _SOFT = 0.015  # of the texture's side: over which one source gives way to the next
 _COARSE = 64  # texels a side of what fills the rest
+_ROWS = 64  # of a texture that are made at a time
 _STEEPEST = 0.15  # cosine below which skin is seen too much from the side to be used
 
 
@@ -64,29 +64,45 @@ def unwrap(photo: Pixels, face: Face, size: int = 1024, gain: FloatArray | None 
     spread = _written(points[:, :2], texels)
     places = np.where(inner > 0, spread, np.asarray(position, np.float32)[..., :2])
     places[~mask] = np.nan
-    own = _enlarged(_soft(_seen(shape.skin, texels), texels), factor)
-    used = own[..., 0] > 0
-    sampled = np.zeros((size, size, 3), np.float32)
+    seen = _soft(_seen(shape.skin, texels), texels)
     in_photo = crop.to_photo(filled(places)).astype(np.float32)
-    sampled[used] = bilinear(photo, _enlarged(in_photo, factor)[used], crop.side / size)
+    brighter = None if gain is None else _written(gain, texels)
+    colours = np.empty((3, size, size), np.float32)  # plane by plane: many times as quick
+    known = np.empty((size, size), np.float32)
+    source = np.empty((size, size), np.uint8)
+    # A few rows at a time fit the processor's cache; nothing but the rest depends on all of them.
+    for band in _bands(size):
+        (own,) = _enlarged(seen, factor, band)
+        sampled = _sampled(photo, _enlarged(in_photo, factor, band), own > 0, crop.side / size)
+        if brighter is not None:
+            sampled *= _enlarged(brighter, factor, band)
+        instead = (1 - own) * own[:, ::-1]
+        np.add(sampled * own, sampled[:, :, ::-1] * instead, out=colours[:, band])
+        np.add(own, instead, out=known[band])
+        source[band] = _to_bytes(own * SEEN + instead * MIRRORED)
+    rest, step = _diffused(colours, known, size), size // _COARSE
+    texture = np.empty((size, size, 3), np.uint8)
+    for band in _bands(size):
+        whole = colours[:, band] + _enlarged(rest, step, band) * (1 - known[band])
+        texture[band] = np.moveaxis(_to_bytes(whole), 0, -1)
+    return Texture(texture, source)
 
-    if gain is not None:
-        sampled *= _enlarged(_written(gain, texels), factor)
 
-    instead = (1 - own) * own[:, ::-1]
-    # What is large is changed in place: a handful of such textures is what all else takes.
-    unseen = instead[..., 0] > 0
-    mirrored = sampled[:, ::-1][unseen] * instead[unseen]
-    colours = sampled
-    colours *= own
-    colours[unseen] += mirrored
-    known = own + instead
-    rest = _diffused(colours, known[..., 0], size)
-    rest *= 1 - known
-    colours += rest
-    del rest
-    source = own * SEEN + instead * MIRRORED
-    return Texture(_to_bytes(colours), _to_bytes(source[..., 0]))
+def _sampled(
+    photo: Pixels, places: NDArray[np.float32], used: NDArray[np.bool_], scale: float
+) -> NDArray[np.float32]:
+    """(3, H, W) colours at the photo's pixels (2, H, W), zero where they are not used (H, W)."""
+    sampled = np.zeros((3, used.size), np.float32)
+    index = np.flatnonzero(used)
+    if len(index):
+        looks = places.reshape(2, -1).take(index, axis=1)
+        sampled[:, index] = bilinear(photo, looks.T, scale).T
+    return sampled.reshape(3, *used.shape)
+
+
+def _bands(size: int) -> list[slice]:
+    """Rows of a texture, so many at a time."""
+    return [slice(start, start + _ROWS) for start in range(0, size, _ROWS)]
 
 
 def _seen(skin: Skin, texels: int) -> NDArray[np.float32]:
@@ -113,35 +129,37 @@ def _soft(weight: NDArray[np.float32], texels: int) -> NDArray[np.float32]:
     return soft[..., None].astype(np.float32)
 
 
-def _enlarged(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
-    """(S, S, C) to (S factor, S factor, C), bilinear; texel centres stay where they are."""
-    size, _, channels = values.shape
-    rows = _between(size, factor)
-    tall = (rows @ values.reshape(size, -1)).reshape(-1, size, channels)
-    wide = rows @ np.ascontiguousarray(tall.transpose(1, 0, 2)).reshape(size, -1)
-    large: NDArray[np.float32] = wide.reshape(size * factor, -1, channels).transpose(1, 0, 2)
+def _enlarged(values: NDArray[np.float32], factor: int, band: slice) -> NDArray[np.float32]:
+    """(S, S, C) to a band of the rows of (C, S factor, S factor), bilinear; texel centres stay
+    where they are."""
+    size = len(values)
+    planes = np.moveaxis(values, -1, 0)
+    low, high, share = (part[band, None] for part in _between(size, factor))
+    tall = planes[:, low[:, 0]] * (1 - share) + planes[:, high[:, 0]] * share
+    large = np.empty((*tall.shape[:2], size * factor), np.float32)
+    for phase in range(factor):  # what every so many columns do is the same
+        low, high, share = (part[phase::factor] for part in _between(size, factor))
+        np.add(tall[..., low] * (1 - share), tall[..., high] * share, out=large[..., phase::factor])
     return large
 
 
 @lru_cache(maxsize=8)
-def _between(size: int, factor: int) -> sparse.csr_array:
-    """(size factor, size): each new row as a mixture of the two old ones that it lies between."""
+def _between(
+    size: int, factor: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """(size factor,) each: the two old rows that a new one lies between, and the second's share."""
     at = ((np.arange(size * factor) + 0.5) / factor - 0.5).clip(0, size - 1)
-    low = np.minimum(at.astype(int), max(size - 2, 0))
-    share = (at - low).astype(np.float32)
-    places = np.stack([low, np.minimum(low + 1, size - 1)], 1)
-    shares = np.stack([1 - share, share], 1)
-    rows = np.repeat(np.arange(len(at)), 2)
-    return sparse.csr_array((shares.ravel(), (rows, places.ravel())), (len(at), size))
+    low = np.minimum(at.astype(np.intp), max(size - 2, 0))
+    return low, np.minimum(low + 1, size - 1), (at - low).astype(np.float32)
 
 
 def _diffused(
     colours: NDArray[np.float32], known: NDArray[np.float32], size: int
 ) -> NDArray[np.float32]:
-    """(size, size, 3): known colours (weighted already) spread, coarsely, over all that is not."""
+    """(64, 64, 3): known colours (3, size, size), weighted already, spread over all that is not."""
     step = size // _COARSE
     shape = (_COARSE, step, _COARSE, step)
-    total = colours.reshape(*shape, 3).mean((1, 3))
+    total = np.moveaxis(colours.reshape(3, *shape).mean((2, 4)), 0, -1)
     weight = known.reshape(shape).mean((1, 3))[..., None]
     spread = np.zeros_like(total)
     have = np.zeros_like(weight)
@@ -151,8 +169,8 @@ def _diffused(
         share = np.clip(amount * 20, 0, 1) * (1 - have)
         spread += share * blurred / np.maximum(amount, 1e-6)
         have += share
-    spread = spread / np.maximum(have, 1e-6)
-    return _enlarged(spread.astype(np.float32), step)
+    coarse: NDArray[np.float32] = (spread / np.maximum(have, 1e-6)).astype(np.float32)
+    return coarse
 
 
 def _to_bytes(values: FloatArray) -> NDArray[np.uint8]:
