@@ -16,7 +16,7 @@ from facerelief.detail import Detail, smooth_surface
 from facerelief.geometry.drawing import sample_texture
 from facerelief.geometry.landmark_schemes import topology_mesh
 from facerelief.geometry.mesh import vertex_normals
-from facerelief.geometry.normals import normalise
+from facerelief.geometry.normals import dot, normalise
 from facerelief.geometry.refined_mesh import refined, refined_layout
 from facerelief.geometry.uv import UVLayout
 from facerelief.normal_png import NormalMap
@@ -103,9 +103,9 @@ def tangent_map(
     Args:
         own: (S, S, 3) unit, the mesh's normals there; tangents: (S, S, 3) along u, of any length.
     """
-    x = normalise(tangents - own * (own * tangents).sum(-1, keepdims=True))
+    x = normalise(tangents - own * dot(own, tangents)[..., None])
     axes = (x, np.cross(own, x), own)
-    local = np.stack([(normals * axis).sum(-1) for axis in axes], axis=-1)
+    local = np.stack([dot(normals, axis) for axis in axes], axis=-1)
     mask = mask & (local[..., 2] > 0)  # what turns away is no bump
     local = np.where(mask[..., None], local, np.array([0, 0, 1]))
     return NormalMap(local.astype(np.float32), mask, "tangent", 8)
@@ -134,7 +134,7 @@ def tangents_of(mesh: Mesh) -> tuple[FloatArray, FloatArray]:
 def _gradient(heights: FloatArray, across: FloatArray, up: FloatArray) -> NDArray[np.floating]:
     """(S, S, 3) on the surface, of heights (S, S) that are in mm times texels of the side."""
     down, right = np.gradient(heights)
-    e, f, g = ((a * b).sum(-1) for a, b in ((across, across), (across, up), (up, up)))
+    e, f, g = (dot(a, b) for a, b in ((across, across), (across, up), (up, up)))
     area = np.maximum(e * g - f * f, 1e-6)
     x, y = (g * right + f * down) / area, (-e * down - f * right) / area
     slope: NDArray[np.floating] = x[..., None] * across + y[..., None] * up

@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from facerelief.arrays import FloatArray
 from facerelief.geometry.factorised import TwoGrids, factorised
 from facerelief.geometry.moved_surface import Surface
-from facerelief.geometry.normals import normalise
+from facerelief.geometry.normals import dot, normalise
 
 #: mm: waves of more than about six times this are the mesh's own, shorter ones the normals'.
 LENGTH = 100.0
@@ -43,30 +44,36 @@ def carry_normals(surface: Surface, look: Look, *, length: float = LENGTH) -> Fl
         length: mm, as `LENGTH`.
     """
     by: FloatArray = np.zeros(len(surface.vertices))
+    up, grids = surface.links.prolongation, None
     believed = np.ones(len(by))
     for _ in range(_ROUNDS):
         normals, weight = look(by)
-        by = _solved(surface, normals, weight * believed, length, by)
+        system, right = _system(surface, normals, weight * believed, length)
+        if up is None:
+            by = np.asarray(factorised(system.tocsc()).solve(right))
+        else:
+            grids = TwoGrids(system, up, grids)
+            by = grids.solve(right, by)
         over = surface.flipped(surface.displaced(by))
         believed[surface.links.near(over, _BESIDE)] = 0
     return by
 
 
-def _solved(
-    surface: Surface, normals: FloatArray, weight: FloatArray, length: float, by: FloatArray
-) -> FloatArray:
-    """The displacements (V,), sought from `by` on."""
+def _system(
+    surface: Surface, normals: FloatArray, weight: FloatArray, length: float
+) -> tuple[sparse.csr_array, NDArray[np.float64]]:
+    """(V, V), and the right side (V,): the displacements solve it."""
     first, second = surface.links.edges.T
     count = len(surface.vertices)
     low, high = _AGREED  # else it is another part of the face that was looked at
-    agreed = np.clip(((normals * surface.normals).sum(-1) - low) / (high - low), 0, 1)
+    agreed = np.clip((dot(normals, surface.normals) - low) / (high - low), 0, 1)
     weight = weight * agreed
     believed = np.minimum(weight[first], weight[second])
     aim = normalise(normals[first] + normals[second])
     along = surface.vertices[second] - surface.vertices[first]
-    start = np.where(believed > 0, (aim * surface.directions[first]).sum(-1), 1.0)
-    end = np.where(believed > 0, (aim * surface.directions[second]).sum(-1), 1.0)
-    gap = (aim * along).sum(-1)
+    start = np.where(believed > 0, dot(aim, surface.directions[first]), 1.0)
+    end = np.where(believed > 0, dot(aim, surface.directions[second]), 1.0)
+    gap = dot(aim, along)
     measured = surface.importance * believed
     smooth = surface.importance * (_STIFF * (1 - believed) + _SMOOTH)
     own = surface.areas / length**2 + 1e-9
@@ -79,6 +86,4 @@ def _solved(
     system = sparse.csr_array((entries, (rows, columns)), (count, count))
     right = np.bincount(first, measured * start * gap, count).astype(np.float64)
     right -= np.bincount(second, measured * end * gap, count)
-    if surface.links.prolongation is None:
-        return np.asarray(factorised(system.tocsc()).solve(right))
-    return TwoGrids(system, surface.links.prolongation).solve(right, by)
+    return system, right

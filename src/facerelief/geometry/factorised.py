@@ -28,13 +28,21 @@ class TwoGrids:
 
     Args:
         system: (V, V). prolongation: (V, W), values of the coarse mesh at the fine one's vertices.
+        like: what was made of nearly this system on the same mesh; its factors serve here, too.
     """
 
-    def __init__(self, system: sparse.csr_array, prolongation: sparse.csr_array) -> None:
+    def __init__(
+        self,
+        system: sparse.csr_array,
+        prolongation: sparse.csr_array,
+        like: TwoGrids | None = None,
+    ) -> None:
         self._system, self._up = system, prolongation
-        self._down = prolongation.T.tocsr()
-        self._coarse = factorised((self._down @ system @ prolongation).tocsc())
         self._step = _DAMPED / system.diagonal()
+        self._down: sparse.csr_array = like._down if like else prolongation.T.tocsr()
+        self._coarse: SuperLU = (
+            like._coarse if like else factorised((self._down @ system @ prolongation).tocsc())
+        )
 
     def solve(self, right: FloatArray, start: FloatArray) -> FloatArray:
         """(V,) for right side (V,), from a first guess (V,)."""

@@ -41,6 +41,12 @@ def normalise(vectors: ArrayLike) -> FloatArray:
     return np.divide(scaled, length, out=scaled, where=usable)
 
 
+def dot(a: FloatArray, b: FloatArray) -> FloatArray:
+    """(...) of vectors (..., C): so few components are summed up many times as fast like this."""
+    products: FloatArray = np.einsum("...i,...i", a, b)
+    return products
+
+
 def encode(normals: ArrayLike, bits: int = 8) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """Pixels of a normal-map picture, `round((n + 1) / 2 * (2^bits - 1))`.
 
