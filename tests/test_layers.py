@@ -41,8 +41,8 @@ STANDS_ON = {
 #: The rooms of the modules that lie side by side with the packages.
 TOP = {
     "ground": "arrays cache calibration catalogue colour depth_files doubts easing encode"
-    " environments exr exr_reading files images inference inputs memory orientation photo_files"
-    " giving_up glb retouch sampling signals",
+    " environments exr exr_reading files images inference inputs memory once orientation"
+    " giving_up glb photo_files retouch sampling signals",
     "values": "crops depth_cameras fine mesh_reading mesh_writing normal_png photo_frame pictures"
     " relighting types",
     "runtime": "coefficients correspondence decoders depth_refinement detail detailed detect"

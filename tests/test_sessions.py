@@ -11,6 +11,7 @@ from facerelief.runtime import load
 
 
 def test_what_was_begun_is_what_is_given_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "_begun", {})  # what others began and never asked for
     made = []
     opened = sessions.open_session
     monkeypatch.setattr(

@@ -13,6 +13,7 @@ carried beside rims nor where they contradict the mesh (`geometry.carried_normal
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -32,13 +33,16 @@ from facerelief.geometry.light import srgb_to_linear
 from facerelief.geometry.mesh import face_normals, vertex_normals
 from facerelief.geometry.moved_surface import Surface
 from facerelief.geometry.normals import normalise
+from facerelief.geometry.position import membranes
 from facerelief.geometry.refined_mesh import refined, refined_layout
 from facerelief.geometry.shading_detail import NoLightError, check_light, shading_detail
-from facerelief.geometry.skin_mesh import skin_mesh
+from facerelief.geometry.skin_mesh import SUBDIVISIONS, skin_mesh
 from facerelief.geometry.unwrapping import with_farther_half_mirrored
+from facerelief.geometry.uv import skin_layout
 from facerelief.images import Source, open_photo
 from facerelief.learned import KIND, ReliefNetwork
 from facerelief.memory import give_back_freed_memory
+from facerelief.once import once
 from facerelief.runtime import Estimator, load
 from facerelief.sampling import bilinear
 from facerelief.types import Face
@@ -211,6 +215,30 @@ def kind_of(name: str) -> Kind | None:
     return learned(Path(name)) if name.endswith(".onnx") else DETAILS.get(name)
 
 
+def begin(size: int | None) -> None:
+    """Let another thread make what meshes of any photo need: with relief in maps of so many
+    pixels, or without any.
+
+    It is for one photo, which has threads to spare while its faces are sought.
+    """
+    worker = ThreadPoolExecutor(1)
+    worker.submit(_prepare, size)
+    worker.shutdown(wait=False)
+
+
+def _prepare(size: int | None) -> None:
+    membranes()
+    skin_layout(SUBDIVISIONS)
+    if size is None:
+        return
+    links = refined("face").links
+    for one in (links.coarse, links):
+        if one is not None:
+            _ = one.neighbours, one.corners
+    _ = links.sides
+    _border(size)
+
+
 @dataclass(frozen=True, eq=False)
 class OnSkin:
     """A face's mesh with every triangle cut in four, and where its photo shows it."""
@@ -257,8 +285,15 @@ class OnSkin:
 def smooth_surface(topology: str, vertices: FloatArray) -> Surface:
     """The mesh of a topology with every triangle cut in four; none may turn away from the whole.
 
-    Where the curves between vertices would turn one over, in sharp folds, it is cut flat.
+    Where the curves between vertices would turn one over, in sharp folds, it is cut flat. Shared:
+    do not write into it.
     """
+    return _cut(topology, vertices.dtype.str, vertices.tobytes())
+
+
+@lru_cache(maxsize=1)  # of one face it is asked for twice: to find its relief, and to displace it
+def _cut(topology: str, dtype: str, stored: bytes) -> Surface:
+    vertices = np.frombuffer(stored, dtype).reshape(-1, 3)
     part, cut = topology_mesh(topology), refined(topology)
     places = cut.curved(vertices, vertex_normals(vertices, part.triangles)).astype(np.float64)
     straight = cut.linear(vertices.astype(np.float64))
@@ -289,7 +324,7 @@ def _texels(values: FloatArray, size: int) -> NDArray[np.float32]:
     return np.nan_to_num(refined_layout("face", size).write(values), copy=False)
 
 
-@lru_cache(maxsize=3)
+@once(maxsize=3)
 def _border(size: int) -> NDArray[np.float32]:
     """(size, size) 1 within the face, falling to 0 at its border in the layout."""
     inside = np.pad(refined_layout("face", size).mask, 1)

@@ -144,6 +144,11 @@ class Estimator:
         return self.entry.name
 
     @property
+    def threads(self) -> int | None:
+        """Those of one inference; None leaves the choice to ONNX Runtime."""
+        return self._threads
+
+    @property
     def providers(self) -> list[str]:
         """The ONNX Runtime execution providers in use, the preferred one first."""
         names: list[str] = self._session.get_providers()

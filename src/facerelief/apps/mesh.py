@@ -8,6 +8,7 @@ along +z, millimetres (of a mean head, unless the distance of the eyes is known)
 from __future__ import annotations
 
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,7 @@ from facerelief.apps import photos
 from facerelief.apps.landmark_vertices import landmark_vertices
 from facerelief.apps.overlay import overlay
 from facerelief.apps.products import Photo, Product, face_stems
-from facerelief.apps.texture import unwrap
+from facerelief.apps.texture import Texture, unwrap
 from facerelief.arrays import BoolArray
 from facerelief.coefficients import EXPRESSIONS
 from facerelief.correspondence import landmarks
@@ -109,11 +110,10 @@ def produce(
         shaped = face.whole() if options.head == "full" else face
         if options.eye_distance is not None:
             shaped = shaped.metric(options.eye_distance)
-        relief = None
-        if maker is not None and shaped.sound is not None:
-            relief = maker(shaped, photo.pixels)
-            relief = relief.mirrored() if options.mirrored else relief
-        made = _files(photo.pixels, shaped, stem, options, relief)
+        texture, relief = _skin(photo, shaped, options.texture, maker, estimator.threads != 1)
+        if relief is not None and options.mirrored:
+            relief = relief.mirrored()
+        made = _files(photo.pixels, shaped, stem, options, texture, relief)
         sidecar = describe_face(photo, shaped, estimator) | {"files": sorted(made)}
         if relief is not None:
             sidecar["detail"] = describe_detail(relief, kind, options)
@@ -229,14 +229,32 @@ def encode_displacement(relief: NDArray[np.float32]) -> NDArray[np.uint16]:
     return np.round(share * 65535).astype(np.uint16)
 
 
+def _skin(
+    photo: Photo, face: Face, size: int, maker: Maker | None, aside: bool
+) -> tuple[Texture | None, Detail | None]:
+    """Texture and relief of a face, at the same time where another thread may help."""
+    if face.sound is None:
+        return None, None
+    if maker is None or not aside:
+        return unwrap(photo.pixels, face, size), maker and maker(face, photo.pixels)
+    with ThreadPoolExecutor(1) as worker:
+        texture = worker.submit(unwrap, photo.pixels, face, size)
+        relief = maker(face, photo.pixels)
+        return texture.result(), relief
+
+
 def _files(
-    pixels: Pixels, face: Face, name: str, options: Options, detail: Detail | None
+    pixels: Pixels,
+    face: Face,
+    name: str,
+    options: Options,
+    texture: Texture | None,
+    detail: Detail | None,
 ) -> dict[str, bytes]:
     """Meshes, texture and landmarks by file name; nothing of a face that has no shape."""
     shape = face.sound
-    if shape is None:
+    if shape is None or texture is None:
         return {}
-    texture = unwrap(pixels, face, options.texture)
     displaced = False
     if detail is not None and detail.displacement.any():
         displaced = options.geometry == "displaced"

@@ -128,11 +128,15 @@ def begin_loading(
     """
     from facerelief import catalogue
     from facerelief.inputs import SUFFIXES
+    from facerelief.memory import share_freed_memory
     from facerelief.sessions import begin
 
     if provider is not None or len(inputs) != 1:
         return
     if Path(inputs[0]).suffix.lower() in SUFFIXES and os.path.isfile(inputs[0]):
+        share_freed_memory()
+        # NumPy's products of a photo are small; threads that wait for more spin, on others' cores.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         known = {"default", *catalogue.systems()}
         entries = [catalogue.find(name) for name in systems if name in known]
         begin(entries, threads or cores())

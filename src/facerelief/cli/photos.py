@@ -209,7 +209,7 @@ def mesh(
     from facerelief.apps.mesh import GEOMETRIES, HEADS, RELIEF, SIDECARS, Options, produce
     from facerelief.apps.photos import Search
     from facerelief.catalogue import WeightsError
-    from facerelief.detail import DETAILS, NORMALS, SIZES, kind_of
+    from facerelief.detail import DETAILS, NORMALS, SIZES, begin, kind_of
     from facerelief.finding import ORDERS
     from facerelief.geometry.landmark_schemes import SCHEMES
     from facerelief.mesh_writing import WRITERS
@@ -260,6 +260,8 @@ def mesh(
     beside = [SIDECARS[key] for key in SIDECARS if key not in left_out]
 
     def prepare(threads: int) -> Produce:
+        if threads > 1:
+            begin(detail_size if kind else None)
         estimator = load_shapes(system, threads, provider)
         try:
             maker = None if kind is None else kind(detail_size, threads)

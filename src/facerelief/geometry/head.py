@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from facerelief.catalogue import read_arrays
 from facerelief.geometry.morphable import MorphableModel
 from facerelief.geometry.subdivision import Subdivision, catmull_clark
+from facerelief.once import once
 
 #: Parts that subdivision must not shrink, since other parts touch them.
 _ROUND = ("eye_left", "eye_right")
@@ -41,7 +42,7 @@ class BuiltinHead(MorphableModel):
     facemesh_barycentrics: NDArray[np.float32]  # (478, 3) weights of its corners
 
 
-@lru_cache(maxsize=8)
+@once(maxsize=8)
 def builtin_head(subdivisions: int = 1, bases: bool = True) -> BuiltinHead:
     """The built-in head after that many Catmull-Clark steps; 1 is smooth enough for 256 pixels.
 

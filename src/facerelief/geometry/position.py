@@ -6,8 +6,6 @@ every texel of the skin. Rays are parallel: what the network says of depth has n
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
@@ -17,6 +15,7 @@ from facerelief.geometry.factorised import factorised
 from facerelief.geometry.skin import Skin
 from facerelief.geometry.skin_mesh import SUBDIVISIONS, skin_mesh
 from facerelief.geometry.uv import skin_layout
+from facerelief.once import once
 
 
 def skin(position: ArrayLike, seen: ArrayLike | None = None) -> Skin:
@@ -51,14 +50,14 @@ def read(position: ArrayLike) -> NDArray[np.float32]:
 
 def spread(vertices: NDArray[np.float32]) -> NDArray[np.float32]:
     """Vertices (V, 3) of the head with its skin spread over eyes and mouth, from rim to rim."""
-    inner, rim, beside, factors = _membranes()
+    inner, rim, beside, factors = membranes()
     result = vertices.copy()
     result[inner] = factors.solve(beside @ vertices[rim].astype(np.float64))
     return result
 
 
-@lru_cache(maxsize=1)
-def _membranes() -> tuple[NDArray[np.int64], NDArray[np.int64], sparse.csr_array, SuperLU]:
+@once(maxsize=1)
+def membranes() -> tuple[NDArray[np.int64], NDArray[np.int64], sparse.csr_array, SuperLU]:
     """Vertices (n,) of the head that are `inner`, those (m,) around them, which of these are beside
     which (n, m), and the factors of the system whose solution is where the inner ones come to rest.
 

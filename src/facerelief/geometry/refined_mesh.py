@@ -7,7 +7,7 @@ New vertices lie on the middles of the cubic curves that meet the vertices' norm
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from facerelief.arrays import FloatArray
 from facerelief.geometry.landmark_schemes import topology_mesh
 from facerelief.geometry.moved_surface import Links
 from facerelief.geometry.uv import UVLayout
+from facerelief.once import once
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,13 +68,13 @@ class RefinedMesh:
         return np.concatenate([vertices, ends.mean(axis=1) + bent]).astype(vertices.dtype)
 
 
-@lru_cache(maxsize=2)
+@once(maxsize=2)
 def refined(topology: str = "face") -> RefinedMesh:
     """That of a topology of `landmark_schemes`. Shared: do not write into it."""
     return RefinedMesh.of(topology_mesh(topology).triangles)
 
 
-@lru_cache(maxsize=2)
+@once(maxsize=2)
 def refined_layout(topology: str = "face", size: int = 512) -> UVLayout:
     """Its texels. Shared: do not change it."""
     mesh = refined(topology)

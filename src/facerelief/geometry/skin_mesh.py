@@ -6,7 +6,7 @@ Its points in a picture are pixel x, pixel y (down) and z (nearer is larger, in 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
@@ -16,6 +16,7 @@ from facerelief.arrays import BoolArray, FloatArray
 from facerelief.geometry.camera import camera_space
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.mesh import vertex_normals
+from facerelief.once import once
 
 SUBDIVISIONS = 1  # of the head in whose layout the maps are
 
@@ -87,7 +88,7 @@ class SkinMesh:
         )
 
 
-@lru_cache(maxsize=1)
+@once(maxsize=1)
 def skin_mesh() -> SkinMesh:
     """Shared: do not write into it."""
     head = builtin_head(SUBDIVISIONS, bases=False)

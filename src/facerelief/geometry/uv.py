@@ -16,6 +16,7 @@ from scipy.ndimage import distance_transform_edt
 
 from facerelief.arrays import FloatArray
 from facerelief.geometry.raster import rasterise
+from facerelief.once import once
 
 
 class UVLayout:
@@ -102,7 +103,7 @@ def _nearest(missing: bytes, size: int) -> NDArray[np.int64]:
     return nearest
 
 
-@lru_cache(maxsize=4)
+@once(maxsize=4)
 def skin_layout(subdivisions: int = 1, size: int = 256) -> UVLayout:
     """The skin of the built-in head: neither eyes nor teeth nor tongue. Shared: do not change it.
 
