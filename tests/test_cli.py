@@ -13,7 +13,7 @@ from facerelief import __version__, catalogue
 from facerelief.apps.doctor import sphere
 from facerelief.apps.normals import OUTPUTS
 from facerelief.apps.photos import output_stems
-from facerelief.cli import app
+from facerelief.cli import _asked, app
 from facerelief.normal_png import decode_png, encode_png
 from facerelief.types import Crop
 
@@ -238,6 +238,13 @@ def test_convert_of_a_map_that_does_not_say_its_frame(tmp_path: Path) -> None:
     call = ("convert", source, "--to", "opengl", "--from", "directx", "-o", out)
     assert facerelief(*call).exit_code == 0
     np.testing.assert_allclose(decode_png(out).normals[0, 0], (0, -1, 0), atol=0.01)
+
+
+def test_a_command_is_made_alone_and_the_application_keeps_all() -> None:
+    (own,) = _asked(["systems", "--json"]).registered_commands
+    assert own.callback is not None and own.callback.__name__ == "systems"
+    assert _asked([]) is _asked(["evaluate", "yaleb"]) is _asked(["--version"]) is app
+    assert len(app.registered_commands) > 1 and app.registered_groups
 
 
 def test_version() -> None:
