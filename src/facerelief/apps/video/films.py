@@ -25,7 +25,7 @@ PART = ".nut"
 #: What films are compressed with, the first that there is, and how: as good as it looks. Without
 #: pictures that refer to later ones parts can follow each other.
 _CODECS: tuple[tuple[str, dict[str, str]], ...] = (
-    ("libx264", {"crf": "18", "preset": "veryfast", "bf": "0"}),
+    ("libx264", {"crf": "18", "preset": "superfast", "bf": "0"}),
     ("mpeg4", {"qscale": "3", "bf": "0"}),
 )
 _BT709, _LIMITED = 1, 1  # FFmpeg's numbers of the colour space and range that are written

@@ -16,7 +16,7 @@ from facerelief.apps.video.films import CONTAINERS, PART, PartWriter, join
 from facerelief.apps.video.reading import Clip
 from facerelief.apps.video.running import measured
 from facerelief.apps.video.smoothing import Steadiness, SurfaceFilter
-from facerelief.apps.video.steps import Seen, Step
+from facerelief.apps.video.steps import Seen, Step, ahead
 from facerelief.apps.video.work import Work
 from facerelief.encode import MARK, to_png
 from facerelief.geometry.matte import solid
@@ -31,6 +31,8 @@ VIEWS = {
     "normals": ("_normals", "normals as colours, with the film's sound"),
     "frames": ("_frames", "a folder with a PNG of normals for each picture, over the picture"),
 }
+_Answered = tuple[Step, NDArray[np.float32], NDArray[np.float32]]  # with what `_answer` gives
+_NOTHING = np.zeros((0, 1, 1, 3), np.float32), np.zeros((0, 1, 1), np.float32)
 _EVERY = 8  # crop pixels from one to the next at which steadiness is measured
 
 
@@ -65,19 +67,25 @@ class Normals:
         ]
 
     def see(self, steps: Generator[Step, None, None]) -> Generator[Step, None, None]:
-        with closing(steps):
-            for step in steps:
-                step.faces = self._faces(step)
+        # The network has a thread to itself, since it is what takes longest.
+        with closing(ahead(self._answered(steps))) as answered:
+            for step, normals, likely in answered:
+                step.faces = self._faces(step, normals, likely)
                 if step.kept is not None:
                     step.kept["job"] = self.state()
                 yield step
 
-    def _faces(self, step: Step) -> list[Face]:
+    def _answered(self, steps: Generator[Step, None, None]) -> Generator[_Answered, None, None]:
+        with closing(steps):
+            for step in steps:
+                pixels = step.frame.pixels
+                crops = [seen.place.crop.extract(pixels) for seen in step.seen]
+                yield step, *(self._answer(np.stack(crops)) if crops else _NOTHING)
+
+    def _faces(
+        self, step: Step, normals: NDArray[np.float32], likely: NDArray[np.float32]
+    ) -> list[Face]:
         before, self._filters = self._filters, {}
-        if not step.seen:
-            return []
-        crops = np.stack([seen.place.crop.extract(step.frame.pixels) for seen in step.seen])
-        normals, likely = self._answer(crops)
         return [
             self._face(step, seen, normals[index], likely[index], before)
             for index, seen in enumerate(step.seen)
