@@ -42,7 +42,9 @@ export function softness({ data, width }, mask) {
   for (let at = 0; at < grey.length; at++) {
     grey[at] = 0.299 * data[3 * at] + 0.587 * data[3 * at + 1] + 0.114 * data[3 * at + 2];
   }
-  const fine = contrast(grey, mask, width, FINE), coarse = contrast(grey, mask, width, COARSE);
+  const colours = blockMeans(grey, width, FINE), inside = blockMeans(mask, width, FINE);
+  const fine = contrast(colours, inside), wider = COARSE / FINE;
+  const coarse = contrast(...[colours, inside].map((means) => blockMeans(means, width / FINE, wider)));
   return fine > 0 ? Math.log(Math.max(coarse / fine, 1e-3)) / Math.log(COARSE / FINE) : 1;
 }
 
@@ -59,26 +61,32 @@ export function whiteness({ data }, mask) {
 }
 
 /** Root mean square of the differences between neighbouring blocks that lie on the face. */
-function contrast(grey, mask, width, side) {
-  const blocks = blockMeans(grey, width, side), inside = blockMeans(mask, width, side);
-  const count = width / side;
+function contrast(blocks, inside) {
+  const count = Math.sqrt(blocks.length);
   let total = 0, pairs = 0;
   for (let at = 0; at < blocks.length; at++) {
-    const besides = [at % count < count - 1 ? at + 1 : -1, at + count < blocks.length ? at + count : -1];
-    for (const next of besides) {
-      if (next < 0 || inside[at] <= 0.5 || inside[next] <= 0.5) continue;
-      total += (blocks[next] - blocks[at]) ** 2;
+    if (inside[at] <= 0.5) continue;
+    if (at % count < count - 1 && inside[at + 1] > 0.5) {
+      total += (blocks[at + 1] - blocks[at]) ** 2;
+      pairs++;
+    }
+    if (at + count < blocks.length && inside[at + count] > 0.5) {
+      total += (blocks[at + count] - blocks[at]) ** 2;
       pairs++;
     }
   }
   return Math.sqrt(total / Math.max(pairs, 1));
 }
 
+/** Means of a square's blocks of side x side values. */
 function blockMeans(values, width, side) {
-  const count = width / side, means = new Float64Array(count * count);
-  for (let at = 0; at < values.length; at++) {
-    const x = Math.floor((at % width) / side), y = Math.floor(at / width / side);
-    means[y * count + x] += values[at] / (side * side);
+  const count = width / side, means = new Float64Array(count * count), share = 1 / (side * side);
+  for (let y = 0, at = 0; y < width; y++) {
+    for (let block = Math.floor(y / side) * count, end = block + count; block < end; block++) {
+      let sum = 0;
+      for (const last = at + side; at < last; at++) sum += values[at];
+      means[block] += sum * share;
+    }
   }
   return means;
 }

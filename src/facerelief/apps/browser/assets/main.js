@@ -122,18 +122,24 @@ class App {
 
   /** Answers the camera's pictures until it is closed. */
   async follow() {
-    let places = [], count = 0;
+    let places = [], count = 0, began = performance.now();
+    const { camera } = this;
+    const begin = () => {
+      const picture = camera.take(), previous = count++ % SEARCH_EVERY ? places : [];
+      return { picture, answer: this.networks.estimate(picture, MOST_LIVE, previous) };
+    };
     this.frames = [];
-    while (this.camera) {
-      const began = performance.now(), picture = this.camera.take();
-      const previous = count++ % SEARCH_EVERY ? places : [];
-      const { faces, times } = await this.networks.estimate(picture, MOST_LIVE, previous);
-      if (!this.camera) return;
+    for (let next = begin(); ;) {
+      const { picture, answer } = next, { faces, times } = await answer;
+      if (this.camera !== camera) return;
       places = faces.map((face) => face.place);
+      next = begin(); // the worker has it while this one is drawn
       this.show(picture, faces);
       // A picture of the screen's is waited for, so that the page is drawn and answers people.
       await new Promise(requestAnimationFrame);
-      this.frames.push({ ...times, all: performance.now() - began, faces: faces.length });
+      const now = performance.now();
+      this.frames.push({ ...times, all: now - began, faces: faces.length });
+      began = now;
       if (this.frames.length % 4 === 0) {
         const last = this.frames.slice(-AVERAGED), mean = (key) => last.reduce((sum, one) => sum + one[key], 0) / last.length;
         say(`${(1000 / mean("all")).toFixed(1)} pictures a second; ${mean("find").toFixed(0)} ms to find, ${mean("network").toFixed(0)} ms for normals`);

@@ -39,22 +39,23 @@ export class Camera {
     const stream = await navigator.mediaDevices.getUserMedia(asked);
     video.srcObject = stream;
     await video.play();
-    const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
-    return new Camera(video, stream, canvas.getContext("2d", { willReadFrequently: true }));
+    const contexts = [0, 1].map(() => new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true }));
+    return new Camera(video, stream, contexts);
   }
 
-  constructor(video, stream, context) {
-    Object.assign(this, { video, stream, context });
+  constructor(video, stream, contexts) {
+    Object.assign(this, { video, stream, contexts });
   }
 
-  /** The picture of now; the canvas holds it until the next one. */
+  /** The picture of now; a canvas holds it until the next but one. */
   take() {
-    const { canvas } = this.context, { videoWidth, videoHeight } = this.video;
+    this.contexts.reverse();
+    const [context] = this.contexts, { canvas } = context, { videoWidth, videoHeight } = this.video;
     if (canvas.width !== videoWidth || canvas.height !== videoHeight) {
       [canvas.width, canvas.height] = [videoWidth, videoHeight];
     }
-    this.context.drawImage(this.video, 0, 0);
-    return { name: "camera", ...pixelsOf(this.context), source: canvas };
+    context.drawImage(this.video, 0, 0);
+    return { name: "camera", ...pixelsOf(context), source: canvas };
   }
 
   close() {
