@@ -107,8 +107,29 @@ def test_the_map_turns_the_mesh_to_the_photos_normals(displaced, made) -> None:
     bumps = made.normal_map(displaced, 512)
     assert bumps.frame == "tangent" and 0.05 < bumps.mask.mean() < 0.5
     np.testing.assert_allclose(np.linalg.norm(bumps.normals, axis=-1), 1, atol=1e-4)
-    tilt = np.degrees(np.arccos(bumps.normals[bumps.mask][:, 2])).mean()
+    tilt = np.degrees(np.arccos(bumps.normals[bumps.mask][:, 2].clip(-1, 1))).mean()
     assert (tilt < 8) == displaced
+
+
+def test_what_lies_between_is_told_by_what_was_there() -> None:
+    """Along a seam, and beside vertices that are not used."""
+    from facerelief.enhancement import _finer, _prolongation, _weld
+    from facerelief.geometry.refined_mesh import RefinedMesh
+
+    given = ball()
+    cut = RefinedMesh.of(given.triangles)
+    joined, kept = _weld(_finer(given, cut).vertices)
+    heights = cut.linear(np.asarray(given.vertices))[kept]
+    used = np.flatnonzero(heights[:, 0] > -20)
+    up = _prolongation(cut, joined, kept, used)
+    was_there = up.indptr[1:] - up.indptr[:-1] == 1
+    np.testing.assert_allclose(up.sum(axis=1).max(), 1)
+    inside = heights[used][:, 0] > -10
+    first = (kept[used] < len(given.vertices)) & was_there
+    assert up.shape[1] == (kept[used] < len(given.vertices)).sum() == first.sum()
+    np.testing.assert_allclose(
+        (up @ heights[used][first])[inside], heights[used][inside], atol=1e-3
+    )
 
 
 def test_unit_and_pose_change_nothing(face, made) -> None:

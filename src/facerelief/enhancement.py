@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from scipy import sparse
 from scipy.ndimage import binary_dilation, gaussian_filter
 from scipy.spatial import cKDTree
 
@@ -84,7 +85,8 @@ def enhance(
     if len(mesh.triangles) > MOST:
         raise MeshError(f"{len(mesh.triangles)} triangles; at most {MOST} are enhanced")
     given = _sound(mesh)
-    fine = _cut(given) if len(given.triangles) <= _CUT else given
+    cut = RefinedMesh.of(given.triangles) if len(given.triangles) <= _CUT else None
+    fine = given if cut is None else _finer(given, cut)
     joined, kept = _weld(fine.vertices)
     triangles = joined[fine.triangles]
     unit = placement.millimetre
@@ -99,7 +101,8 @@ def enhance(
         raise MeshError(f"{part.sum()} triangles show the face; at most {MOST_SHOWN} are enhanced")
     part = _beside(vertices, triangles, part)
     used, local = np.unique(triangles[part], return_inverse=True)
-    links = Links(local.reshape(-1, 3), len(used))
+    up = None if cut is None else _prolongation(cut, joined, kept, used)
+    links = Links(local.reshape(-1, 3), len(used), prolongation=up)
     surface = Surface(vertices[used], links, face_normals(vertices[used], links.triangles))
     weight = seen[used] * _inside(links)
     for _ in range(_RIM):
@@ -187,15 +190,35 @@ def _sound(mesh: Mesh) -> Mesh:
                 colours=of(mesh.colours))  # fmt: skip
 
 
-def _cut(mesh: Mesh) -> Mesh:
+def _finer(mesh: Mesh, cut: RefinedMesh) -> Mesh:
     """Every triangle in four, on the curves that the vertices' normals say; seams stay closed."""
-    cut = RefinedMesh.of(mesh.triangles)
     vertices = cut.curved(mesh.vertices, _seamless_normals(mesh))
     whole = np.repeat(face_normals(mesh.vertices, mesh.triangles), 4, axis=0)
     if ((whole * face_normals(vertices, cut.triangles)).sum(-1) < 0).any():
         vertices = cut.linear(np.asarray(mesh.vertices))  # sharp folds, as of boxes
     uv, colours = (None if v is None else cut.linear(v) for v in (mesh.uv, mesh.colours))
     return Mesh(vertices, cut.triangles, uv=uv, colours=colours, scale=mesh.scale)
+
+
+def _prolongation(
+    cut: RefinedMesh, joined: NDArray, kept: NDArray, used: NDArray
+) -> sparse.csr_array:
+    """(V, W) values at those of the `used` vertices that were there before the cut, and between.
+
+    Vertices are those that `_weld` has joined and kept.
+    """
+    old = int(cut.edges.max()) + 1
+    source = kept[used]
+    was_there = source < old
+    count, number = int(was_there.sum()), np.full(len(kept), -1)
+    number[used[was_there]] = np.arange(count)
+    ends = np.where(was_there, source, 0)[:, None].repeat(2, axis=1)
+    ends[~was_there] = cut.edges[source[~was_there] - old]
+    columns = number[joined[ends]]
+    known = columns >= 0
+    shares = known / np.maximum(known.sum(axis=1, keepdims=True), 1)
+    rows = np.nonzero(known)[0]
+    return sparse.csr_array((shares[known], (rows, columns[known])), (len(used), count))
 
 
 def _weld(vertices: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
