@@ -26,3 +26,11 @@ def test_threads_that_ask_at_a_time_get_the_same_and_it_is_made_once() -> None:
         go_on.set()
         assert first.result(10) is second.result(10)
     assert made == [1]
+
+
+def test_arguments_that_say_the_same_are_the_same() -> None:
+    @once(maxsize=2)
+    def thing(number: int, size: int = 256) -> object:
+        return object()
+
+    assert thing(1) is thing(1, 256) is thing(number=1) is thing(1, size=256) is not thing(1, 2)

@@ -27,6 +27,7 @@ from facerelief.arrays import BoolArray, FloatArray
 from facerelief.catalogue import Entry, WeightsError
 from facerelief.easing import smooth_step
 from facerelief.fine import painted, resized
+from facerelief.geometry.albedo import albedo_basis
 from facerelief.geometry.carried_normals import carry_normals
 from facerelief.geometry.landmark_schemes import topology_mesh
 from facerelief.geometry.light import srgb_to_linear
@@ -215,22 +216,24 @@ def kind_of(name: str) -> Kind | None:
     return learned(Path(name)) if name.endswith(".onnx") else DETAILS.get(name)
 
 
-def begin(size: int | None) -> None:
-    """Let another thread make what meshes of any photo need: with relief in maps of so many
-    pixels, or without any.
+def begin(size: int | None, kind: str = "none") -> None:
+    """Let another thread make what meshes of any photo need: with relief of a kind in maps of so
+    many pixels, or without any.
 
     It is for one photo, which has threads to spare while its faces are sought.
     """
     worker = ThreadPoolExecutor(1)
-    worker.submit(_prepare, size)
+    worker.submit(_prepare, size, kind)
     worker.shutdown(wait=False)
 
 
-def _prepare(size: int | None) -> None:
+def _prepare(size: int | None, kind: str) -> None:
     membranes()
     skin_layout(SUBDIVISIONS)
     if size is None:
         return
+    if kind == LEARNED:
+        albedo_basis()
     links = refined("face").links
     for one in (links.coarse, links):
         if one is not None:

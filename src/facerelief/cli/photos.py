@@ -261,7 +261,7 @@ def mesh(
 
     def prepare(threads: int) -> Produce:
         if threads > 1:
-            begin(detail_size if kind else None)
+            begin(detail_size if kind else None, named)
         estimator = load_shapes(system, threads, provider)
         try:
             maker = None if kind is None else kind(detail_size, threads)

@@ -11,7 +11,7 @@ reflectances of them, on which light can fall.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +22,7 @@ from facerelief.catalogue import read_arrays
 from facerelief.geometry.head import builtin_head
 from facerelief.geometry.skin_mesh import SUBDIVISIONS
 from facerelief.geometry.uv import UVLayout
+from facerelief.once import once
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +71,7 @@ class AlbedoBasis:
         return both[0], both[1:]
 
 
-@lru_cache(maxsize=1)
+@once(maxsize=1)
 def albedo_basis() -> AlbedoBasis:
     """The shipped one: K = 80 components, S = 128 texels. Shared: do not write into it.
 
