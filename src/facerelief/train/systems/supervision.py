@@ -36,8 +36,7 @@ def supervised(
     """Weighted terms, each summed over `predictions` (the stages of a cascade, or one alone)."""
     measured = sample.measured_mask
     taught = sample.normals_mask - measured
-    # A teacher agrees with itself more than with the truth: of errors it has nothing to say.
-    judged = measured * ~sample.estimated.view(-1, 1, 1, 1)
+    estimated = sample.estimated.view(-1, 1, 1, 1)
     terms: dict[str, Tensor] = {}
 
     def add(name: str, weight: float, value: Tensor) -> None:
@@ -49,7 +48,10 @@ def supervised(
         if weights.total_variation:
             add("total_variation", weights.total_variation, losses.total_variation(normals))
         if weights.angular and prediction.concentration is not None:
-            nll = losses.angular_vmf(normals, prediction.concentration, sample.normals, judged)
+            # A teacher agrees with itself more than with the truth: it has no say in errors.
+            spread = prediction.concentration
+            spread = torch.where(estimated, spread.detach(), spread)
+            nll = losses.angular_vmf(normals, spread, sample.normals, measured)
             add("angular", weights.angular, nll)
         if weights.weak:
             add("weak", weights.weak, losses.low_frequency(normals, sample.normals, taught))
