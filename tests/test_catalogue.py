@@ -73,7 +73,7 @@ def test_a_damaged_package_is_one_line_of_any_command(
     def fail() -> None:
         raise facerelief.WeightsError("head.npz: altered or damaged")
 
-    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(cli, "_asked", lambda arguments: fail)
     with pytest.raises(SystemExit) as raised:
         cli.main()
     assert raised.value.code == 1

@@ -332,6 +332,7 @@ def test_an_interrupt_while_modules_are_made_is_130_too(tmp_path: Path) -> None:
 def test_an_interrupt_in_the_moment_of_ending_is_130_too(tmp_path: Path) -> None:
     (tmp_path / "ending.py").write_text(
         "import os, signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # in the background, too
         "from facerelief import __main__\n"
         "ignore = __main__.ignore_interrupts\n"
         "def late():\n"
