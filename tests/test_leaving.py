@@ -329,6 +329,21 @@ def test_an_interrupt_while_modules_are_made_is_130_too(tmp_path: Path) -> None:
 
 
 @linux
+def test_an_interrupt_beside_a_command_is_told_too(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text(
+        "from facerelief import __main__\n"
+        "from facerelief.cli.common import _Group\n"
+        "def interrupted(*arguments, **named):\n"
+        "    raise KeyboardInterrupt\n"
+        "_Group.make_context = interrupted\n"
+        "__main__.main()\n"
+    )
+    words = [sys.executable, "-m", "beside", "--version"]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment(), cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (130, "facerelief: interrupted\n")
+
+
+@linux
 def test_an_interrupt_in_the_moment_of_ending_is_130_too(tmp_path: Path) -> None:
     (tmp_path / "ending.py").write_text(
         "import os, signal\n"

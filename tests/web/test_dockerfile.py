@@ -70,8 +70,9 @@ def test_it_works_as_an_ordinary_user_on_what_is_not_its_own(
     copied(tmp_path)
     for path in (tmp_path, *tmp_path.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
+    for parent in tmp_path.parents:
+        if not parent.stat().st_mode & 0o001:
+            parent.chmod(0o755)
     writable = Path(tmp_path.parent / "writable")
     writable.mkdir()
     os.chown(writable, USER, USER)

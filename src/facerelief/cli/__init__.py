@@ -52,6 +52,11 @@ def main() -> None:
         finally:
             if out is not None:
                 out.flush()
+    except SystemExit as ended:
+        # What interrupts Typer itself, beside a command, it makes an exit without a word.
+        if isinstance(getattr(ended.__context__, "__cause__", None), KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
     except RuntimeError as error:
         from facerelief.catalogue import WeightsError
 
