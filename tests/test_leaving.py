@@ -313,39 +313,45 @@ def test_a_run_writes_into_its_folder_alone_and_calls_nobody(
     assert not outside
 
 
+def told(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
+    """What `python -m` of a script says that it calls with ``--version``."""
+    (folder / "script.py").write_text(script)
+    words = [sys.executable, "-m", "script", "--version"]
+    return subprocess.run(words, capture_output=True, text=True, env=environment(), cwd=folder)
+
+
 @linux
 def test_an_interrupt_while_modules_are_made_is_130_too(tmp_path: Path) -> None:
-    (tmp_path / "interrupted.py").write_text(
+    done = told(
+        tmp_path,
         "from facerelief import __main__\n"
         "def cli():\n"
         "    exec('raise KeyboardInterrupt')\n"
         "import facerelief.cli\n"
         "facerelief.cli.main = cli\n"
-        "__main__.main()\n"
+        "__main__.main()\n",
     )
-    words = [sys.executable, "-m", "interrupted"]
-    done = subprocess.run(words, capture_output=True, text=True, env=environment(), cwd=tmp_path)
     assert (done.returncode, done.stderr) == (130, "facerelief: interrupted\n")
 
 
 @linux
 def test_an_interrupt_beside_a_command_is_told_too(tmp_path: Path) -> None:
-    (tmp_path / "beside.py").write_text(
+    done = told(
+        tmp_path,
         "from facerelief import __main__\n"
         "from facerelief.cli.common import _Group\n"
         "def interrupted(*arguments, **named):\n"
         "    raise KeyboardInterrupt\n"
         "_Group.make_context = interrupted\n"
-        "__main__.main()\n"
+        "__main__.main()\n",
     )
-    words = [sys.executable, "-m", "beside", "--version"]
-    done = subprocess.run(words, capture_output=True, text=True, env=environment(), cwd=tmp_path)
     assert (done.returncode, done.stderr) == (130, "facerelief: interrupted\n")
 
 
 @linux
 def test_an_interrupt_in_the_moment_of_ending_is_130_too(tmp_path: Path) -> None:
-    (tmp_path / "ending.py").write_text(
+    done = told(
+        tmp_path,
         "import os, signal\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # in the background, too
         "from facerelief import __main__\n"
@@ -355,8 +361,6 @@ def test_an_interrupt_in_the_moment_of_ending_is_130_too(tmp_path: Path) -> None
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "    ignore()\n"
         "__main__.ignore_interrupts = late\n"
-        "__main__.main()\n"
+        "__main__.main()\n",
     )
-    words = [sys.executable, "-m", "ending", "--version"]
-    done = subprocess.run(words, capture_output=True, text=True, env=environment(), cwd=tmp_path)
     assert (done.returncode, done.stderr) == (130, "facerelief: interrupted\n")
