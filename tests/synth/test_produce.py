@@ -46,6 +46,15 @@ def test_what_goes_wrong_in_a_worker_is_raised_here(
         list(samples)
 
 
+def truncated() -> Spheres:
+    raise EOFError("the skin ends early")
+
+
+def test_a_file_that_ends_early_is_no_worker_that_died() -> None:
+    with pytest.raises(EOFError, match="ends early"):
+        list(produce(truncated, range(5), 1))
+
+
 def test_what_goes_wrong_at_the_start_is_raised_too() -> None:
     with pytest.raises(ValueError, match="no such skin"):
         list(produce(broken, range(5), 1))

@@ -92,29 +92,39 @@ def produce(
                 theirs.close()  # so that a line whose worker has died ends
         idle = deque(lines * 2)  # the next sample goes to whoever was ready first
         for task in first:
-            idle.popleft().send(task)
+            with _alive():
+                idle.popleft().send(task)
         given = len(first)
         for place in count():
             if place == given:
                 return
             while place not in found:
                 for ready in cast("list[Connection]", wait(lines)):
-                    found.update([ready.recv()])
+                    with _alive():
+                        found.update([ready.recv()])
                     idle.append(ready)
             if isinstance(sample := found.pop(place), Exception):
                 raise sample
             for task in islice(tasks, 1):
-                idle.popleft().send(task)
+                with _alive():
+                    idle.popleft().send(task)
                 given += 1
             yield sample
-    except (EOFError, ConnectionError):
-        raise WorkerError("a worker process died; was there enough memory for all?") from None
     finally:
         here.close()  # the workers end at once, whatever they do
         for process in crew:
             process.join()
         for line in (*lines, end):
             line.close()
+
+
+@contextmanager
+def _alive() -> Iterator[None]:
+    """Where a line is used: what a drawing raises may be of the same kinds, and is no death."""
+    try:
+        yield
+    except (EOFError, ConnectionError):
+        raise WorkerError("a worker process died; was there enough memory for all?") from None
 
 
 @contextmanager
